@@ -1,0 +1,46 @@
+# Every target works from a clean clone on a machine with Python 3.11+ and PyPI.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PHOTOS ?=
+
+.PHONY: help setup check test demo bench docs clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(STAMP)  ## make the virtual environment and install facebatch into it
+
+# Strict editable installs link the files that existed then, so a new file asks for a new install.
+SOURCES := $(shell git ls-files --cached --others --exclude-standard 'facebatch/*.py' 'pipelines/*.py' 'schemas/*' 2>/dev/null)
+LISTING := $(VENV)/.sources
+$(shell mkdir -p $(VENV) && printf '%s\n' $(SOURCES) | cmp -s - $(LISTING) || printf '%s\n' $(SOURCES) > $(LISTING))
+
+$(STAMP): pyproject.toml constraints.txt $(LISTING)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt \
+		--config-settings editable_mode=strict --editable '.[dev]'
+	@touch $@
+
+check: setup  ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: setup  ## run the tests
+	$(BIN)/pytest
+
+demo: setup  ## render an album, run the whole pipeline on it, score it against the truth
+	$(BIN)/facebatch demo demo
+
+bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos of your own
+	$(BIN)/python -P benchmarks/workers.py $(if $(PHOTOS),--photos "$(PHOTOS)")
+	$(BIN)/python -P benchmarks/renderer_distances.py
+
+docs: setup  ## write the pages that are made from the code
+	$(BIN)/python docs/build.py
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) .venv-wheel build dist demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
