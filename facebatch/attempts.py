@@ -1,0 +1,87 @@
+"""Marks of attempts: a shard being extracted leaves one, and its commit takes it away.
+
+A mark that outlives its process says that the process died over the shard. An item that has two
+such marks is extracted in isolation, so that a file that kills its decoder costs itself only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import psutil
+
+from facebatch.errors import CollectionError
+from facebatch.plan import Shard, version_key
+from facebatch.storage import Storage
+
+_FOLDER = "attempts"
+_PLAN = f"{_FOLDER}/plan-"
+"""Begins the path of a run's plan, which lies beside the marks and stays when the run is killed."""
+_SAME_START_SECONDS = 2.0
+"""The same process's start, read twice, differs by less; it is measured from the boot."""
+
+
+def begin(storage: Storage, shard: Shard) -> str:
+    """Leaves a mark for a shard that is about to be extracted, and returns its path."""
+    path = f"{_FOLDER}/{shard.name}-{secrets.token_hex(4)}.json"
+    mark = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+        "items": [version_key(item.file) for item in shard.items],
+    }
+    storage.write(path, json.dumps(mark).encode())
+    return path
+
+
+def end(storage: Storage, path: str) -> None:
+    """Takes a mark away: the shard was committed, or given up in good order."""
+    storage.remove(path)
+
+
+def dead(storage: Storage) -> tuple[dict[str, int], list[str]]:
+    """Returns how many dead attempts each item version has, and the paths of their marks.
+
+    Marks of processes that still run on this machine belong to another run and don't count. A mark
+    that can't be read tells nothing but that it may go.
+    """
+    attempts: Counter[str] = Counter()
+    paths = []
+    for file in storage.files(_FOLDER):
+        if file.path.startswith(_PLAN):
+            continue
+        try:
+            mark = json.loads(storage.read(file.path))
+        except CollectionError:
+            continue  # its shard was committed between the listing and the reading
+        except ValueError:
+            mark = {}
+        if _runs_here(mark):
+            continue
+        attempts.update(mark.get("items", ()))
+        paths.append(file.path)
+    return dict(attempts), paths
+
+
+def _runs_here(mark: Mapping[str, Any]) -> bool:
+    """Tells whether the process that left a mark still runs on this machine."""
+    if mark.get("host") != socket.gethostname():
+        return False
+    try:
+        begun: float = psutil.Process(mark["pid"]).create_time()
+    except psutil.Error:
+        return False
+    # The number may have been given to another process since.
+    return abs(begun - float(mark["started"])) < _SAME_START_SECONDS
+
+
+def forget(storage: Storage, paths: Iterable[str]) -> None:
+    """Removes marks whose items have all been committed since."""
+    for path in paths:
+        storage.remove(path)

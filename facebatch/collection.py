@@ -1,0 +1,253 @@
+"""The output root of one archive: its settings, its shards, their commits and its generations.
+
+A shard is committed by its media file, which is written last; readers see nothing before. All
+reading of shards goes through `Collection.snapshot`; all results of later stages are generations,
+whose manifest is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from facebatch import tables
+from facebatch.config import ExtractSettings, resolve_extract
+from facebatch.errors import CollectionError, SettingsMismatch
+from facebatch.snapshot import Snapshot, take
+from facebatch.storage import Storage
+
+FORMAT_VERSION = 1
+GENERATIONS_KEPT = 3
+ORPHANS_KEPT = timedelta(days=1)
+"""How long a faces file without a media file, or a file half written, is left to its writer."""
+
+_INFO = "collection.json"
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One result of one stage.
+
+    Args:
+        stage: ``index``, ``clusters`` or ``people``.
+        name: ``<UTC time>-<random>``; names sort by time.
+        manifest: What the result was made from, and its figures.
+    """
+
+    stage: str
+    name: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """Path inside the collection."""
+        return f"{self.stage}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """An opened collection; plain data, so that it may cross a process.
+
+    Args:
+        storage: Where it lies.
+        name: Its name.
+        settings: Its frozen extraction settings.
+        fingerprint: Their fingerprint.
+        space: Space of its embeddings.
+    """
+
+    storage: Storage
+    name: str
+    settings: ExtractSettings
+    fingerprint: str
+    space: str
+
+    @classmethod
+    def open(cls, url: str) -> Collection:
+        """Opens a collection that exists.
+
+        Raises:
+            CollectionError: There is none at the URL, or it is of another format version.
+            SettingsMismatch: Its weights or rules are no longer those of this facebatch.
+        """
+        info = read_info(url)
+        if info is None:
+            raise CollectionError(f"{url} is no collection: there is no {_INFO} in it")
+        try:
+            settings = ExtractSettings(**info["extract"])
+        except (KeyError, TypeError) as error:
+            raise CollectionError(f"{url}/{_INFO} is damaged: {error!r}") from error
+        if settings.fingerprint() != info["fingerprint"]:
+            raise SettingsMismatch(
+                f"{url} was extracted with fingerprint {info['fingerprint']}; this facebatch "
+                f"gives {settings.fingerprint()} for the same settings (its weights or rules "
+                "changed). Extract into a new collection."
+            )
+        return cls(Storage(url), info["name"], settings, info["fingerprint"], info["space"])
+
+    @classmethod
+    def create(cls, url: str, settings: ExtractSettings) -> Collection:
+        """Opens a collection, and makes it first where there is none.
+
+        Raises:
+            CollectionError: The place holds other files, or can't be written.
+            SettingsMismatch: The collection that is there has other settings.
+        """
+        if read_info(url) is None:
+            storage = Storage(url)
+            if storage.files("") or storage.folders(""):
+                raise CollectionError(f"{url} holds files but no {_INFO}: choose an empty folder")
+            info = {
+                "format_version": FORMAT_VERSION,
+                "name": url.rstrip("/").rsplit("/", 1)[-1],
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "fingerprint": settings.fingerprint(),
+                "space": settings.space(),
+                "extract": asdict(settings),
+            }
+            storage.write(_INFO, json.dumps(info, indent=2).encode())
+        collection = cls.open(url)
+        if collection.settings != settings:
+            raise SettingsMismatch(f"{url} has the settings {collection.settings}, not {settings}")
+        return collection
+
+    @classmethod
+    def for_extraction(
+        cls, url: str, flags: Mapping[str, Any], config_file: Path | None = None
+    ) -> Collection:
+        """Opens or makes the collection that an extraction with these settings may write to.
+
+        Args:
+            url: Where it lies.
+            flags: Extraction settings given on the command line; None means not given.
+            config_file: TOML file with an ``[extract]`` table.
+
+        Raises:
+            UsageError: A setting is wrong, or differs from the collection's.
+        """
+        return cls.create(url, settings_for(url, flags, config_file))
+
+    def snapshot(self) -> Snapshot:
+        """Returns the shards as they stand now; later commits don't change it."""
+        return take(self.storage)
+
+    def is_committed(self, shard: str) -> bool:
+        """Tells whether a shard's media file is there."""
+        return self.storage.exists(f"media/{shard}.parquet")
+
+    def commit_shard(
+        self, shard: str, media: pa.Table, faces: pa.Table, *, replaces: Sequence[str] = ()
+    ) -> int:
+        """Writes a shard: its faces, then the media file that commits it.
+
+        Args:
+            shard: The shard's name.
+            media: Media rows; ``committed_at`` is filled in here.
+            faces: Face rows, each of an item in ``media``.
+            replaces: Names of shards that readers ignore from now on.
+
+        Returns:
+            The bytes written.
+        """
+        size = tables.write(
+            self.storage, f"faces/{shard}.parquet", "faces", faces, self.fingerprint
+        )
+        now = pa.array([datetime.now(UTC)] * len(media), type=pa.timestamp("us", tz="UTC"))
+        at = media.schema.get_field_index("committed_at")
+        return size + tables.write(
+            self.storage,
+            f"media/{shard}.parquet",
+            "media",
+            media.set_column(at, media.schema.field(at), now),
+            self.fingerprint,
+            extra={"replaces": json.dumps(list(replaces))},
+        )
+
+    def generations(self, stage: str) -> list[Generation]:
+        """Returns a stage's finished generations, oldest first."""
+        names = self.storage.folders(stage)
+        finished = (n for n in names if self.storage.exists(f"{stage}/{n}/{_MANIFEST}"))
+        return [
+            Generation(stage, name, json.loads(self.storage.read(f"{stage}/{name}/{_MANIFEST}")))
+            for name in sorted(finished)
+        ]
+
+    def current(self, stage: str) -> Generation | None:
+        """Returns a stage's newest finished generation."""
+        found = self.generations(stage)
+        return found[-1] if found else None
+
+    def finish(self, generation: Generation) -> Generation:
+        """Writes a generation's manifest, which makes it the current one, and drops old ones."""
+        manifest = {"stage": generation.stage, "generation": generation.name, **generation.manifest}
+        self.storage.write(
+            f"{generation.folder}/{_MANIFEST}", json.dumps(manifest, indent=2).encode()
+        )
+        for old in self.generations(generation.stage)[:-GENERATIONS_KEPT]:
+            self.storage.remove(old.folder)
+        return generation
+
+    def sweep(self) -> list[str]:
+        """Removes what no reader sees any more: orphaned faces files, files half written.
+
+        Returns:
+            The paths removed.
+        """
+        before = (datetime.now(UTC) - ORPHANS_KEPT).timestamp()
+        committed = {file.path.partition("/")[2] for file in self.storage.files("media")}
+        stale = [
+            file.path
+            for file in self.storage.files("faces")
+            if file.path.partition("/")[2] not in committed and (file.modified or before) < before
+        ]
+        for folder in ("", "media", "faces", "attempts"):
+            stale += self.storage.stale_temporaries(folder, before)
+        for path in stale:
+            self.storage.remove(path)
+        return stale
+
+
+def read_info(url: str) -> dict[str, Any] | None:
+    """Returns what ``collection.json`` holds; None where there is no collection.
+
+    Raises:
+        CollectionError: The file is damaged or of another format version.
+    """
+    storage = Storage(url)
+    if not storage.exists(_INFO):
+        return None
+    try:
+        info = json.loads(storage.read(_INFO))
+        version = info["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CollectionError(f"{url}/{_INFO} is damaged: {error!r}") from error
+    if version != FORMAT_VERSION:
+        raise CollectionError(
+            f"{url} is of collection format {version}; this facebatch reads {FORMAT_VERSION}"
+        )
+    return dict(info)
+
+
+def settings_for(
+    url: str, flags: Mapping[str, Any], config_file: Path | None = None
+) -> ExtractSettings:
+    """Returns the extraction settings for a collection that may not be there yet.
+
+    Raises:
+        UsageError: A setting is wrong, or differs from the collection's.
+    """
+    info = read_info(url)
+    return resolve_extract(flags, config_file, info["extract"] if info else None)
+
+
+def generation_name() -> str:
+    """Returns a name for a new generation; names sort by the time they were given."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"

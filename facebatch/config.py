@@ -1,0 +1,236 @@
+"""Settings: one frozen dataclass per stage, where each value came from, space and fingerprint.
+
+Precedence, strongest first: flag, ``FACEBATCH_*`` variable, ``--config`` TOML, ``collection.json``,
+default. What decides whether embeddings are comparable is the space; what decides which faces are
+found as well is the fingerprint. A collection has one of each for its whole life.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from facebatch import weights
+from facebatch.align import TEMPLATES
+from facebatch.detect import DEFAULT_MIN_FACE, DETECTORS
+from facebatch.embed import DEFAULT_EMBEDDER, DEFAULT_TTA, EMBEDDERS, TTA, TTA_CHOICES
+from facebatch.errors import InputError, SettingsMismatch, UsageError
+from facebatch.reasons import REASONS
+
+QUALITY_RULES = 1
+"""Version of facebatch/quality.py's measures; part of the fingerprint."""
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """What decides which faces a collection holds; frozen in ``collection.json``.
+
+    Args:
+        detector: Name of the detector.
+        max_side: Long side, in pixels, that a picture is shrunk to before detection.
+        min_face: Smallest face looked for, in pixels at detection size.
+        embedder: Name of the embedder.
+        tta: Views that are averaged: the chip alone, with its mirror, or three scales mirrored.
+        chips: Whether the aligned chips are stored beside the embeddings.
+    """
+
+    detector: str = field(default="mtcnn", metadata={"choices": DETECTORS})
+    max_side: int = field(default=1024, metadata={"range": (64, 16_000)})
+    min_face: int = field(default=DEFAULT_MIN_FACE, metadata={"range": (12, 2_000)})
+    embedder: str = field(default=DEFAULT_EMBEDDER, metadata={"choices": EMBEDDERS})
+    tta: TTA = field(default=DEFAULT_TTA, metadata={"choices": TTA_CHOICES})
+    chips: bool = True
+
+    def space(self) -> str:
+        """Returns the hash of what makes embeddings comparable, 32 hex digits."""
+        model = weights.model(self.embedder)
+        return _hash(
+            embedder=self.embedder,
+            weights=[file.sha256 for file in model.files],
+            template=TEMPLATES[model.template].points.tolist(),
+            averaging=self.tta,
+            colour_order="RGB",
+        )
+
+    def fingerprint(self) -> str:
+        """Returns the hash of what makes two extractions find the same faces, 32 hex digits."""
+        return _hash(
+            space=self.space(),
+            detector=self.detector,
+            detector_weights=[file.sha256 for file in weights.model(self.detector).files],
+            max_side=self.max_side,
+            min_face=self.min_face,
+            frames="photos",
+            quality=QUALITY_RULES,
+        )
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How work is carried out; nothing here changes a result.
+
+    Args:
+        runner: Name of the Beam runner.
+        workers: Worker processes of the local runner.
+        max_failures: Share of the items tried that may be quarantined before a run ends with
+            exit code 3 (never below 20 items).
+        retry: Reason codes whose items are tried again whatever their attempts.
+        beam_options: Options handed to Beam as they are.
+    """
+
+    runner: str = "DirectRunner"
+    workers: int = field(default=0, metadata={"range": (0, 1_024)})
+    max_failures: float = field(default=0.1, metadata={"range": (0.0, 1.0)})
+    retry: tuple[str, ...] = field(default=(), metadata={"choices": tuple(REASONS)})
+    beam_options: tuple[str, ...] = ()
+
+    def worker_count(self) -> int:
+        """Returns the number of workers: as set, else one for each core this process may use."""
+        return self.workers or usable_cores()
+
+
+def usable_cores() -> int:
+    """Returns the number of cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _hash(**parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def resolve_extract(
+    flags: Mapping[str, Any],
+    config_file: Path | None = None,
+    collection: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> ExtractSettings:
+    """Returns the extraction settings from all their sources.
+
+    Args:
+        flags: Values given on the command line; None means not given.
+        config_file: TOML file with an ``[extract]`` table.
+        collection: The settings frozen in the collection, where there is one already.
+        environment: Variables to look into; the process's own by default.
+
+    Raises:
+        SettingsMismatch: A value that was asked for differs from the collection's.
+        UsageError: A value is of the wrong type or out of its range.
+        InputError: The TOML file can't be read or has an unknown key.
+    """
+    asked = _asked(ExtractSettings, "extract", flags, config_file, environment)
+    for name, (value, source) in asked.items():
+        if collection is not None and name in collection and collection[name] != value:
+            raise SettingsMismatch(
+                f"{source} asks for {name} = {value}, but the collection was made with "
+                f"{name} = {collection[name]}. Extraction settings are fixed for a collection's "
+                "life: leave the setting out, or choose another --output."
+            )
+    values = {**(collection or {}), **{name: value for name, (value, _) in asked.items()}}
+    return ExtractSettings(**values)
+
+
+def resolve_run(
+    flags: Mapping[str, Any],
+    config_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> RunSettings:
+    """Returns the run settings from flags, environment and the ``[run]`` table of a TOML file.
+
+    Raises:
+        UsageError: A value is of the wrong type or out of its range.
+        InputError: The TOML file can't be read or has an unknown key.
+    """
+    asked = _asked(RunSettings, "run", flags, config_file, environment)
+    return RunSettings(**{name: value for name, (value, _) in asked.items()})
+
+
+def _asked(
+    cls: type,
+    table: str,
+    flags: Mapping[str, Any],
+    config_file: Path | None,
+    environment: Mapping[str, str] | None,
+) -> dict[str, tuple[Any, str]]:
+    """Returns every value that somebody asked for, with the source that won."""
+    variables = os.environ if environment is None else environment
+    from_file = _toml_table(config_file, table) if config_file else {}
+    types = typing.get_type_hints(cls)
+    known = {entry.name: entry for entry in dataclasses.fields(cls)}
+    if unknown := sorted(set(from_file) - set(known)):
+        raise InputError(
+            f"{config_file}: [{table}] has no setting {unknown[0]!r}; it has {', '.join(known)}"
+        )
+    asked = {}
+    for name, entry in known.items():
+        variable = f"FACEBATCH_{name.upper()}"
+        if flags.get(name) is not None:
+            value, source = flags[name], f"--{name.replace('_', '-')}"
+        elif variable in variables:
+            value, source = _parse(variables[variable], types[name], variable), variable
+        elif name in from_file:
+            value, source = from_file[name], f"{config_file} [{table}]"
+        else:
+            continue
+        asked[name] = (_checked(value, types[name], entry, source), source)
+    return asked
+
+
+def _toml_table(path: Path, table: str) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"--config {path}: {error}") from error
+    if unknown := sorted(set(content) - {"extract", "run"}):
+        raise InputError(f"{path}: unknown table [{unknown[0]}]; there are [extract] and [run]")
+    found = content.get(table, {})
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: {table} must be a table")
+    return found
+
+
+def _parse(text: str, kind: Any, variable: str) -> Any:
+    if kind is bool:
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        if text.lower() not in words:
+            raise UsageError(f"{variable}={text!r} is neither true nor false")
+        return words[text.lower()]
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise UsageError(f"{variable}={text!r} is no number") from error
+    if typing.get_origin(kind) is tuple:
+        return tuple(text.split())
+    return text
+
+
+def _checked(value: Any, kind: Any, entry: dataclasses.Field[Any], source: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if typing.get_origin(kind) is tuple and isinstance(value, list):
+        value = tuple(value)
+    plain = str if typing.get_origin(kind) is Literal else typing.get_origin(kind) or kind
+    if not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
+        raise UsageError(f"{source}: {entry.name} = {value!r} isn't a {plain.__name__}")
+    if choices := entry.metadata.get("choices"):
+        for part in value if isinstance(value, tuple) else (value,):
+            if part not in choices:
+                raise UsageError(
+                    f"{source}: {entry.name} = {part!r} isn't one of {', '.join(choices)}"
+                )
+    if bounds := entry.metadata.get("range"):
+        low, high = bounds
+        if not low <= value <= high:
+            raise UsageError(f"{source}: {entry.name} = {value} isn't within {low} to {high}")
+    return value

@@ -1,0 +1,121 @@
+"""Ids: 16 bytes of blake2b, fixed_size_binary(16) in tables and lower-case hex in text.
+
+An id depends on what it names and on nothing else: not on the order of arrival, the mount point
+or the machine. Fields are length-prefixed before they are hashed, so that no two different
+tuples of fields can give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+ID_BYTES = 16
+_DTYPE = np.dtype(f"V{ID_BYTES}")
+
+
+def digest(*fields: bytes) -> bytes:
+    """Returns the blake2b-128 of length-prefixed fields (RFC 7693, 16-byte output)."""
+    hasher = hashlib.blake2b(digest_size=ID_BYTES)
+    for field in fields:
+        hasher.update(len(field).to_bytes(8, "little"))
+        hasher.update(field)
+    return hasher.digest()
+
+
+def content_id(data: bytes) -> bytes:
+    """Returns the id of a file's bytes: their plain blake2b-128, as other tools give it."""
+    return hashlib.blake2b(data, digest_size=ID_BYTES).digest()
+
+
+def media_id(root: str, path: str, segment: int = 0) -> bytes:
+    """Returns the id of one media item.
+
+    Args:
+        root: Name of the root the item was listed under.
+        path: Path inside the root, ``/`` separated. A name that isn't UTF-8 carries its bytes as
+            surrogate escapes, as ``os.listdir`` gives them.
+        segment: Number of the time segment in a video; 0 for a photo.
+    """
+    return digest(root.encode(), os.fsencode(path), segment.to_bytes(8, "little"))
+
+
+def face_id(content: bytes, segment: int, timestamp_us: int, ordinal: int) -> bytes:
+    """Returns the id of one face.
+
+    It follows the file's content and not its path: moved, touched and copied files keep their
+    faces.
+
+    Args:
+        content: Content id of the file.
+        segment: Time segment in a video; 0 for a photo.
+        timestamp_us: Time of the frame in microseconds; 0 for a photo.
+        ordinal: Place of the face among those of its frame, ordered by descending score.
+    """
+    numbers = (segment, timestamp_us, ordinal)
+    return digest(content, *(number.to_bytes(8, "little", signed=True) for number in numbers))
+
+
+def shard_name(members: Iterable[tuple[bytes, int, str, str]]) -> str:
+    """Returns a shard's name: a hash of its members, whatever their order.
+
+    Args:
+        members: Media id, size, marker and superseded shard of every item. What an item
+            supersedes is part of its membership, so that one that is tried again, or that takes
+            its old content back, never gives the name of a shard that exists.
+    """
+    rows = sorted(
+        digest(item, size.to_bytes(8, "little"), marker.encode(), supersedes.encode())
+        for item, size, marker, supersedes in members
+    )
+    return digest(*rows).hex()
+
+
+def as_array(ids: Iterable[bytes]) -> npt.NDArray[np.void]:
+    """Returns 16-byte ids as an array (n,) of dtype V16."""
+    return np.frombuffer(b"".join(ids), dtype=_DTYPE)
+
+
+def from_arrow(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.void]:
+    """Returns a fixed_size_binary(16) column without nulls as an array (n,) of dtype V16."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    parts = [
+        np.frombuffer(chunk.buffers()[1], dtype=_DTYPE)[chunk.offset : chunk.offset + len(chunk)]
+        for chunk in chunks
+        if len(chunk)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, _DTYPE)
+
+
+def to_arrow(ids: npt.NDArray[np.void]) -> pa.Array:
+    """Returns an array (n,) of dtype V16 as a fixed_size_binary(16) column."""
+    return pa.array(ids.tolist(), type=pa.binary(ID_BYTES))
+
+
+def order(ids: npt.NDArray[np.void]) -> npt.NDArray[np.intp]:
+    """Returns the stable order (n,) that sorts ids as ``sorted`` sorts their bytes."""
+    words = _words(ids)
+    return np.lexsort((words[:, 1], words[:, 0]))
+
+
+def first_of_each(ids: npt.NDArray[np.void]) -> npt.NDArray[np.intp]:
+    """Returns where each distinct id stands first, in the order of the sorted ids."""
+    by_id = order(ids)
+    return by_id[starts(ids[by_id])]
+
+
+def starts(ordered: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+    """Returns a mask (n,) of where, among ids with equal ones side by side, a new one begins."""
+    words = _words(ordered)
+    mask = np.ones(len(ordered), dtype=bool)
+    mask[1:] = (words[1:] != words[:-1]).any(axis=1)
+    return mask
+
+
+def _words(ids: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    return np.ascontiguousarray(ids).view(">u8").reshape(-1, 2)

@@ -1,0 +1,77 @@
+"""Progress of an extraction, counted in committed shards: the same on every runner."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from facebatch import tables
+from facebatch.plan import Plan
+from facebatch.storage import Storage
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an extraction is.
+
+    Args:
+        plan: What is to be done; None until the roots are listed.
+        items: Media items committed so far.
+        faces: Faces found in them.
+        duplicates: Items whose content another item of the shard had.
+        failures: Items quarantined, by reason code.
+    """
+
+    plan: Plan | None = None
+    items: int = 0
+    faces: int = 0
+    duplicates: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def quarantined(self) -> int:
+        """Number of items quarantined."""
+        return sum(self.failures.values())
+
+
+class Progressing:
+    """Follows one extraction by looking at the collection.
+
+    Args:
+        storage: Where the collection lies.
+        plan_path: Where the pipeline writes its plan.
+    """
+
+    def __init__(self, storage: Storage, plan_path: str) -> None:
+        self._storage = storage
+        self._plan_path = plan_path
+        self._seen = {file.path for file in storage.files("media")}
+        self._progress = Progress()
+
+    def look(self) -> Progress:
+        """Returns the progress as it stands now."""
+        plan = self._progress.plan or self._read_plan()
+        items, faces = self._progress.items, self._progress.faces
+        duplicates = self._progress.duplicates
+        failures = Counter(self._progress.failures)
+        for file in self._storage.files("media"):
+            if file.path in self._seen:
+                continue
+            self._seen.add(file.path)
+            rows = tables.read(
+                self._storage, file.path, "media", ["status", "reason", "faces"]
+            ).to_pydict()
+            items += len(rows["status"])
+            duplicates += rows["status"].count("duplicate")
+            found = zip(rows["status"], rows["faces"], strict=True)
+            faces += sum(count or 0 for status, count in found if status == "ok")
+            failures.update(reason for reason in rows["reason"] if reason)
+        self._progress = Progress(plan, items, faces, duplicates, dict(failures))
+        return self._progress
+
+    def _read_plan(self) -> Plan | None:
+        if not self._storage.exists(self._plan_path):
+            return None
+        return Plan.from_json(json.loads(self._storage.read(self._plan_path)))

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import rows
+
+from facebatch import tables
+from facebatch.collection import (
+    GENERATIONS_KEPT,
+    Collection,
+    Generation,
+    generation_name,
+    read_info,
+)
+from facebatch.config import ExtractSettings
+from facebatch.errors import CollectionError, SettingsMismatch
+from facebatch.storage import TEMPORARY_MARK
+
+Faults = dict[tuple[str, str], OSError]
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return str(tmp_path / "collection")
+
+
+@pytest.fixture
+def collection(url: str) -> Collection:
+    return Collection.create(url, ExtractSettings())
+
+
+def commit(collection: Collection, shard: str, *paths: str) -> None:
+    """Commits photos of which each has a content of its own and one face."""
+    numbers = {path: ord(path[0]) for path in paths}
+    media = rows.media(*(rows.media_row(path, of=n, faces=1) for path, n in numbers.items()))
+    faces = rows.faces([(path, n, 0) for path, n in numbers.items()])
+    collection.commit_shard(shard, media, faces)
+
+
+def make_old(collection: Collection, *paths: str, hours: float = 25) -> None:
+    moment = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
+    for path in paths:
+        os.utime(collection.storage.full_path(path), (moment, moment))
+
+
+def generation(stage: str = "index", **manifest: object) -> Generation:
+    return Generation(stage, generation_name(), manifest)
+
+
+def test_a_collection_opens_as_it_was_made(url: str) -> None:
+    settings = ExtractSettings(max_side=800, tta="none")
+    made = Collection.create(url, settings)
+    opened = Collection.open(url)
+    assert opened == made
+    assert (opened.name, opened.settings) == ("collection", settings)
+    assert opened.fingerprint == settings.fingerprint()
+    assert opened.space == settings.space()
+
+
+def test_making_it_twice_opens_the_first(url: str) -> None:
+    Collection.create(url, ExtractSettings())
+    written = read_info(url)
+    Collection.create(url, ExtractSettings())
+    assert read_info(url) == written
+
+
+def test_a_collection_crosses_a_process(collection: Collection) -> None:
+    assert pickle.loads(pickle.dumps(collection)) == collection
+
+
+def test_no_collection_is_named(url: str) -> None:
+    with pytest.raises(CollectionError, match=f"{url} is no collection"):
+        Collection.open(url)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(CollectionError, match="choose an empty folder"):
+        Collection.create(str(tmp_path), ExtractSettings())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_making_that_was_cut_short_can_be_repeated(tmp_path: Path) -> None:
+    (tmp_path / f"{TEMPORARY_MARK}1234-collection.json").write_bytes(b"{")
+    assert Collection.create(str(tmp_path), ExtractSettings()).snapshot().shards == ()
+
+
+@pytest.mark.parametrize("settings", [ExtractSettings(max_side=800), ExtractSettings(chips=False)])
+def test_other_settings_are_refused(url: str, settings: ExtractSettings) -> None:
+    Collection.create(url, ExtractSettings())
+    with pytest.raises(SettingsMismatch):
+        Collection.create(url, settings)
+
+
+def test_settings_for_an_extraction_come_from_the_collection_that_is_there(url: str) -> None:
+    Collection.create(url, ExtractSettings(max_side=800))
+    assert Collection.for_extraction(url, {"max_side": None}).settings.max_side == 800
+    with pytest.raises(SettingsMismatch, match=r"900.*800"):
+        Collection.for_extraction(url, {"max_side": 900})
+
+
+def damaged(url: str, **changes: object) -> None:
+    info = {**(read_info(url) or {}), **changes}
+    kept = {key: value for key, value in info.items() if value is not None}
+    (Path(url) / "collection.json").write_text(json.dumps(kept), "utf-8")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"format_version": None}, {"extract": None}, {"extract": {"eyes": 2}}]
+)
+def test_a_damaged_collection_is_named(
+    collection: Collection, url: str, changes: dict[str, object]
+) -> None:
+    damaged(url, **changes)
+    with pytest.raises(CollectionError, match=r"collection\.json is damaged"):
+        Collection.open(url)
+
+
+def test_a_file_that_is_no_json_is_a_damaged_collection(url: str) -> None:
+    Path(url).mkdir()
+    (Path(url) / "collection.json").write_bytes(b"{")
+    with pytest.raises(CollectionError, match=r"collection\.json is damaged"):
+        Collection.create(url, ExtractSettings())
+
+
+def test_another_format_is_refused_with_both_versions(collection: Collection, url: str) -> None:
+    damaged(url, format_version=2)
+    with pytest.raises(CollectionError, match="format 2; this facebatch reads 1"):
+        Collection.open(url)
+
+
+def test_faces_of_another_detector_version_are_not_added_to(
+    collection: Collection, url: str
+) -> None:
+    damaged(url, fingerprint="0" * 32)
+    with pytest.raises(SettingsMismatch, match="Extract into a new collection"):
+        Collection.open(url)
+
+
+def test_a_committed_shard_is_in_the_next_snapshot(collection: Collection) -> None:
+    before = collection.snapshot()
+    assert not collection.is_committed("one")
+    commit(collection, "one", "a.jpg", "b.jpg")
+    assert collection.is_committed("one")
+    assert before.shards == ()
+    assert collection.snapshot().shards == ("one",)
+    assert len(collection.snapshot().faces(["face_id"])) == 2
+
+
+def test_a_commit_carries_its_time_and_the_fingerprint(collection: Collection) -> None:
+    earliest = datetime.now(UTC)
+    commit(collection, "one", "a.jpg")
+    [committed] = collection.snapshot().media["committed_at"].to_pylist()
+    assert earliest <= committed <= datetime.now(UTC)
+    for folder in ("media", "faces"):
+        metadata = tables.read_metadata(collection.storage, f"{folder}/one.parquet", folder)
+        assert metadata["fingerprint"] == collection.fingerprint
+
+
+def test_the_later_commit_of_an_item_wins(collection: Collection) -> None:
+    commit(collection, "zz", "a.jpg")
+    media = rows.media(rows.media_row("a.jpg", "quarantined", None))
+    collection.commit_shard("aa", media, rows.faces([]))
+    assert collection.snapshot().media["status"].to_pylist() == ["quarantined"]
+    assert len(collection.snapshot().face_ids) == 0
+
+
+def test_a_replaced_shard_is_ignored_and_kept_on_disk(collection: Collection) -> None:
+    commit(collection, "one", "a.jpg", "b.jpg")
+    media = rows.media(rows.media_row("a.jpg", of=ord("a")))
+    collection.commit_shard("two", media, rows.faces([("a.jpg", ord("a"), 0)]), replaces=["one"])
+    assert collection.snapshot().shards == ("two",)
+    assert collection.snapshot().media["path"].to_pylist() == ["a.jpg"]
+    assert collection.is_committed("one")
+
+
+def test_a_writer_that_dies_between_its_files_has_committed_nothing(
+    tmp_path: Path, faults: Faults
+) -> None:
+    collection = Collection.create(f"faulty://{tmp_path}", ExtractSettings())
+    commit(collection, "one", "a.jpg")
+    faults["put", "media/two.parquet"] = OSError(5, "the writer died")
+    with pytest.raises(CollectionError, match="the writer died"):
+        commit(collection, "two", "b.jpg")
+    assert [file.path for file in collection.storage.files("faces")] == [
+        "faces/one.parquet",
+        "faces/two.parquet",
+    ]
+    assert collection.snapshot().shards == ("one",)
+    assert collection.snapshot().media["path"].to_pylist() == ["a.jpg"]
+    assert len(collection.snapshot().face_ids) == 1
+
+
+def test_sweep_takes_orphans_and_temporaries_older_than_a_day(collection: Collection) -> None:
+    storage = collection.storage
+    commit(collection, "committed", "a.jpg")
+    old = [f"faces/{TEMPORARY_MARK}1-x.parquet", f"media/{TEMPORARY_MARK}1-x.parquet"]
+    old += ["faces/orphan.parquet", f"attempts/{TEMPORARY_MARK}1-x.json"]
+    young = ["faces/young.parquet", f"media/{TEMPORARY_MARK}2-y.parquet"]
+    for path in (*old, *young, "attempts/mark.json", "report.html", "index/made/faces.index"):
+        storage.write(path, b"")
+    make_old(collection, *old, "attempts/mark.json", "report.html", "index/made/faces.index")
+    make_old(collection, "faces/committed.parquet", "media/committed.parquet")
+    make_old(collection, *young, hours=23)
+    assert sorted(collection.sweep()) == sorted(old)
+    kept = {str(path.relative_to(storage.url)) for path in Path(storage.url).rglob("*.*")}
+    assert kept == {
+        *young,
+        *("collection.json", "report.html", "attempts/mark.json", "index/made/faces.index"),
+        *("faces/committed.parquet", "media/committed.parquet"),
+    }
+
+
+def test_sweep_keeps_the_faces_of_replaced_shards_and_takes_nothing_twice(
+    collection: Collection,
+) -> None:
+    commit(collection, "one", "a.jpg")
+    media = rows.media(rows.media_row("a.jpg", of=ord("a")))
+    collection.commit_shard("two", media, rows.faces([("a.jpg", ord("a"), 0)]), replaces=["one"])
+    make_old(collection, "faces/one.parquet", "media/one.parquet")
+    assert collection.sweep() == []
+
+
+@pytest.mark.parametrize("scheme", ["memory://swept", "faulty://"])
+def test_sweep_leaves_what_has_no_age_or_is_committed_on_any_store(
+    tmp_path: Path, scheme: str
+) -> None:
+    collection = Collection.create(f"{scheme}{tmp_path}", ExtractSettings())
+    commit(collection, "one", "a.jpg")
+    collection.storage.write("faces/orphan.parquet", b"")
+    assert collection.sweep() == []
+
+
+def test_a_generation_without_a_manifest_does_not_exist(collection: Collection) -> None:
+    unfinished = generation()
+    collection.storage.write(f"{unfinished.folder}/faces.index", b"half")
+    assert collection.generations("index") == []
+    assert collection.current("index") is None
+
+
+def test_the_newest_finished_generation_is_the_current_one(collection: Collection) -> None:
+    first = collection.finish(generation(faces=1))
+    second = collection.finish(generation(faces=2))
+    assert [made.name for made in collection.generations("index")] == [first.name, second.name]
+    current = collection.current("index")
+    assert current is not None
+    assert (current.name, current.manifest["faces"]) == (second.name, 2)
+    assert collection.current("clusters") is None
+
+
+def test_the_last_three_generations_are_kept(collection: Collection) -> None:
+    made = []
+    for _ in range(GENERATIONS_KEPT + 2):
+        made.append(generation())
+        collection.storage.write(f"{made[-1].folder}/faces.index", b"")
+        collection.finish(made[-1])
+    clusters = collection.finish(generation("clusters"))
+    kept = [made.name for made in made[-GENERATIONS_KEPT:]]
+    assert [found.name for found in collection.generations("index")] == kept
+    assert collection.storage.folders("index") == kept
+    assert [found.name for found in collection.generations("clusters")] == [clusters.name]
+
+
+def test_finishing_a_generation_leaves_one_that_is_being_made(collection: Collection) -> None:
+    underway = generation()
+    collection.storage.write(f"{underway.folder}/faces.index", b"")
+    for _ in range(GENERATIONS_KEPT + 1):
+        collection.finish(generation())
+    assert underway.name in collection.storage.folders("index")
+
+
+def test_generation_names_sort_by_time() -> None:
+    names = [generation_name() for _ in range(50)]
+    assert len(set(names)) == 50
+    # The part after the dash is chance; names of one microsecond are never made in earnest.
+    times = [name.partition("-")[0] for name in names]
+    assert times == sorted(times)

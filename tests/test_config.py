@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facebatch.config import (
+    ExtractSettings,
+    RunSettings,
+    resolve_extract,
+    resolve_run,
+    usable_cores,
+)
+from facebatch.errors import InputError, SettingsMismatch, UsageError
+
+
+def toml(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_nothing_asked_for_gives_the_defaults() -> None:
+    assert resolve_extract({}, environment={}) == ExtractSettings()
+    assert resolve_run({}, environment={}) == RunSettings()
+
+
+@pytest.mark.parametrize("flag", [None, 101])
+@pytest.mark.parametrize("variable", [None, 102])
+@pytest.mark.parametrize("in_file", [None, 103])
+def test_the_strongest_source_wins(
+    tmp_path: Path, flag: int | None, variable: int | None, in_file: int | None
+) -> None:
+    environment = {} if variable is None else {"FACEBATCH_WORKERS": str(variable)}
+    file = toml(tmp_path, "" if in_file is None else f"[run]\nworkers = {in_file}\n")
+    asked = [value for value in (flag, variable, in_file) if value is not None]
+    settings = resolve_run({"workers": flag}, file, environment)
+    assert settings.workers == (asked[0] if asked else RunSettings().workers)
+
+
+def test_the_collections_settings_are_stronger_than_the_defaults() -> None:
+    frozen = dataclasses.asdict(ExtractSettings(max_side=640, chips=False))
+    assert resolve_extract({}, collection=frozen, environment={}) == ExtractSettings(**frozen)
+
+
+@pytest.mark.parametrize("source", ["--max-side", "FACEBATCH_MAX_SIDE", "settings.toml"])
+def test_a_setting_other_than_the_collections_is_refused_with_both_values(
+    tmp_path: Path, source: str
+) -> None:
+    file = toml(tmp_path, "[extract]\nmax_side = 800" if source == "settings.toml" else "")
+    flags = {"max_side": 800 if source == "--max-side" else None}
+    environment = {source: "800"} if source.startswith("FACEBATCH") else {}
+    with pytest.raises(SettingsMismatch, match=rf"{source}.* 800.* 1024") as caught:
+        resolve_extract(flags, file, dataclasses.asdict(ExtractSettings()), environment)
+    assert caught.value.exit_code == 2
+
+
+def test_asking_for_what_the_collection_has_is_no_mismatch() -> None:
+    frozen = dataclasses.asdict(ExtractSettings(max_side=640))
+    assert resolve_extract({"max_side": 640}, None, frozen, {}).max_side == 640
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("FACEBATCH_CHIPS", "no", "chips", False),
+        ("FACEBATCH_CHIPS", "True", "chips", True),
+        ("FACEBATCH_MIN_FACE", "40", "min_face", 40),
+        ("FACEBATCH_TTA", "full", "tta", "full"),
+    ],
+)
+def test_variables_are_read_as_their_settings_type(
+    variable: str, text: str, name: str, value: Any
+) -> None:
+    assert getattr(resolve_extract({}, environment={variable: text}), name) == value
+
+
+def test_lists_come_from_variables_by_words_and_from_toml_as_lists(tmp_path: Path) -> None:
+    environment = {"FACEBATCH_RETRY": "crashed too_large"}
+    assert resolve_run({}, environment=environment).retry == ("crashed", "too_large")
+    file = toml(tmp_path, '[run]\nretry = ["crashed"]')
+    assert resolve_run({}, file, {}).retry == ("crashed",)
+
+
+def test_a_whole_number_serves_where_a_fraction_is_meant(tmp_path: Path) -> None:
+    assert resolve_run({}, toml(tmp_path, "[run]\nmax_failures = 1"), {}).max_failures == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[extract]\nmax_side = 'big'", "max_side = 'big' isn't a int"),
+        ("[extract]\nmax_side = true", "max_side = True isn't a int"),
+        ("[extract]\nmax_side = 63", "63 isn't within 64 to 16000"),
+        ("[extract]\nmax_side = 16001", "16001 isn't within 64 to 16000"),
+        ("[extract]\ntta = 'all'", "'all' isn't one of none, mirror, full"),
+        ("[extract]\ndetector = 'eyes'", "'eyes' isn't one of mtcnn"),
+        ("[extract]\nchips = 1", "chips = 1 isn't a bool"),
+        ("[extract]\nside = 1", r"\[extract\] has no setting 'side'"),
+        ("[extrct]\nmax_side = 99", r"unknown table \[extrct\]"),
+        ("extract = 1", "extract must be a table"),
+        ("[extract", "settings.toml"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint) as caught:
+        resolve_extract({}, toml(tmp_path, text), environment={})
+    assert "settings.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "retry = ['typo']",
+        "retry = [1]",
+        "max_failures = true",
+        "max_failures = 1.5",
+        "max_failures = nan",
+        "runner = 1",
+    ],
+)
+def test_a_wrong_run_setting_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=text.split()[0]):
+        resolve_run({}, toml(tmp_path, f"[run]\n{text}"), {})
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_cant_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "settings.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InputError, match=r"settings\.toml"):
+        resolve_run({}, file, {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("FACEBATCH_CHIPS", "maybe"), ("FACEBATCH_MAX_SIDE", "1e3"), ("FACEBATCH_MIN_FACE", "")],
+)
+def test_a_wrong_variable_is_refused_by_name(variable: str, text: str) -> None:
+    with pytest.raises(UsageError, match=variable):
+        resolve_extract({}, environment={variable: text})
+
+
+def test_a_wrong_flag_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="--min-face: min_face = 5 isn't within 12 to 2000"):
+        resolve_extract({"min_face": 5}, environment={})
+
+
+def test_the_processs_own_environment_is_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEBATCH_WORKERS", "7")
+    assert resolve_run({}).workers == 7
+
+
+def test_workers_default_to_the_cores_this_process_may_use() -> None:
+    assert RunSettings().worker_count() == usable_cores() >= 1
+    assert RunSettings(workers=3).worker_count() == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
+def test_cores_that_are_withheld_dont_count() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+SPACE, FINGERPRINT, NEITHER = "space", "fingerprint", "neither"
+
+
+@pytest.mark.parametrize(
+    ("change", "moves"),
+    [
+        ({"tta": "none"}, SPACE),
+        ({"max_side": 800}, FINGERPRINT),
+        ({"min_face": 30}, FINGERPRINT),
+        ({"chips": False}, NEITHER),
+    ],
+)
+def test_space_and_fingerprint_move_with_what_they_stand_for(
+    change: dict[str, Any], moves: str
+) -> None:
+    default, changed = ExtractSettings(), dataclasses.replace(ExtractSettings(), **change)
+    assert (default.space() != changed.space()) == (moves == SPACE)
+    assert (default.fingerprint() != changed.fingerprint()) == (moves != NEITHER)
+
+
+@given(st.integers(64, 16_000), st.integers(12, 2_000))
+def test_equal_settings_have_equal_fingerprints_and_others_dont(side: int, face: int) -> None:
+    one = ExtractSettings(max_side=side, min_face=face)
+    assert one.fingerprint() == ExtractSettings(max_side=side, min_face=face).fingerprint()
+    assert one.fingerprint() != ExtractSettings(max_side=side, min_face=face + 1).fingerprint()
+    assert len(bytes.fromhex(one.fingerprint())) == 16
