@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import struct
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import encode, gradient
+from PIL import ExifTags, Image
+
+from facebatch.media.exif import ExifFacts
+from facebatch.media.images import Photo
+
+DATE, DATE_ORIGINAL = ExifTags.Base.DateTime, ExifTags.Base.DateTimeOriginal
+SUBSECONDS, OFFSET = ExifTags.Base.SubsecTimeOriginal, ExifTags.Base.OffsetTimeOriginal
+
+
+def facts(
+    tags: dict[int, Any] | None = None,
+    details: dict[int, Any] | None = None,
+    place: dict[int, Any] | None = None,
+    kind: str = "JPEG",
+) -> ExifFacts:
+    """Returns what is read of a photo that carries these tags."""
+    exif = Image.Exif()
+    exif.update(tags or {})
+    exif.get_ifd(ExifTags.IFD.Exif).update(details or {})
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(place or {})
+    return Photo(encode(gradient(8, 8), kind, exif=exif)).facts.exif
+
+
+def test_a_photo_without_exif_has_no_facts() -> None:
+    assert Photo(encode(gradient())).facts.exif == ExifFacts()
+    assert Photo(encode(gradient(), "BMP")).facts.exif == ExifFacts()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_facts_are_read_from_every_format_that_has_exif(kind: str) -> None:
+    read = facts({0x0112: 6, DATE: "2021:03:04 05:06:07"}, kind=kind)
+    assert (read.orientation, read.captured_at) == (6, datetime(2021, 3, 4, 5, 6, 7))
+
+
+def test_the_time_of_capture_is_on_the_cameras_clock() -> None:
+    read = facts({DATE: "2022:01:01 00:00:00"}, {DATE_ORIGINAL: "2021:03:04 05:06:07"})
+    assert read.captured_at == datetime(2021, 3, 4, 5, 6, 7)
+    assert read.captured_utc_offset is None
+
+
+@pytest.mark.parametrize(
+    ("fraction", "microseconds"),
+    [("5", 500_000), ("123", 123_000), ("1234567", 123_456), ("99999999", 999_999), ("x", 0)],
+)
+def test_fractions_of_the_second_are_read(fraction: str, microseconds: int) -> None:
+    read = facts(details={DATE_ORIGINAL: "9999:12:31 23:59:59", SUBSECONDS: fraction})
+    assert read.captured_at == datetime(9999, 12, 31, 23, 59, 59, microseconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("+02:00", 120), ("-03:30", -210), ("+00:00", 0), ("Z", 0), ("2 hours", None), ("", None)],
+)
+def test_the_clocks_offset_is_read_in_minutes(text: str, minutes: int | None) -> None:
+    read = facts(details={DATE_ORIGINAL: "2021:03:04 05:06:07", OFFSET: text})
+    assert read.captured_utc_offset == minutes
+
+
+def test_an_offset_without_a_time_says_nothing() -> None:
+    assert facts(details={OFFSET: "+02:00"}).captured_utc_offset is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0000:00:00 00:00:00", "    :  :     :  :  ", "2021:02:30 00:00:00", "yesterday", "", "2021"],
+)
+def test_a_time_that_lies_is_absent(text: str) -> None:
+    assert facts({DATE: text}).captured_at is None
+
+
+@pytest.mark.parametrize("value", [0, 9, 255, 65_535])
+def test_an_orientation_that_lies_is_none(value: int) -> None:
+    assert facts({0x0112: value}).orientation == 1
+
+
+def test_an_orientation_of_a_wrong_type_is_none() -> None:
+    for entry in ((0x0112, FLOAT, 1, struct.pack("<f", 6.0)), (0x0112, ASCII, 2, b"6\0\0\0")):
+        photo = Photo(encode(gradient(40, 20), exif=raw_exif(entry)))
+        assert photo.facts.exif.orientation == 1
+        assert (photo.facts.width, photo.facts.height) == (40, 20)
+
+
+def test_places_are_read_in_degrees_and_metres() -> None:
+    read = facts(place={1: "S", 2: (33.0, 51.0, 36.0), 3: "W", 4: (151.0, 12.0, 30.0), 6: 58.5})
+    assert read.latitude == pytest.approx(-(33 + 51 / 60 + 36 / 3600))
+    assert read.longitude == pytest.approx(-(151 + 12 / 60 + 30 / 3600))
+    assert read.altitude == pytest.approx(58.5)
+
+
+def test_north_and_east_are_positive_and_below_the_sea_is_negative() -> None:
+    place = {1: "N", 2: (1.0, 0.0, 0.0), 3: "E", 4: (2.0, 0.0, 0.0), 5: b"\x01", 6: 10.0}
+    read = facts(place=place)
+    assert (read.latitude, read.longitude, read.altitude) == (1.0, 2.0, -10.0)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {1: "N", 2: (91.0, 0.0, 0.0)},
+        {3: "E", 4: (180.0, 0.0, 1.0)},
+        {1: "N", 2: (1.0, 2.0)},
+        {1: "N", 2: 5.0},
+        {6: 1e9},
+    ],
+)
+def test_a_place_that_lies_is_absent(place: dict[int, Any]) -> None:
+    read = facts(place=place)
+    assert (read.latitude, read.longitude, read.altitude) == (None, None, None)
+
+
+def raw_exif(*entries: tuple[int, int, int, bytes], tail: bytes = b"") -> bytes:
+    """Returns an EXIF block of (tag, type, count, four bytes of value), as TIFF 6.0 lays it out."""
+    body = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    header = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries))
+    return header + body + struct.pack("<I", 0) + tail
+
+
+# TIFF 6.0's numbers of types.
+ASCII, SHORT, LONG, RATIONAL, SIGNED_LONG, FLOAT = 2, 3, 4, 5, 9, 11
+ORIENTED = (0x0112, SHORT, 1, struct.pack("<HH", 6, 0))
+
+
+@pytest.mark.parametrize(
+    "pointer",
+    [
+        (0x8825, LONG, 1, struct.pack("<I", 10**9)),
+        (0x8769, LONG, 1, struct.pack("<I", 2**32 - 1)),
+        (0x8825, LONG, 1, struct.pack("<I", 8)),
+        (0x8825, SIGNED_LONG, 1, struct.pack("<i", -5)),
+        (0x8769, SIGNED_LONG, 1, struct.pack("<i", -5)),
+        (0x8825, FLOAT, 1, struct.pack("<f", -1.5)),
+        (0x8825, LONG, 2, struct.pack("<I", 40)),
+        (0x8825, ASCII, 4, b"abc\0"),
+    ],
+)
+def test_a_broken_part_of_exif_doesnt_cost_the_orientation(
+    pointer: tuple[int, int, int, bytes],
+) -> None:
+    data = encode(gradient(40, 20), exif=raw_exif(ORIENTED, pointer))
+    photo = Photo(data)
+    assert photo.facts.exif.orientation == 6
+    assert (photo.facts.width, photo.facts.height) == (20, 40)
+    assert photo.decode().pixels.size == (20, 40)
+
+
+def test_a_rational_with_a_zero_denominator_is_absent() -> None:
+    # GPS folder at 8 + 2 + 12 + 4; its latitude's three rationals lie behind it.
+    gps = struct.pack("<HHHII", 1, 2, RATIONAL, 3, 44) + struct.pack("<I", 0)
+    tail = gps + struct.pack("<6I", 1, 0, 2, 0, 3, 0)
+    data = encode(
+        gradient(8, 8), exif=raw_exif((0x8825, LONG, 1, struct.pack("<I", 26)), tail=tail)
+    )
+    assert Photo(data).facts.exif.latitude is None
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=200), st.booleans())
+def test_no_exif_whatever_it_holds_costs_the_photo(noise: bytes, oriented: bool) -> None:
+    exif = raw_exif(ORIENTED, tail=noise) if oriented else b"Exif\0\0II*\0" + noise
+    photo = Photo(encode(gradient(40, 20), exif=exif))
+    assert sorted(photo.decode().pixels.size) == [20, 40]
+    if oriented:
+        assert photo.facts.exif.orientation == 6
