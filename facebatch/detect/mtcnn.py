@@ -1,0 +1,174 @@
+"""The MTCNN cascade over one image: pyramid, proposals, refinement, landmarks.
+
+Zhang et al., "Joint face detection and alignment using multitask cascaded convolutional
+networks" (2016), with facenet-pytorch's weights and its arithmetic, so that ``cascade`` gives what
+``facenet_pytorch.MTCNN.detect`` gives; it is faster because every crop and every pyramid level
+comes from one integral image. ``detect`` converts to the coordinates of ``facebatch.detect``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facebatch.detect import DEFAULT_MIN_FACE, Detections
+from facebatch.detect.boxes import (
+    landmarks_in_image,
+    moved,
+    proposals,
+    pyramid,
+    regions,
+    squared,
+)
+from facebatch.detect.integral import area_crops, area_level, integral_image
+from facebatch.detect.nets import Cascade
+from facebatch.detect.nms import suppress_minimum, suppress_union
+from facebatch.provenance import TORCH_CPU, Provenance
+
+Boxes = NDArray[np.float32]
+Scores = NDArray[np.float32]
+Landmarks = NDArray[np.float32]
+
+# Crops a network call. They bound memory in crowded images; speed hardly depends on them.
+_REFINE_BATCH = 256
+_OUTPUT_BATCH = 64
+
+# Overlaps above which a proposal goes: inside a pyramid level, and between levels and after
+# each later stage (facenet-pytorch's detect_face).
+_LEVEL_OVERLAP = 0.5
+_STAGE_OVERLAP = 0.7
+
+
+class MtcnnDetector:
+    """MTCNN on one thread of the CPU in float32.
+
+    Args:
+        min_face: Side of the smallest face to look for, in pixels of the image.
+        thresholds: Least scores after P-Net (reached), R-Net and O-Net (exceeded), each 0..1.
+        factor: Ratio of neighbouring pyramid scales, between 0 and 1.
+
+    Raises:
+        ValueError: An argument is out of its range.
+        WeightsError: A weight file is missing or isn't the expected one.
+    """
+
+    name = "mtcnn"
+
+    def __init__(
+        self,
+        min_face: int = DEFAULT_MIN_FACE,
+        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
+        factor: float = 0.709,
+    ) -> None:
+        if min_face < 1:
+            raise ValueError(f"min_face must be at least 1 pixel, not {min_face}")
+        if not 0 < factor < 1:
+            raise ValueError(f"factor must lie between 0 and 1, not {factor}")
+        if not all(0 <= threshold <= 1 for threshold in thresholds):
+            raise ValueError(f"thresholds must lie in 0..1, not {thresholds}")
+        self.min_face = min_face
+        self.thresholds = thresholds
+        self.factor = factor
+        self._nets = Cascade()
+
+    @property
+    def provenance(self) -> Provenance:
+        """What runs the model."""
+        return TORCH_CPU
+
+    def detect(self, image: NDArray[np.uint8]) -> Detections:
+        """Find every face; see ``facebatch.detect.Detector.detect``.
+
+        Raises:
+            ValueError: The array isn't uint8 (height, width, 3) and C-contiguous, or has more
+                than ``facebatch.detect.integral.MAX_PIXELS`` pixels.
+        """
+        boxes, scores, landmarks = self.cascade(image)
+        # Both are one-based: a box from pixel 1 to pixel n is n pixels wide, and the landmark 1 is
+        # the centre of the first pixel. In corner coordinates that pixel covers 0..1.
+        boxes = boxes - np.array([1, 1, 0, 0], np.float32)
+        landmarks = landmarks - np.float32(0.5)
+        order = np.lexsort((boxes[:, 1], boxes[:, 0], -scores))
+        return Detections(boxes[order], scores[order], landmarks[order])
+
+    def cascade(self, image: NDArray[np.uint8]) -> tuple[Boxes, Scores, Landmarks]:
+        """The faces as ``facenet_pytorch.MTCNN(keep_all=True).detect`` gives them.
+
+        Args:
+            image: As for ``detect``.
+
+        Returns:
+            float32 boxes (n, 4), scores (n,) and landmarks (n, 5, 2) in facenet-pytorch's
+            coordinates, by descending box area.
+        """
+        sums = integral_image(image)
+        boxes = self._propose(sums)
+        boxes = self._refine(sums, boxes)
+        boxes, scores, landmarks = self._output(sums, boxes)
+        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        order = np.argsort(area, kind="stable")[::-1]
+        return boxes[order], scores[order], landmarks[order]
+
+    def _propose(self, sums: NDArray[np.uint32]) -> Boxes:
+        height, width = _image_size(sums)
+        found = []
+        for scale in pyramid(height, width, self.min_face, self.factor):
+            level = area_level(sums, int(height * scale + 1), int(width * scale + 1))
+            regressions, scores = self._nets.propose(level)
+            fields = proposals(regressions, scores, scale, self.thresholds[0])
+            kept = suppress_union(fields[0], fields[1], _LEVEL_OVERLAP)
+            found.append([part[kept] for part in fields])
+        if not found:
+            return np.zeros((0, 4), np.float32)
+        boxes, scores, regressions = (np.concatenate(part) for part in zip(*found, strict=True))
+        kept = suppress_union(boxes, scores, _STAGE_OVERLAP)
+        return squared(moved(boxes[kept], regressions[kept], edge=0))
+
+    def _refine(self, sums: NDArray[np.uint32], boxes: Boxes) -> Boxes:
+        boxes, outputs = _classify(self._nets.refine, sums, boxes, 24, _REFINE_BATCH)
+        if not outputs:
+            return boxes
+        regressions, scores = outputs
+        passed = scores > np.float32(self.thresholds[1])
+        boxes, regressions, scores = boxes[passed], regressions[passed], scores[passed]
+        kept = suppress_union(boxes, scores, _STAGE_OVERLAP)
+        return squared(moved(boxes[kept], regressions[kept], edge=1))
+
+    def _output(self, sums: NDArray[np.uint32], boxes: Boxes) -> tuple[Boxes, Scores, Landmarks]:
+        boxes, outputs = _classify(self._nets.output, sums, boxes, 48, _OUTPUT_BATCH)
+        if not outputs:
+            return boxes, np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32)
+        regressions, scores, fractions = outputs
+        passed = scores > np.float32(self.thresholds[2])
+        boxes, regressions, scores = boxes[passed], regressions[passed], scores[passed]
+        landmarks = landmarks_in_image(boxes, fractions[passed])
+        boxes = moved(boxes, regressions, edge=1)
+        kept = suppress_minimum(boxes, scores, _STAGE_OVERLAP)
+        return boxes[kept], scores[kept], landmarks[kept]
+
+
+def _image_size(sums: NDArray[np.uint32]) -> tuple[int, int]:
+    return sums.shape[0] - 1, sums.shape[1] // 3 - 1
+
+
+def _classify(
+    net: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]],
+    sums: NDArray[np.uint32],
+    boxes: Boxes,
+    side: int,
+    batch: int,
+) -> tuple[Boxes, list[NDArray[np.float32]]]:
+    """Run a net over the boxes' crops; boxes that lie outside the image are dropped.
+
+    Returns:
+        The boxes that remain and the net's outputs for them; no outputs where none remain.
+    """
+    inside = regions(boxes, *_image_size(sums))
+    valid = (inside[:, 2:] > inside[:, :2]).all(axis=1)
+    boxes, inside = boxes[valid], inside[valid]
+    edges = [*range(0, len(boxes), batch), len(boxes)]
+    outputs = [net(area_crops(sums, inside[i:j], side)) for i, j in pairwise(edges)]
+    return boxes, [np.concatenate(part) for part in zip(*outputs, strict=True)]
