@@ -1,0 +1,234 @@
+"""The loops of clustering that have to be compiled, and nothing else.
+
+They work on plain arrays whose meaning is told by the functions that call them: a forest of n
+leaves (the faces, nodes 0..n-1) and m merges (nodes n..n+m-1, by ascending height). All run
+without the interpreter's lock and are compiled once per machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Compiles a function with numba and keeps its type for the checker."""
+    return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
+
+
+@compiled
+def _root(parent: Ints, node: int) -> int:
+    root = node
+    while parent[root] != root:
+        root = parent[root]
+    while parent[node] != root:
+        parent[node], node = root, parent[node]
+    return root
+
+
+@compiled
+def merge_links(sources: Ints, targets: Ints, n: int) -> tuple[Ints, npt.NDArray[np.int64]]:
+    """Joins n leaves along links taken in order (Kruskal's algorithm).
+
+    Args:
+        sources: (e,) one end of each link, the links being ordered by ascending weight.
+        targets: (e,) the other end.
+        n: Number of leaves.
+
+    Returns:
+        Children (m, 2) of every merge, and the link (m,) that made it.
+    """
+    most = max(n - 1, 0)
+    parent = np.arange(n + most, dtype=np.int32)
+    children = np.empty((most, 2), np.int32)
+    links = np.empty(most, np.int64)
+    merges = 0
+    for link in range(len(sources)):
+        if merges == most:
+            break
+        one, other = _root(parent, sources[link]), _root(parent, targets[link])
+        if one != other:
+            parent[one] = parent[other] = n + merges
+            children[merges, 0], children[merges, 1] = one, other
+            links[merges] = link
+            merges += 1
+    return children[:merges], links[:merges]
+
+
+@compiled
+def sizes_and_places(children: Ints, n: int) -> tuple[Ints, Ints]:
+    """Counts every node's leaves and lays them out so that each node's are consecutive.
+
+    Args:
+        children: (m, 2) children of every merge.
+        n: Number of leaves.
+
+    Returns:
+        Sizes (n + m,), and the place (n + m,) of each node's first leaf in the layout.
+    """
+    nodes = n + len(children)
+    sizes = np.ones(nodes, np.int32)
+    places = np.full(nodes, -1, np.int32)
+    for merge in range(len(children)):
+        sizes[n + merge] = sizes[children[merge, 0]] + sizes[children[merge, 1]]
+    free = 0
+    for node in range(nodes - 1, -1, -1):
+        if places[node] < 0:
+            places[node] = free
+            free += sizes[node]
+        if node >= n:
+            left, right = children[node - n]
+            places[left] = places[node]
+            places[right] = places[node] + sizes[left]
+    return sizes, places
+
+
+@compiled
+def excess_of_mass(
+    children: Ints, densities: Floats, sizes: Ints, min_cluster_size: int, root_density: float
+) -> npt.NDArray[np.bool_]:
+    """Chooses the clusters of greatest total stability (Campello et al. 2013, algorithm 3).
+
+    A condensed cluster is known by its topmost node. It goes up through merges with parts smaller
+    than ``min_cluster_size`` and ends where it meets another cluster, or at its root.
+
+    Args:
+        children: (m, 2) children of every merge.
+        densities: (m,) lambda, the inverse of the height, of every merge; descending.
+        sizes: (n + m,) leaves of every node.
+        min_cluster_size: Faces that a cluster needs, at least 2.
+        root_density: lambda at which the trees themselves were born.
+
+    Returns:
+        Whether each node (n + m,) is the top of a chosen cluster.
+    """
+    nodes, n = len(sizes), len(sizes) - len(children)
+    has_parent = np.zeros(nodes, np.bool_)
+    chosen = np.zeros(nodes, np.bool_)
+    mass = np.zeros(nodes)  # sum over the faces of lambda at which each left the cluster
+    inner = np.zeros((nodes, 2), np.int32)  # the two clusters it splits into; 0, a leaf, for none
+    best = np.zeros(nodes)  # greatest total stability within
+    for merge in range(len(children)):
+        node, density = n + merge, densities[merge]
+        left, right = children[merge]
+        has_parent[left] = has_parent[right] = True
+        if sizes[left] < sizes[right]:
+            left, right = right, left
+        if sizes[right] >= min_cluster_size:
+            _choose(left, density, sizes, mass, inner, best, chosen)
+            _choose(right, density, sizes, mass, inner, best, chosen)
+            inner[node, 0], inner[node, 1] = left, right
+            best[node] = best[left] + best[right]
+            mass[node] = sizes[node] * density
+        elif sizes[left] >= min_cluster_size:
+            inner[node] = inner[left]
+            best[node] = best[left]
+            mass[node] = mass[left] + sizes[right] * density
+        else:
+            mass[node] = sizes[node] * density
+    for node in range(n, nodes):
+        if not has_parent[node] and sizes[node] >= min_cluster_size:
+            _choose(node, root_density, sizes, mass, inner, best, chosen)
+    _forget_inner(inner, chosen, n)
+    return chosen
+
+
+@compiled
+def _choose(
+    node: int,
+    birth: float,
+    sizes: Ints,
+    mass: Floats,
+    inner: Ints,
+    best: Floats,
+    chosen: npt.NDArray[np.bool_],
+) -> None:
+    stability = mass[node] - sizes[node] * birth
+    if inner[node, 0] == 0 or stability >= best[node]:
+        chosen[node] = True
+        best[node] = stability
+
+
+@compiled
+def _forget_inner(inner: Ints, chosen: npt.NDArray[np.bool_], n: int) -> None:
+    # A node comes after those inside it, so going down every outer choice is made first. `covered`
+    # follows condensed clusters alone: the other nodes are never chosen.
+    covered = np.zeros(len(chosen), np.bool_)
+    for node in range(len(chosen) - 1, n - 1, -1):
+        if inner[node, 0] and (chosen[node] or covered[node]):
+            covered[inner[node, 0]] = covered[inner[node, 1]] = True
+        if covered[node]:
+            chosen[node] = False
+
+
+@compiled
+def whisper(
+    order: npt.NDArray[np.int64],
+    starts: Ints,
+    targets: Ints,
+    weights: Floats,
+    labels: Ints,
+    pull: Floats,
+) -> int:
+    """Lets every face in turn take the label that pulls hardest; changes ``labels`` in place.
+
+    A face keeps its own label unless another one pulls harder; among equals the smallest wins.
+
+    Args:
+        order: (n,) the faces in the order in which they are asked.
+        starts: (n + 1,) where each face's links begin.
+        targets: (e,) the other ends of the links.
+        weights: (e,) their weights, positive.
+        labels: (n,) the labels, 0..n-1.
+        pull: (n,) zeros, and zeros again afterwards.
+
+    Returns:
+        The number of faces that changed their label.
+    """
+    changes = 0
+    for face in order:
+        links = range(starts[face], starts[face + 1])
+        for link in links:
+            pull[labels[targets[link]]] += weights[link]
+        own = labels[face]
+        best = own
+        for link in links:
+            label = labels[targets[link]]
+            tied = pull[label] == pull[best] and best != own
+            if pull[label] > pull[best] or (tied and label < best):
+                best = label
+        for link in links:
+            pull[labels[targets[link]]] = 0.0
+        if best != own:
+            labels[face] = best
+            changes += 1
+    return changes
+
+
+@compiled
+def cover(near: npt.NDArray[np.int32], counts: Ints) -> Ints:
+    """Chooses faces that stand for those near them, each face in turn unless one stands for it.
+
+    Args:
+        near: (n, k) neighbours of each face.
+        counts: (n,) how many of them, from the first, the face may stand for.
+
+    Returns:
+        The face (n,) that stands for each, itself for those chosen.
+    """
+    representatives = np.full(len(near), -1, np.int32)
+    for face in range(len(near)):
+        if representatives[face] < 0:
+            representatives[face] = face
+            for other in near[face, : counts[face]]:
+                if representatives[other] < 0:
+                    representatives[other] = face
+    return representatives

@@ -1,0 +1,234 @@
+"""Identity over generations: which person of the previous clustering each new cluster is.
+
+Clusters are numbered anew every time; people are what a user named and linked to. Each previous
+person goes to at most one cluster and each cluster carries at most one; what can't go on leaves a
+row behind that says where it went, so that an old link never breaks. Rows that were ever written
+are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facebatch.ids import ID_BYTES, order
+
+Ids = npt.NDArray[np.void]
+Labels = npt.NDArray[np.int32]
+Status = Literal["active", "merged", "dissolved"]
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of one generation.
+
+    Args:
+        person_id: 16 bytes, the same in every generation.
+        founded: Name of the generation that founded the person.
+        status: ``active`` has a cluster; ``merged`` is a redirect to ``merged_into``;
+            ``dissolved`` has neither, its faces being gone, alone or dispersed.
+        cluster: Number of the cluster in this generation; None unless active.
+        merged_into: The active or dissolved person that took over; None unless merged.
+        name: The person's name, where one is known.
+    """
+
+    person_id: bytes
+    founded: str
+    status: Status = "active"
+    cluster: int | None = None
+    merged_into: bytes | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """The faces of one generation, their clusters and the people that those are.
+
+    Args:
+        face_ids: (n,) V16, ascending bytewise and without repeats.
+        labels: (n,) int32, the cluster of each face, -1 for a face on its own.
+        people: Every person known, in any order.
+    """
+
+    face_ids: Ids
+    labels: Labels
+    people: Sequence[Person] = ()
+
+
+@dataclass(frozen=True)
+class _Overlaps:
+    """Faces shared by previous people and new clusters, over pairs that share at least one."""
+
+    person: npt.NDArray[np.int64]
+    cluster: npt.NDArray[np.int64]
+    faces: npt.NDArray[np.int64]
+
+
+def person_id(generation: str, smallest_face_id: bytes) -> bytes:
+    """Returns the id of a person founded by a generation on a cluster with this smallest face id.
+
+    It is the blake2b-128 of the generation's name in UTF-8, a zero byte and the face id.
+    """
+    text = generation.encode() + b"\0" + smallest_face_id
+    return hashlib.blake2b(text, digest_size=ID_BYTES).digest()
+
+
+def carry_over(
+    face_ids: Ids, labels: Labels, previous: Clustering | None, generation: str
+) -> tuple[Person, ...]:
+    """Finds the people of a new clustering.
+
+    A cluster and a previous person that share the most faces belong together; then the next pair
+    of those still free; equal shares go to the smaller person id, then to the smaller cluster.
+    Clusters without a previous person found one. A previous person without a cluster is merged
+    into the person whose cluster holds more than half of its faces that still exist, and else
+    dissolved: a stray face or two don't make it somebody else. Earlier redirects are followed
+    to their ends.
+
+    Names stay with their people. Where a merged person had a name and the one that takes over has
+    none, the name goes along, that of the largest share first; a person with a name keeps it.
+    Merged and dissolved people keep theirs as well, so no name a user gave is ever lost.
+
+    Args:
+        face_ids: (n,) V16, ascending bytewise and without repeats.
+        labels: (n,) int32, clusters numbered from 0 without gaps; -1 for a face on its own.
+        previous: The previous generation; None for the first. A merged person that has a cluster
+            (as after a user's decision) gives its faces to the one it was merged into.
+        generation: Name of the new generation.
+
+    Returns:
+        Every person ever known, ordered by person id; the active ones carry their new cluster.
+
+    Raises:
+        ValueError: The face ids aren't ascending, or differ in number from the labels.
+    """
+    _check_rows(face_ids, labels)
+    previous = previous or Clustering(face_ids[:0], labels[:0])
+    known = {person.person_id: person for person in previous.people}
+    identities = sorted(known)
+    person = _previous_owners(face_ids, previous, known, identities)
+    overlaps = _overlaps(person, labels)
+    cluster_of = _assign(overlaps)
+    faces_left = np.bincount(person[person >= 0], minlength=len(known))
+    heirs = _heirs(overlaps, cluster_of, faces_left)
+
+    people = {
+        identity: _settled(known[identity], cluster_of.get(number))
+        for number, identity in enumerate(identities)
+    }
+    for number, heir in heirs.items():
+        _merge(people, identities[number], identities[heir])
+    people |= _founded(face_ids, labels, set(cluster_of.values()), generation)
+    return tuple(_resolved(people[identity], people) for identity in sorted(people))
+
+
+def _check_rows(face_ids: Ids, labels: Labels) -> None:
+    if len(face_ids) != len(labels):
+        raise ValueError(f"{len(face_ids)} face ids for {len(labels)} labels")
+    ascending = np.array_equal(order(face_ids), np.arange(len(face_ids)))
+    if not ascending or (face_ids[1:] == face_ids[:-1]).any():
+        raise ValueError("face ids must be ascending and without repeats")
+
+
+def _end_of_redirects(identity: bytes, people: Mapping[bytes, Person]) -> bytes:
+    for _ in range(len(people)):
+        target = people[identity].merged_into
+        if target is None:
+            return identity
+        identity = target
+    raise ValueError(f"person {identity.hex()} is merged into itself through others")
+
+
+def _previous_owners(
+    face_ids: Ids, previous: Clustering, known: Mapping[bytes, Person], identities: Sequence[bytes]
+) -> npt.NDArray[np.int64]:
+    """Returns the number of the person (n,) whom each face belonged to, -1 for nobody."""
+    numbers = {identity: number for number, identity in enumerate(identities)}
+    # One place more than there are clusters: label -1 finds nobody in the last one. A person's
+    # cluster may lie beyond the labels, its faces having vanished since.
+    clusters = [person.cluster for person in known.values() if person.cluster is not None]
+    owners = np.full(max([*clusters, previous.labels.max(initial=-1)]) + 2, -1, np.int64)
+    for identity, person in known.items():
+        if person.cluster is not None:
+            owners[person.cluster] = numbers[_end_of_redirects(identity, known)]
+    rows = pc.index_in(_arrow(face_ids), value_set=_arrow(previous.face_ids))
+    rows = rows.fill_null(-1).to_numpy(zero_copy_only=False)
+    result = np.full(len(face_ids), -1, np.int64)
+    result[rows >= 0] = owners[previous.labels[rows[rows >= 0]]]
+    return result
+
+
+def _arrow(face_ids: Ids) -> pa.Array:
+    data = pa.py_buffer(np.ascontiguousarray(face_ids))
+    return pa.Array.from_buffers(pa.binary(ID_BYTES), len(face_ids), [None, data])
+
+
+def _overlaps(person: npt.NDArray[np.int64], cluster: Labels) -> _Overlaps:
+    """Counts shared faces and orders them: most first, then smaller person, smaller cluster."""
+    both = (person >= 0) & (cluster >= 0)
+    pairs, faces = np.unique(
+        np.stack([person[both], cluster[both]], axis=1), axis=0, return_counts=True
+    )
+    largest_first = np.argsort(-faces, kind="stable")
+    pairs = pairs[largest_first]
+    return _Overlaps(pairs[:, 0], pairs[:, 1], faces[largest_first])
+
+
+def _assign(overlaps: _Overlaps) -> dict[int, int]:
+    """Gives each person at most one cluster and each cluster at most one person."""
+    cluster_of: dict[int, int] = {}
+    taken: set[int] = set()
+    for person, cluster in zip(overlaps.person.tolist(), overlaps.cluster.tolist(), strict=True):
+        if person not in cluster_of and cluster not in taken:
+            cluster_of[person] = cluster
+            taken.add(cluster)
+    return cluster_of
+
+
+def _heirs(
+    overlaps: _Overlaps, cluster_of: Mapping[int, int], faces_left: npt.NDArray[np.int64]
+) -> dict[int, int]:
+    """Finds who takes over each person without a cluster, those with the largest share first."""
+    carrier = {cluster: person for person, cluster in cluster_of.items()}
+    most = 2 * overlaps.faces > faces_left[overlaps.person]
+    pairs = zip(overlaps.person[most].tolist(), overlaps.cluster[most].tolist(), strict=True)
+    # Every cluster here has a carrier: had it none, the person would have got it.
+    return {person: carrier[cluster] for person, cluster in pairs if person not in cluster_of}
+
+
+def _settled(person: Person, cluster: int | None) -> Person:
+    if cluster is not None:
+        return replace(person, status="active", cluster=cluster)
+    status: Status = "merged" if person.status == "merged" else "dissolved"
+    return replace(person, status=status, cluster=None)
+
+
+def _merge(people: dict[bytes, Person], identity: bytes, heir: bytes) -> None:
+    people[identity] = replace(people[identity], status="merged", merged_into=heir)
+    if people[heir].name is None:
+        people[heir] = replace(people[heir], name=people[identity].name)
+
+
+def _founded(
+    face_ids: Ids, labels: Labels, carried: set[int], generation: str
+) -> dict[bytes, Person]:
+    clusters, first_rows = np.unique(labels, return_index=True)
+    people = {}
+    for cluster, row in zip(clusters.tolist(), first_rows.tolist(), strict=True):
+        if cluster >= 0 and cluster not in carried:
+            identity = person_id(generation, face_ids[row].tobytes())
+            people[identity] = Person(identity, generation, cluster=cluster)
+    return people
+
+
+def _resolved(person: Person, people: Mapping[bytes, Person]) -> Person:
+    if person.status != "merged":
+        return person
+    return replace(person, merged_into=_end_of_redirects(person.person_id, people))

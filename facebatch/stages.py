@@ -1,0 +1,253 @@
+"""The stages after extraction, from tables to tables: index, then clusters and people.
+
+Each reads one snapshot and writes one generation around a pure function of another module. A
+stage whose faces and settings are those of its current generation does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from facebatch import ids, tables
+from facebatch.cluster import ClusterSettings, cluster_faces
+from facebatch.cluster.people import Clustering, Person, carry_over
+from facebatch.cluster.tau import choose_tau
+from facebatch.collection import Collection, Generation, generation_name
+from facebatch.snapshot import Snapshot
+
+SCRATCH_ADVICE_GROWTH = 2.0
+"""Growth since tau was chosen from which on choosing it anew is advised."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did.
+
+    Args:
+        generation: Its current generation now.
+        unchanged: Whether that was there before, for the same faces and settings.
+    """
+
+    generation: Generation
+    unchanged: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the manifest as plain data, and whether it is new."""
+        return {
+            "generation": self.generation.name,
+            "unchanged": self.unchanged,
+            **self.generation.manifest,
+        }
+
+
+def build_index(collection: Collection, snapshot: Snapshot) -> StageResult:
+    """Builds the search index of a snapshot's faces: FAISS ids are row numbers of ids.parquet."""
+    current = collection.current("index")
+    if current and current.manifest["faces_hash"] == snapshot.faces_hash:
+        return StageResult(current, unchanged=True)
+    from facebatch import index
+
+    faces = snapshot.faces(["face_id", "embedding"])
+    embeddings = _embeddings(collection, faces)
+    generation = Generation(
+        "index",
+        generation_name(),
+        {
+            "faces_hash": snapshot.faces_hash,
+            "parents": [],
+            "config": {"kind": "flat", "metric": "inner product"},
+            "space": collection.space,
+            "faces": len(faces),
+            "dimension": embeddings.shape[1],
+        },
+    )
+    data = index.to_bytes(index.build(embeddings))
+    collection.storage.write(f"{generation.folder}/faces.index", data)
+    _write(collection, generation, "ids", faces.select(["face_id"]))
+    return StageResult(collection.finish(generation), unchanged=False)
+
+
+def cluster_people(
+    collection: Collection,
+    snapshot: Snapshot,
+    *,
+    tau: float | None = None,
+    from_scratch: bool = False,
+) -> tuple[StageResult, StageResult]:
+    """Clusters a snapshot's faces and carries the people's identities over.
+
+    Args:
+        collection: The collection.
+        snapshot: The faces.
+        tau: Longest link, as d2. By default that of the current generation, so that new photos
+            don't move the cut; for the first one that of the number of faces.
+        from_scratch: Choose tau anew, whatever the current generation's.
+
+    Returns:
+        The results of the stages ``clusters`` and ``people``.
+    """
+    settings, chosen_at = _cluster_settings(collection, snapshot, tau, from_scratch)
+    clusters = _cluster(collection, snapshot, settings, chosen_at)
+    return clusters, _people(collection, snapshot, clusters.generation)
+
+
+def _cluster_settings(
+    collection: Collection, snapshot: Snapshot, tau: float | None, from_scratch: bool
+) -> tuple[ClusterSettings, int]:
+    """Returns the settings, and the number of faces at which their tau was chosen."""
+    n_faces = len(snapshot.face_ids)
+    current = collection.current("clusters")
+    if tau is not None:
+        return ClusterSettings(tau=tau), n_faces
+    if current and not from_scratch:
+        settings = ClusterSettings(**current.manifest["config"])
+        return settings, int(current.manifest["tau_chosen_at_faces"])
+    return ClusterSettings(tau=choose_tau(n_faces, collection.settings.tta)), n_faces
+
+
+def _cluster(
+    collection: Collection, snapshot: Snapshot, settings: ClusterSettings, chosen_at: int
+) -> StageResult:
+    current = collection.current("clusters")
+    config = asdict(settings)
+    if current and (current.manifest["faces_hash"], current.manifest["config"]) == (
+        snapshot.faces_hash,
+        config,
+    ):
+        return StageResult(current, unchanged=True)
+    from facebatch.neighbors import exact_neighbors
+
+    faces = snapshot.faces(["face_id", "embedding"])
+    embeddings = _embeddings(collection, faces)
+    seed = int(snapshot.faces_hash[:8], 16)
+    neighbors = exact_neighbors(embeddings, settings.neighbors)
+    labels = cluster_faces(embeddings, neighbors, settings, seed)
+    sizes = np.bincount(labels[labels >= 0])
+    generation = Generation(
+        "clusters",
+        generation_name(),
+        {
+            "faces_hash": snapshot.faces_hash,
+            "parents": [current.name] if current else [],
+            "config": config,
+            "space": collection.space,
+            "tau_chosen_at_faces": chosen_at,
+            "faces": len(labels),
+            "clusters": len(sizes),
+            "alone": int((labels < 0).sum()),
+            "largest": int(sizes.max(initial=0)),
+            "from_scratch_advised": len(labels) >= SCRATCH_ADVICE_GROWTH * max(1, chosen_at),
+        },
+    )
+    numbers = pa.array(labels, pa.int32(), mask=labels < 0)
+    rows = pa.table({"face_id": faces["face_id"], "cluster": numbers})
+    _write(collection, generation, "clusters", rows)
+    return StageResult(collection.finish(generation), unchanged=False)
+
+
+def _people(collection: Collection, snapshot: Snapshot, clusters: Generation) -> StageResult:
+    current = collection.current("people")
+    if current and current.manifest["parents"][0] == clusters.name:
+        return StageResult(current, unchanged=True)
+    name = generation_name()
+    face_ids, labels = read_clusters(collection, clusters)
+    people = carry_over(face_ids, labels, _previous(collection, current), name)
+    generation = Generation(
+        "people",
+        name,
+        {
+            "faces_hash": clusters.manifest["faces_hash"],
+            "parents": [clusters.name, *([current.name] if current else [])],
+            "config": {},
+            "space": collection.space,
+            **{
+                status: sum(person.status == status for person in people)
+                for status in ("active", "merged", "dissolved")
+            },
+        },
+    )
+    rows = tables.from_rows("people", _describe(collection, snapshot, labels, people))
+    _write(collection, generation, "people", rows)
+    return StageResult(collection.finish(generation), unchanged=False)
+
+
+def _previous(collection: Collection, people: Generation | None) -> Clustering | None:
+    """Returns the clustering that a people generation was made from, with its people."""
+    if people is None:
+        return None
+    parent = people.manifest["parents"][0]
+    clusters = next((g for g in collection.generations("clusters") if g.name == parent), None)
+    if clusters is None:
+        return None
+    return Clustering(*read_clusters(collection, clusters), read_people(collection, people))
+
+
+def read_clusters(
+    collection: Collection, generation: Generation
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
+    """Returns a clustering generation's face ids, (n,) V16 sorted, and labels, (n,) int32.
+
+    A face on its own has the label -1.
+    """
+    rows = tables.read(collection.storage, f"{generation.folder}/clusters.parquet", "clusters")
+    labels = rows["cluster"].fill_null(-1).to_numpy().astype(np.int32)
+    return ids.from_arrow(rows["face_id"]), labels
+
+
+def read_people(collection: Collection, generation: Generation) -> list[Person]:
+    """Returns everyone whom a people generation knows."""
+    columns = ["person_id", "founded", "status", "cluster", "merged_into", "name"]
+    rows = tables.read(collection.storage, f"{generation.folder}/people.parquet", "people", columns)
+    return [Person(**row) for row in rows.to_pylist()]
+
+
+def _describe(
+    collection: Collection,
+    snapshot: Snapshot,
+    labels: npt.NDArray[np.int32],
+    people: Sequence[Person],
+) -> list[dict[str, Any]]:
+    """Returns the people's rows, with what their faces tell of them."""
+    faces = snapshot.faces(["face_id", "media_id", "embedding"])
+    embeddings = _embeddings(collection, faces)
+    face_ids, media_ids = ids.from_arrow(faces["face_id"]), ids.from_arrow(faces["media_id"])
+    by_label = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[by_label], np.arange(labels.max(initial=-1) + 2))
+    rows = []
+    for person in people:
+        row: dict[str, Any] = {**asdict(person), "faces": 0, "media": 0}
+        if person.cluster is not None:
+            members = by_label[starts[person.cluster] : starts[person.cluster + 1]]
+            mine = embeddings[members].astype(np.float64)
+            mean = mine.mean(axis=0)
+            row["faces"] = len(members)
+            row["media"] = len(ids.first_of_each(media_ids[members]))
+            row["cover_face_id"] = face_ids[members[np.argmax(mine @ mean)]].tobytes()
+            row["spread"] = _mean_pairwise_d2(mean, len(members))
+        rows.append(row)
+    return rows
+
+
+def _mean_pairwise_d2(mean: npt.NDArray[np.float64], n: int) -> float | None:
+    """Returns the mean d2 over pairs of n unit vectors: n/(n-1) times twice their variance."""
+    return None if n < 2 else float(2 * (1 - mean @ mean) * n / (n - 1))
+
+
+def _embeddings(collection: Collection, faces: pa.Table) -> npt.NDArray[np.float32]:
+    from facebatch import weights
+
+    if not len(faces):
+        dimension = weights.model(collection.settings.embedder).dimension
+        return np.zeros((0, dimension), np.float32)
+    return np.ascontiguousarray(tables.matrix(faces["embedding"]))
+
+
+def _write(collection: Collection, generation: Generation, table: str, rows: pa.Table) -> None:
+    path = f"{generation.folder}/{table}.parquet"
+    tables.write(collection.storage, path, table, rows, collection.fingerprint)

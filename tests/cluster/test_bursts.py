@@ -1,0 +1,36 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import at_angles, d2_of_angle, people
+
+from facebatch.cluster.bursts import representatives
+from facebatch.neighbors import exact_neighbors
+
+
+def stand_ins(angles, degrees):
+    return representatives(exact_neighbors(at_angles(*angles), 64), d2_of_angle(degrees)).tolist()
+
+
+def test_first_face_stands_for_those_near_it():
+    assert stand_ins([0, 20, 0.5, 21, 60], 2) == [0, 1, 0, 1, 4]
+
+
+def test_chains_do_not_run_on():
+    assert stand_ins([0, 1.5, 3, 4.5], 2) == [0, 0, 2, 2]
+
+
+def test_radius_zero_leaves_even_duplicates_alone():
+    assert stand_ins([5, 5, 5], 0) == [0, 1, 2]
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10**6), radius=st.floats(0.01, 0.2))
+def test_representatives_are_within_the_radius_and_stand_for_themselves(seed, radius):
+    embeddings, _ = people([20, 20], seed)
+    found = representatives(exact_neighbors(embeddings, 39), radius)
+    np.testing.assert_array_equal(found[found], found)
+    gaps = ((embeddings - embeddings[found]) ** 2).sum(axis=1)
+    assert (gaps < radius + 1e-6).all()
+    chosen = embeddings[np.unique(found)].astype(np.float64)
+    apart = ((chosen[:, None] - chosen[None]) ** 2).sum(axis=-1) + 4 * np.eye(len(chosen))
+    assert (apart >= radius - 1e-6).all()

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import TAU, at_angles, d2_of_angle, people, unit
+
+from facebatch.cluster.forest import mutual_reachability_links, spanning_forest
+from facebatch.cluster.guard import break_wide_clusters, mean_pairwise_d2
+from facebatch.neighbors import exact_neighbors
+
+
+def mean_of_all_pairs(embeddings):
+    rows = embeddings.astype(np.float64)
+    distances = ((rows[:, None] - rows[None]) ** 2).sum(axis=-1)
+    return distances[np.triu_indices(len(rows), 1)].mean()
+
+
+def forest_of(embeddings, tau, min_samples=1):
+    links = mutual_reachability_links(exact_neighbors(embeddings, 64), min_samples, tau)
+    return spanning_forest(links, len(embeddings))
+
+
+def roots_of(forest):
+    return np.setdiff1d(np.arange(len(forest.sizes)), forest.children.ravel()).astype(np.int32)
+
+
+@settings(deadline=None)
+@given(n=st.integers(2, 30), seed=st.integers(0, 2**32 - 1))
+def test_mean_of_all_pairs_from_the_sum_alone(n, seed):
+    embeddings = unit(np.random.default_rng(seed).standard_normal((n, 8)))
+    total = embeddings.astype(np.float64).sum(axis=0)
+    assert mean_pairwise_d2(total, n) == pytest.approx(mean_of_all_pairs(embeddings), abs=1e-5)
+
+
+def test_a_single_face_has_no_width():
+    assert mean_pairwise_d2(np.array([1.0, 0.0]), 1) == 0
+
+
+def test_two_people_joined_by_a_bridge_fall_apart():
+    embeddings = at_angles(0, 1, 2, 3, *range(8, 40, 5), 43, 44, 45, 46)
+    forest = forest_of(embeddings, tau=0.01)
+    whole = roots_of(forest)
+    assert len(whole) == 1
+    parts = break_wide_clusters(forest, whole, embeddings, 0.01, 3)
+    labels = forest.labels(parts)
+    assert labels[0] == labels[1] == labels[2] >= 0
+    assert labels[-1] == labels[-2] == labels[-3] >= 0
+    assert labels[0] != labels[-1]
+
+
+def test_each_wide_cluster_falls_apart_by_itself():
+    crowd = [0, 1, 2, 3, 4, 20, 21, 22]
+    embeddings = at_angles(*crowd, *(angle + 90 for angle in crowd))
+    tau, widest = d2_of_angle(17), d2_of_angle(4)
+    forest = forest_of(embeddings, tau)
+    assert forest.sizes[roots_of(forest)].tolist() == [8, 8]
+    parts = break_wide_clusters(forest, roots_of(forest), embeddings, widest, 3)
+    faces = sorted(sorted(forest.faces(node).tolist()) for node in parts)
+    assert faces == [[0, 1, 2, 3, 4], [5, 6, 7], [8, 9, 10, 11, 12], [13, 14, 15]]
+
+
+def test_parts_that_are_too_small_are_left_on_their_own():
+    embeddings = at_angles(0, 1, 20, 21, 22)
+    forest = forest_of(embeddings, d2_of_angle(20))
+    parts = break_wide_clusters(forest, roots_of(forest), embeddings, d2_of_angle(4), 3)
+    assert forest.labels(parts).tolist() == [-1, -1, 0, 0, 0]
+
+
+def test_every_part_is_tight_and_as_high_as_it_can_be():
+    embeddings, _ = people([40, 30, 20, 10], seed=1)
+    forest = forest_of(embeddings, tau=0.3)
+    parts = break_wide_clusters(forest, roots_of(forest), embeddings, 0.12, 3).tolist()
+    n = len(embeddings)
+    parent = {
+        child: n + merge for merge, pair in enumerate(forest.children.tolist()) for child in pair
+    }
+    assert len(parts) > 1
+    for node in parts:
+        assert forest.sizes[node] >= 3
+        assert mean_of_all_pairs(embeddings[forest.faces(node)]) <= 0.12
+        if node in parent:
+            assert mean_of_all_pairs(embeddings[forest.faces(parent[node])]) > 0.12
+
+
+def test_tight_clusters_are_left_as_they_are():
+    embeddings, _ = people([40, 30], seed=2)
+    forest = forest_of(embeddings, TAU)
+    nodes = roots_of(forest)
+    nodes = nodes[forest.sizes[nodes] >= 3]
+    assert break_wide_clusters(forest, nodes, embeddings, 4.0, 3).tolist() == nodes.tolist()
+    assert len(nodes) > 0
+
+
+def test_no_clusters_stay_none():
+    forest = forest_of(at_angles(0, 90), TAU)
+    none = np.empty(0, np.int32)
+    assert break_wide_clusters(forest, none, at_angles(0, 90), 0.1, 3).tolist() == []

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from synthetic import TAU, at_angles, d2_of_angle, people
+
+from facebatch.cluster.labels import canonical
+from facebatch.cluster.vote import vote
+from facebatch.neighbors import Neighbors, exact_neighbors
+
+TEN_DEGREES = d2_of_angle(10)
+
+
+def vote_at(angles, labels, tau=TEN_DEGREES, seed=0):
+    neighbors = exact_neighbors(at_angles(*angles), 64)
+    return vote(neighbors, np.array(labels, np.int32), tau, seed).tolist()
+
+
+def test_a_pair_on_its_own_becomes_a_cluster():
+    assert vote_at([0, 5, 60], [-1, -1, -1]) == [0, 0, -1]
+
+
+def test_a_stray_joins_the_cluster_that_pulls_hardest():
+    assert vote_at([0, 1, 2, 8, 17, 18, 19], [0, 0, 0, -1, 1, 1, 1]) == [0, 0, 0, 0, 1, 1, 1]
+
+
+def test_nobody_beyond_tau_is_reached():
+    assert vote_at([0, 1, 2, 12.5], [0, 0, 0, -1]) == [0, 0, 0, -1]
+
+
+def test_clusters_without_links_between_them_stay():
+    assert vote_at([50, 51, 52, 0, 1, 2], [0, 0, 0, 1, 1, 1]) == [0, 0, 0, 1, 1, 1]
+
+
+def test_one_side_of_a_link_is_enough():
+    # Face 0 lists nobody near, but face 1 lists face 0.
+    neighbors = Neighbors(
+        np.array([[4.0, 4.0], [0.01, 0.05], [0.01, 4.0]], np.float32),
+        np.array([[1, 2], [2, 0], [1, 0]], np.int32),
+    )
+    assert vote(neighbors, np.array([-1, 0, 0], np.int32), TAU, 0).tolist() == [0, 0, 0]
+
+
+def test_a_face_between_two_equal_pulls_keeps_its_label():
+    # Faces 1 and 2 pull at face 0 alike, and each has a companion, 3 and 4, that holds it.
+    distances = [[0.05, 0.05], [0.01, 0.05], [0.01, 0.05], [0.01, 4.0], [0.01, 4.0]]
+    indices = [[1, 2], [3, 0], [4, 0], [1, 0], [2, 0]]
+    neighbors = Neighbors(np.array(distances, np.float32), np.array(indices, np.int32))
+    for own in (0, 1):
+        labels = np.array([own, 0, 1, 0, 1], np.int32)
+        for seed in range(5):
+            np.testing.assert_array_equal(vote(neighbors, labels, TAU, seed), canonical(labels))
+
+
+def test_result_is_stable_and_depends_on_the_seed_alone():
+    embeddings, _ = people([30, 20, 10, 2, 2] + [1] * 20, seed=1)
+    neighbors = exact_neighbors(embeddings, 64)
+    nobody = np.full(len(embeddings), -1, np.int32)
+    first = vote(neighbors, nobody, TAU, 7)
+    np.testing.assert_array_equal(first, vote(neighbors, nobody, TAU, 7))
+    for seed in range(5):
+        np.testing.assert_array_equal(first, vote(neighbors, first, TAU, seed))
+
+
+def test_no_face_would_rather_have_another_label():
+    embeddings, _ = people([30, 20, 10], seed=2)
+    neighbors = exact_neighbors(embeddings, 59)
+    result = vote(neighbors, np.full(60, -1, np.int32), TAU, 0)
+    pull = np.zeros((60, 60))
+    np.put_along_axis(pull, neighbors.indices, np.maximum(TAU - neighbors.distances, 0), axis=1)
+    for face, own in enumerate(result.tolist()):
+        others = set(result.tolist()) - {own, -1}
+        of_others = [pull[face, result == label].sum() for label in others]
+        mine = pull[face, result == own].sum() if own >= 0 else 0.0
+        assert mine >= max(of_others, default=0.0) - 1e-9
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_nothing_to_vote_on(n):
+    neighbors = exact_neighbors(np.ones((n, 1), np.float32), 64)
+    assert vote(neighbors, np.full(n, -1, np.int32), TAU, 0).tolist() == [-1] * n
