@@ -1,0 +1,49 @@
+"""What a collection holds, in numbers: read from its tables, for people and for scripts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow.compute as pc
+
+from facebatch.collection import Collection
+
+_STAGES = ("index", "clusters", "people")
+_FOLDERS = ("faces", "media")
+
+
+def inspect_collection(collection: Collection, *, with_failures: bool = False) -> dict[str, Any]:
+    """Returns a collection's figures as plain data.
+
+    Args:
+        collection: The collection.
+        with_failures: Whether every quarantined item is listed.
+    """
+    snapshot = collection.snapshot()
+    media = snapshot.media
+    statuses = Counter(media["status"].to_pylist())
+    reasons = Counter(reason for reason in media["reason"].to_pylist() if reason)
+    generations = {stage: collection.current(stage) for stage in _STAGES}
+    clusters, people = generations["clusters"], generations["people"]
+    summary: dict[str, Any] = {
+        "name": collection.name,
+        "url": collection.storage.url,
+        "bytes": sum(file.size for name in _FOLDERS for file in collection.storage.files(name)),
+        "shards": len(snapshot.shards),
+        "media": {status: statuses[status] for status in ("ok", "duplicate", "quarantined")},
+        "faces": len(snapshot.face_ids),
+        "people": people.manifest["active"] if people else None,
+        "alone": clusters.manifest["alone"] if clusters else None,
+        "reasons": dict(sorted(reasons.items())),
+        "generations": {stage: made.name if made else None for stage, made in generations.items()},
+        "settings": asdict(collection.settings),
+        "fingerprint": collection.fingerprint,
+        "space": collection.space,
+    }
+    if with_failures:
+        failed = media.filter(pc.equal(media["status"], "quarantined"))
+        columns = ["root", "path", "reason", "message", "attempts"]
+        summary["failures"] = failed.select(columns).sort_by("path").to_pylist()
+    return summary

@@ -1,0 +1,278 @@
+"""What a report says, as plain data: read from a collection's tables and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import facebatch
+from facebatch import weights
+from facebatch.collection import Collection
+from facebatch.plan import MAX_ATTEMPTS, RETRYABLE
+from facebatch.reasons import REASONS
+from facebatch.report.sheets import FaceList, Sheets, collect_sheets
+from facebatch.snapshot import Snapshot
+
+PATHS_PER_REASON = 50
+"""Failed files listed under each reason."""
+
+_STAGES = ("index", "clusters", "people")
+_PROVENANCE = ["engine", "device", "precision", "cpu"]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Numbers of media items, of one root or of all.
+
+    Args:
+        ok: Items that were processed and whose content no earlier one has.
+        duplicate: Items whose content another item has too.
+        quarantined: Items that could not be processed.
+        faces: Faces, each counted once, with the item that is ``ok``.
+        bytes: Size of the files.
+    """
+
+    ok: int
+    duplicate: int
+    quarantined: int
+    faces: int
+    bytes: int
+
+    @property
+    def items(self) -> int:
+        """Number of items."""
+        return self.ok + self.duplicate + self.quarantined
+
+
+@dataclass(frozen=True)
+class Captured:
+    """Capture times, on the cameras' own clocks."""
+
+    first: datetime
+    last: datetime
+    known: int
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """One quarantined item."""
+
+    root: str
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """The items quarantined for one reason.
+
+    Args:
+        reason: The reason code.
+        meaning: What it means.
+        count: Number of items.
+        tried_again: How many of them the next extraction tries again.
+        items: The first of them by root and path; at most `PATHS_PER_REASON`.
+    """
+
+    reason: str
+    meaning: str
+    count: int
+    tried_again: int
+    items: tuple[FailedItem, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting or provenance, as it is shown."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class SettingsGroup:
+    """Settings that belong together."""
+
+    title: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything a report says.
+
+    Args:
+        name: The collection's name.
+        url: Where it lies, without any name and password in it.
+        made_at: When this was read, UTC.
+        version: The facebatch that read it.
+        has_chips: Whether the collection stores chips.
+        totals: Numbers over all roots.
+        roots: Numbers of each root, by name.
+        captured: Capture times, where any is known.
+        failures: What failed, the most frequent reason first.
+        sheets: People, and faces that belong to nobody.
+        widest: The mean d2 above which a group of faces is broken up; None before clustering.
+        settings: All settings and generations.
+        models: The registry's entries of the detector and the embedder.
+    """
+
+    name: str
+    url: str
+    made_at: datetime
+    version: str
+    has_chips: bool
+    totals: Totals
+    roots: Mapping[str, Totals]
+    captured: Captured | None
+    failures: tuple[FailureGroup, ...]
+    sheets: Sheets
+    widest: float | None
+    settings: tuple[SettingsGroup, ...]
+    models: tuple[weights.Model, ...]
+
+
+def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
+    """Reads what a report says.
+
+    Args:
+        collection: The collection.
+        snapshot: Its shards; people are those of the current generation.
+
+    Raises:
+        CollectionError: A table can't be read.
+    """
+    faces = FaceList.of(snapshot)
+    media = snapshot.media
+    clusters = collection.current("clusters")
+    config = clusters.manifest["config"] if clusters else None
+    chosen = collection.settings
+    return ReportData(
+        name=collection.name,
+        url=_without_password(collection.storage.url),
+        made_at=datetime.now(UTC),
+        version=facebatch.__version__,
+        has_chips=chosen.chips,
+        totals=_totals(media, len(faces)),
+        roots=_roots(media, faces),
+        captured=_captured(media["captured_at"]),
+        failures=_failures(media),
+        sheets=collect_sheets(collection, snapshot, faces),
+        widest=config["guard_factor"] * config["tau"] if config else None,
+        settings=_settings(collection, snapshot),
+        models=(weights.model(chosen.detector), weights.model(chosen.embedder)),
+    )
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+def _totals(media: pa.Table, faces: int) -> Totals:
+    counts = {row["values"]: row["counts"] for row in media["status"].value_counts().to_pylist()}
+    return Totals(
+        ok=counts.get("ok", 0),
+        duplicate=counts.get("duplicate", 0),
+        quarantined=counts.get("quarantined", 0),
+        faces=faces,
+        bytes=pc.sum(media["size"], min_count=0).as_py(),
+    )
+
+
+def _roots(media: pa.Table, faces: FaceList) -> dict[str, Totals]:
+    found = media["root"].combine_chunks().dictionary_encode()
+    codes = found.indices.to_numpy()
+    faces_of = np.bincount(codes[faces.media_rows], minlength=len(found.dictionary))
+    roots = {
+        name: _totals(media.filter(pa.array(codes == code)), int(faces_of[code]))
+        for code, name in enumerate(found.dictionary.to_pylist())
+    }
+    return dict(sorted(roots.items()))
+
+
+def _captured(moments: pa.ChunkedArray) -> Captured | None:
+    known = len(moments) - moments.null_count
+    if not known:
+        return None
+    span = pc.min_max(moments)
+    return Captured(span["min"].as_py(), span["max"].as_py(), known)
+
+
+def _failures(media: pa.Table) -> tuple[FailureGroup, ...]:
+    failed = media.filter(pc.equal(media["status"], "quarantined"))
+    reasons = failed["reason"].unique().to_pylist()
+    groups = [_failure_group(reason, failed) for reason in reasons]
+    return tuple(sorted(groups, key=lambda group: (-group.count, group.reason)))
+
+
+def _failure_group(reason: str, failed: pa.Table) -> FailureGroup:
+    rows = failed.filter(pc.equal(failed["reason"], reason))
+    rows = rows.sort_by([("root", "ascending"), ("path", "ascending")])
+    pending = pc.less(rows["attempts"], MAX_ATTEMPTS) if reason in RETRYABLE else None
+    listed = rows.select(["root", "path", "message"]).slice(0, PATHS_PER_REASON).to_pylist()
+    return FailureGroup(
+        reason=reason,
+        meaning=REASONS.get(reason, "This facebatch doesn't know the code."),
+        count=len(rows),
+        tried_again=pc.sum(pending, min_count=0).as_py() if pending is not None else 0,
+        items=tuple(FailedItem(row["root"], row["path"], row["message"] or "") for row in listed),
+    )
+
+
+def _settings(collection: Collection, snapshot: Snapshot) -> tuple[SettingsGroup, ...]:
+    generations = {stage: collection.current(stage) for stage in _STAGES}
+    collection_wide = {
+        "fingerprint": collection.fingerprint,
+        "space": collection.space,
+        "shards": f"{len(snapshot.shards):,}",
+        "faces hash": snapshot.faces_hash,
+        **_provenance(snapshot.media),
+    }
+    groups = {"Extraction": asdict(collection.settings), "Collection": collection_wide}
+    for stage, generation in generations.items():
+        if generation:
+            manifest = generation.manifest
+            groups[stage.capitalize()] = {
+                "generation": generation.name,
+                "parents": ", ".join(manifest["parents"]) or "none",
+                **manifest["config"],
+                **_figures(manifest),
+            }
+    return tuple(
+        SettingsGroup(title, tuple(Setting(name, _shown(value)) for name, value in values.items()))
+        for title, values in groups.items()
+    )
+
+
+def _figures(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a manifest says beside names, configuration and what the collection fixes."""
+    said_elsewhere = {"stage", "generation", "parents", "config", "space", "faces_hash"}
+    return {name: value for name, value in manifest.items() if name not in said_elsewhere}
+
+
+def _provenance(media: pa.Table) -> dict[str, str]:
+    """Returns what ran the networks, with the number of items where it was more than one."""
+    ran = media.filter(pc.is_valid(media["engine"]))
+    kinds = ran.group_by(_PROVENANCE).aggregate([([], "count_all")])
+    kinds = kinds.sort_by([("count_all", "descending")]).to_pylist()
+    described = [
+        ", ".join(str(kind[name]) for name in _PROVENANCE if kind[name])
+        + (f" ({kind['count_all']:,} items)" if len(kinds) > 1 else "")
+        for kind in kinds
+    ]
+    return {"ran on": "; ".join(described)} if described else {}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,34 @@
+"""Numbers, sizes and times as the report words them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Returns a number with its noun: ``1 face``, ``1,200 faces``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def size(number: float) -> str:
+    """Returns a number of bytes in decimal units: ``4.2 MB``."""
+    unit = 0
+    while number >= 999.5 and unit < len(_UNITS) - 1:
+        number /= 1000
+        unit += 1
+    return (
+        f"{number:.1f} {_UNITS[unit]}" if unit and number < 9.95 else f"{number:.0f} {_UNITS[unit]}"
+    )
+
+
+def moment(at: datetime) -> str:
+    """Returns a time to the minute: ``2003-05-01 14:03``."""
+    return at.isoformat(" ", "minutes").partition("+")[0]
+
+
+def span(first: datetime, last: datetime) -> str:
+    """Returns the days that a span covers: ``2001-02-03 to 2007-08-09``."""
+    days = [at.date().isoformat() for at in (first, last)]
+    return days[0] if days[0] == days[1] else f"{days[0]} to {days[1]}"
