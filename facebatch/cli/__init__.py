@@ -1,0 +1,82 @@
+"""The command line: parse, call, print. What a command does is a stage's or a pipeline's business.
+
+Nothing heavy is imported before a command runs, so that ``facebatch --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from facebatch import __version__
+from facebatch.cli import commands
+from facebatch.errors import FacebatchError, Interrupted, WorkerDied
+
+app = typer.Typer(
+    name="facebatch",
+    help="Turn an archive of photos into an index of faces and a list of people.",
+    epilog="Exit codes: 0 done; 1 bug or dead worker; 2 usage or input error; "
+    "3 too many failures; 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in commands.ALL:
+    app.command(epilog=command.epilog)(command.function)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"facebatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _general(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and ends the process with its exit code.
+
+    Args:
+        arguments: The arguments after the program's name; the process's own by default. What
+            follows a ``--`` goes to Beam as it is.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    ours, separator, beams = _split(given)
+    if separator and ours[:1] and ours[0] not in ("run", "extract"):
+        print(f"facebatch: {ours[0]} takes no Beam options after --", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    try:
+        app(ours, obj=tuple(beams), prog_name="facebatch")
+    except FacebatchError as error:
+        print(f"facebatch: {error}", file=sys.stderr)  # noqa: T201
+        if isinstance(error, WorkerDied | Interrupted):
+            # The local runner's own threads wait for the dead workers and would never end.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(error.exit_code)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("facebatch: interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(Interrupted.exit_code)
+    sys.exit(0)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:
+    if "--" not in arguments:
+        return arguments, False, []
+    at = arguments.index("--")
+    return arguments[:at], True, arguments[at + 1 :]

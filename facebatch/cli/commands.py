@@ -1,0 +1,221 @@
+"""The commands. Each parses, calls one function and prints what it gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facebatch.cli import options, output
+
+if TYPE_CHECKING:
+    from facebatch.collection import Collection
+    from facebatch.config import RunSettings
+    from facebatch.media.sources import Root
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command and the example that its help ends with."""
+
+    function: Callable[..., None]
+    example: str
+
+    @property
+    def epilog(self) -> str:
+        """The example, as the help shows it."""
+        return f"Example: `{self.example}`"
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What `run` and `extract` were asked for."""
+
+    roots: list[Root]
+    url: str
+    flags: Mapping[str, Any]
+    config: Path | None
+    settings: RunSettings
+    as_json: bool
+
+    def collection(self) -> Collection:
+        from facebatch.collection import Collection
+
+        return Collection.for_extraction(self.url, self.flags, self.config)
+
+
+def _extracting(work: Callable[[_Request], None]) -> Callable[..., None]:
+    """Gives a command that extracts its options, which `run` and `extract` share."""
+
+    def command(
+        context: typer.Context,
+        photos: options.Photos = None,
+        root: options.Roots = None,
+        *,
+        output_url: options.Output,
+        config: options.Config = None,
+        detector: options.Detector = None,
+        max_side: options.MaxSide = None,
+        min_face: options.MinFace = None,
+        embedder: options.Embedder = None,
+        tta: options.Tta = None,
+        chips: options.Chips = None,
+        runner: options.Runner = None,
+        workers: options.Workers = None,
+        max_failures: options.MaxFailures = None,
+        retry: options.Retry = None,
+        dry_run: options.DryRun = False,
+        as_json: options.Json = False,
+        verbose: options.Verbose = False,
+    ) -> None:
+        output.quiet(verbose)
+        from facebatch.config import resolve_run
+        from facebatch.media.sources import parse_named_root, parse_root
+
+        settings = resolve_run(
+            {
+                "runner": runner,
+                "workers": workers,
+                "max_failures": max_failures,
+                "retry": tuple(retry) if retry else None,
+                "beam_options": context.obj or None,
+            },
+            config,
+        )
+        flags = {
+            "detector": detector,
+            "max_side": max_side,
+            "min_face": min_face,
+            "embedder": embedder,
+            "tta": tta,
+            "chips": chips,
+        }
+        roots = [*map(parse_root, photos or []), *map(parse_named_root, root or [])]
+        request = _Request(roots, output_url, flags, config, settings, as_json)
+        if dry_run:
+            _print_plan(request)
+        else:
+            work(request)
+
+    command.__name__, command.__doc__ = work.__name__, work.__doc__
+    return command
+
+
+def _print_plan(request: _Request) -> None:
+    from facebatch.pipelines.run import make_plan
+
+    plan = make_plan(request.roots, request.url, request.flags, request.config, request.settings)
+    output.emit(plan, output.plan_lines(plan), request.as_json)
+
+
+@_extracting
+def run(request: _Request) -> None:
+    """Photos to people: extract what is new, index, cluster, write the report.
+
+    A second run over an unchanged folder extracts nothing. Stopped at any moment, the same
+    command goes on where it was. Options of Beam itself follow after a `--`.
+    """
+    from facebatch.pipelines.run import run_all
+
+    collection = request.collection()
+    with output.progress_bar(shown=not request.as_json) as show:
+        done = run_all(request.roots, collection, request.settings, show)
+    summary = done.as_json()
+    output.emit(summary, output.run_lines(summary), request.as_json)
+    done.extraction.check_failures(request.settings.max_failures)
+
+
+@_extracting
+def extract(request: _Request) -> None:
+    """Photos to faces: list, decode, detect, align, embed and commit what is new."""
+    from facebatch.pipelines.run import run_extract
+
+    collection = request.collection()
+    with output.progress_bar(shown=not request.as_json) as show:
+        done = run_extract(request.roots, collection, request.settings, show)
+    summary = done.as_json()
+    output.emit(summary, output.extraction_lines(summary), request.as_json)
+    done.check_failures(request.settings.max_failures)
+
+
+def index(collection: options.CollectionArgument, as_json: options.Json = False) -> None:
+    """Faces to a search index (FAISS)."""
+    from facebatch.collection import Collection
+    from facebatch.stages import build_index
+
+    opened = Collection.open(collection)
+    summary = build_index(opened, opened.snapshot()).as_json()
+    output.emit(summary, output.index_lines(summary), as_json)
+
+
+def cluster(
+    collection: options.CollectionArgument,
+    tau: options.Tau = None,
+    from_scratch: options.FromScratch = False,
+    as_json: options.Json = False,
+) -> None:
+    """Faces to people: HDBSCAN on the nearest-neighbour graph; identities are carried over."""
+    from facebatch.collection import Collection
+    from facebatch.stages import cluster_people
+
+    opened = Collection.open(collection)
+    results = cluster_people(opened, opened.snapshot(), tau=tau, from_scratch=from_scratch)
+    summary = {result.generation.stage: result.as_json() for result in results}
+    output.emit(summary, output.people_lines(summary), as_json)
+
+
+def report(collection: options.CollectionArgument) -> None:
+    """Write report.html anew: what was processed, what failed and why, people, settings."""
+    from facebatch.collection import Collection
+    from facebatch.report import write_report
+
+    opened = Collection.open(collection)
+    path = write_report(opened, opened.snapshot())
+    typer.echo(opened.storage.full_path(path))
+
+
+def inspect(
+    collection: options.CollectionArgument,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="List every item that failed, and why.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Say what a collection holds: items, faces, people, failures, settings, size."""
+    from facebatch.collection import Collection
+    from facebatch.inspection import inspect_collection
+
+    summary = inspect_collection(Collection.open(collection), with_failures=failures)
+    output.emit(summary, output.inspection_lines(summary), as_json)
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(help="Where the album and its collection go.", metavar="FOLDER")
+    ] = Path("facebatch-demo"),
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+) -> None:
+    """Render an album of invented people, run everything on it, and score it against the truth."""
+    output.quiet(verbose=False)
+    from facebatch.config import resolve_run
+    from facebatch.pipelines.demo import run_demo
+
+    settings = resolve_run({"workers": workers})
+    with output.progress_bar(shown=not as_json) as show:
+        summary = run_demo(folder, settings, show)
+    output.emit(summary, output.demo_lines(summary), as_json)
+
+
+ALL = (
+    Command(run, "facebatch run ~/Pictures --output ~/faces"),
+    Command(extract, "facebatch extract ~/Pictures --output ~/faces --workers 2"),
+    Command(index, "facebatch index ~/faces"),
+    Command(cluster, "facebatch cluster ~/faces --tau 0.08"),
+    Command(inspect, "facebatch inspect ~/faces --failures"),
+    Command(report, "facebatch report ~/faces"),
+    Command(demo, "facebatch demo"),
+)

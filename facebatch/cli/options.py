@@ -1,0 +1,123 @@
+"""The options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_EXTRACTION = "What is extracted (fixed for a collection's life)"
+_EXECUTION = "How the work is done"
+
+Photos = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Folders of photos, as paths or fsspec URLs; each is a root.", metavar="PHOTOS..."
+    ),
+]
+Roots = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--root",
+        help="A folder under a name of your own: NAME=URL. May be repeated.",
+        metavar="NAME=URL",
+    ),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "--output", "-o", help="The collection: a folder or fsspec URL; made if it isn't there."
+    ),
+]
+CollectionArgument = Annotated[str, typer.Argument(help="The collection.", metavar="COLLECTION")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="TOML file with [extract] and [run] tables.", metavar="FILE"),
+]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        help="Detector: mtcnn (default; weights of facenet-pytorch, MIT).",
+        rich_help_panel=_EXTRACTION,
+    ),
+]
+MaxSide = Annotated[
+    int | None,
+    typer.Option(
+        help="Long side in pixels that photos are shrunk to for detection. Default 1024.",
+        rich_help_panel=_EXTRACTION,
+    ),
+]
+MinFace = Annotated[
+    int | None,
+    typer.Option(
+        help="Smallest face, pixels at detection size. Default 24: 94 in a 4000-pixel photo.",
+        rich_help_panel=_EXTRACTION,
+    ),
+]
+Embedder = Annotated[
+    str | None,
+    typer.Option(
+        help="Embedder: dlib-resnet (default; weights of face_recognition_models, CC0).",
+        rich_help_panel=_EXTRACTION,
+    ),
+]
+Tta = Annotated[
+    str | None,
+    typer.Option(
+        help="Views averaged: none, mirror (default) or full (three scales, mirrored).",
+        rich_help_panel=_EXTRACTION,
+    ),
+]
+Chips = Annotated[
+    bool | None,
+    typer.Option(
+        "--chips/--no-chips",
+        help="Store the aligned faces too. Default: yes.",
+        rich_help_panel=_EXTRACTION,
+    ),
+]
+Runner = Annotated[
+    str | None,
+    typer.Option(
+        help="Beam runner. Default DirectRunner: processes of this machine.",
+        rich_help_panel=_EXECUTION,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Worker processes. Default: one for each core.", rich_help_panel=_EXECUTION),
+]
+MaxFailures = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of items that may fail before the exit code is 3. Default 0.1.",
+        rich_help_panel=_EXECUTION,
+    ),
+]
+Retry = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Try items again that failed with this reason code. May be repeated.",
+        metavar="CODE",
+        rich_help_panel=_EXECUTION,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Beam's own messages.")]
+Tau = Annotated[
+    float | None,
+    typer.Option(
+        help="Longest link within a person, squared distance 0..4. Default: by faces.",
+        min=0.0,
+        max=4.0,
+    ),
+]
+FromScratch = Annotated[
+    bool,
+    typer.Option(
+        "--from-scratch", help="Choose the longest link anew for today's number of faces."
+    ),
+]

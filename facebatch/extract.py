@@ -1,0 +1,369 @@
+"""Extraction of one shard, as functions on bytes and tables: decode, detect, align; embed.
+
+`detect_shard` turns files into media rows and face rows that still carry the pixels of their
+chips; `embed_shard` turns those into embeddings. A file that can't be processed becomes a
+quarantined row; nothing here raises for data.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from PIL import Image
+
+from facebatch import align, ids, quality, tables, weights
+from facebatch.config import ExtractSettings
+from facebatch.detect import Detections, Detector, load_detector
+from facebatch.embed import SCALES, Embedder
+from facebatch.errors import MediaError
+from facebatch.isolation import Crashed, run_isolated
+from facebatch.media.images import JPEG_SCALES, Photo, PhotoFacts, Picture
+from facebatch.media.sources import MediaFile, MediaReader
+from facebatch.plan import Item, Shard
+from facebatch.provenance import cpu_class
+
+CHIP_JPEG_QUALITY = 90
+_VIEWS = "views"
+_ID = pa.binary(ids.ID_BYTES)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The faces of one picture, in the coordinates of the upright full-size picture.
+
+    Args:
+        boxes: float32 (n, 4): x0, y0, x1, y1.
+        landmarks: float32 (n, 5, 2).
+        scores: float32 (n,), descending.
+        chip_to_picture: float64 (n, 2, 3).
+        views: uint8 (n, v, size, size, 3): the chips the embedder reads, one for each scale of
+            the template.
+    """
+
+    boxes: npt.NDArray[np.float32]
+    landmarks: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    chip_to_picture: npt.NDArray[np.float64]
+    views: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one item.
+
+    Args:
+        content: Its content id; None where it couldn't be read.
+        facts: What is known of the photo; None where it couldn't be recognised.
+        faces: Its faces; None where it was quarantined.
+        failure: Reason code and message where it was quarantined.
+    """
+
+    content: bytes | None = None
+    facts: PhotoFacts | None = None
+    faces: Faces | None = None
+    failure: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class ShardTables:
+    """One shard on its way through the chain.
+
+    Args:
+        shard: The shard.
+        media: Its media rows, by the contract.
+        faces: Its face rows; the column ``views`` holds the chips' pixels until the embedder has
+            read them, then ``chip`` and ``embedding`` stand in its place.
+    """
+
+    shard: Shard
+    media: pa.Table
+    faces: pa.Table
+
+
+def find_faces(photo: Photo, detector: Detector, settings: ExtractSettings) -> Faces:
+    """Finds a photo's faces and cuts their chips.
+
+    The photo is decoded at the smallest scale that serves detection; a second time, finer, only
+    where a chip needs more pixels than that gave and the photo has them.
+
+    Raises:
+        MediaError: The pixels can't be decoded.
+    """
+    picture = photo.decode(photo.scale_for(settings.max_side))
+    pixels, scale = picture.shrunk(settings.max_side)
+    found = detector.detect(pixels)
+    template = _template(settings)
+    found = _without_degenerate(found, template)
+    scale_xy = np.array(scale, np.float32)
+    landmarks = found.landmarks * scale_xy
+    views, matrices = _cut_views(photo, picture, landmarks, settings)
+    return Faces(
+        boxes=found.boxes * np.tile(scale_xy, 2),
+        landmarks=landmarks,
+        scores=found.scores,
+        chip_to_picture=matrices,
+        views=views,
+    )
+
+
+def _template(settings: ExtractSettings) -> align.Template:
+    return align.TEMPLATES[weights.model(settings.embedder).template]
+
+
+def _without_degenerate(found: Detections, template: align.Template) -> Detections:
+    usable = ~align.is_degenerate(found.landmarks, template)
+    return Detections(found.boxes[usable], found.scores[usable], found.landmarks[usable])
+
+
+def _cut_views(
+    photo: Photo,
+    picture: Picture,
+    landmarks: npt.NDArray[np.float32],
+    settings: ExtractSettings,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Cuts every face's chips from the scale that serves them.
+
+    Returns:
+        The views, uint8 (n, v, size, size, 3), and the matrices of the unscaled template from
+        chip to full-size picture, float64 (n, 2, 3).
+    """
+    template = _template(settings)
+    scales = SCALES[settings.tta]
+    matrices = {scale: align.chip_matrices(landmarks, template, scale) for scale in {1.0, *scales}}
+    views = np.zeros((len(landmarks), len(scales), template.size, template.size, 3), np.uint8)
+    wanted = [_serving_scale(matrix) for matrix in matrices[1.0]]
+    finer = [scale for scale in wanted if scale < picture.scale]
+    detailed = photo.decode(min(finer)) if finer else picture
+    for face, scale_wanted in enumerate(wanted):
+        source = detailed if scale_wanted < picture.scale else picture
+        for view, scale in enumerate(scales):
+            matrix = matrices[scale][face].copy()
+            matrix[:, 2] -= source.offset
+            views[face, view] = align.cut_chip(source.pixels, matrix / source.scale, template.size)
+    return views, matrices[1.0]
+
+
+def _serving_scale(matrix: npt.NDArray[np.float64]) -> int:
+    """Returns the coarsest decoding scale at which a chip pixel covers a decoded pixel or more."""
+    covered = align.picture_pixels_per_chip_pixel(matrix)
+    return next((scale for scale in JPEG_SCALES if covered / scale >= 1.0), 1)
+
+
+def process(
+    file: MediaFile,
+    reader: MediaReader,
+    detector: Callable[[], Detector],
+    settings: ExtractSettings,
+    known: Callable[[bytes], bool],
+) -> Outcome:
+    """Reads one file and finds its faces.
+
+    Args:
+        file: The file.
+        reader: What reads it.
+        detector: Gives the detector; not called for a file that is no photo.
+        settings: The extraction settings.
+        known: Tells whether a content's faces were found already; they aren't looked for again.
+    """
+    content = facts = None
+    try:
+        data = reader.read(file)
+        content = ids.content_id(data)
+        if known(content):
+            return Outcome(content)
+        photo = Photo(data)
+        facts = photo.facts
+        return Outcome(content, facts, find_faces(photo, detector(), settings))
+    except MediaError as error:
+        return Outcome(content, facts, failure=(error.reason, error.message))
+    except MemoryError:
+        return Outcome(content, facts, failure=("too_large", "not enough memory to decode it"))
+
+
+def detect_shard(
+    shard: Shard,
+    reader: MediaReader,
+    detector: Callable[[], Detector],
+    settings: ExtractSettings,
+) -> ShardTables:
+    """Extracts a shard's items up to their chips.
+
+    Args:
+        shard: The shard.
+        reader: What reads files.
+        detector: Gives the detector; not called when no item needs it.
+        settings: The extraction settings.
+    """
+    first: dict[bytes, tuple[Item, Outcome]] = {}
+    media: list[dict[str, Any]] = []
+    schema = _schema_with_views(settings)
+    faces = [schema.empty_table()]
+    for item, outcome in _outcomes(shard, reader, detector, settings, first.__contains__):
+        row = {**_identity(item), **_fate(outcome)}
+        if outcome.faces is not None and outcome.content is not None:
+            first[outcome.content] = (item, outcome)
+            if len(outcome.faces):
+                faces.append(_face_rows(item, outcome.content, outcome.faces, schema))
+        elif outcome.failure is None and outcome.content is not None:
+            row.update(_fate(first[outcome.content][1]), status="duplicate")
+        media.append(row)
+    return ShardTables(shard, tables.from_rows("media", media), pa.concat_tables(faces))
+
+
+def _outcomes(
+    shard: Shard,
+    reader: MediaReader,
+    detector: Callable[[], Detector],
+    settings: ExtractSettings,
+    known: Callable[[bytes], bool],
+) -> Iterator[tuple[Item, Outcome]]:
+    if not shard.isolated:
+        for item in shard.items:
+            yield item, process(item.file, reader, detector, settings, known)
+        return
+    files = [item.file for item in shard.items]
+    results: Iterable[Any] = run_isolated(_prepare_isolated, (settings,), files)
+    for item, result in zip(shard.items, results, strict=True):
+        if isinstance(result, Crashed):
+            yield item, Outcome(failure=("crashed", result.message))
+        elif result.faces is not None and known(result.content):
+            yield item, Outcome(result.content)
+        else:
+            yield item, result
+
+
+def _prepare_isolated(settings: ExtractSettings) -> Callable[[MediaFile], Outcome]:
+    reader = MediaReader()
+    detector = load_detector(settings.detector, min_face=settings.min_face)
+    return lambda file: process(file, reader, lambda: detector, settings, set().__contains__)
+
+
+def _identity(item: Item) -> dict[str, Any]:
+    file = item.file
+    raw = file.path.encode("utf-8", "surrogateescape")
+    shown = raw.decode("utf-8", "replace")
+    return {
+        "media_id": file.media_id,
+        "root": file.root,
+        "path": shown,
+        "path_bytes": None if shown == file.path else raw,
+        "segment": 0,
+        "size": file.size,
+        "marker": file.marker,
+        "attempts": item.attempt,
+    }
+
+
+def _fate(outcome: Outcome) -> dict[str, Any]:
+    row: dict[str, Any] = {"content_id": outcome.content, "status": "ok", "faces": 0}
+    if outcome.failure is not None:
+        row["status"] = "quarantined"
+        row["reason"], row["message"] = outcome.failure
+    if outcome.faces is not None:
+        row["faces"] = len(outcome.faces)
+    if outcome.facts is not None:
+        facts, exif = outcome.facts, outcome.facts.exif
+        row.update(
+            format=facts.format,
+            width=facts.width,
+            height=facts.height,
+            orientation=exif.orientation,
+            captured_at=exif.captured_at,
+            captured_utc_offset=exif.captured_utc_offset,
+            latitude=exif.latitude,
+            longitude=exif.longitude,
+            altitude=exif.altitude,
+        )
+    return row
+
+
+def _face_rows(item: Item, content: bytes, faces: Faces, schema: pa.Schema) -> pa.Table:
+    n = len(faces)
+    views = np.ascontiguousarray(faces.views)
+    unscaled = views[:, views.shape[1] // 2]
+    pose = quality.pose(faces.landmarks)
+    columns = {
+        "face_id": pa.array([ids.face_id(content, 0, 0, place) for place in range(n)], _ID),
+        "media_id": pa.array([item.file.media_id] * n, _ID),
+        "content_id": pa.array([content] * n, _ID),
+        "segment": pa.array([0] * n, pa.int32()),
+        "timestamp_us": pa.array([0] * n, pa.int64()),
+        "ordinal": pa.array(range(n), pa.int32()),
+        **{name: pa.array(faces.boxes[:, at]) for at, name in enumerate(("x0", "y0", "x1", "y1"))},
+        "landmarks": tables.vectors(faces.landmarks.reshape(n, 10)),
+        "score": pa.array(faces.scores),
+        "size": pa.array(quality.size(faces.boxes)),
+        "sharpness": pa.array(quality.sharpness(unscaled)),
+        "yaw": pa.array(pose.yaw, from_pandas=True),
+        "pitch": pa.array(pose.pitch, from_pandas=True),
+        "roll": pa.array(pose.roll, from_pandas=True),
+        "chip_to_picture": tables.vectors(faces.chip_to_picture.reshape(n, 6)),
+        _VIEWS: pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(views[0].nbytes), n, [None, pa.py_buffer(views.tobytes())]
+        ),
+    }
+    return pa.table(columns, schema=schema)
+
+
+def _schema_with_views(settings: ExtractSettings) -> pa.Schema:
+    stored = tables.schema("faces", 1)
+    kept = [field for field in stored if field.name not in ("chip", "embedding")]
+    template = _template(settings)
+    pixels = len(SCALES[settings.tta]) * template.size**2 * 3
+    return pa.schema([*kept, pa.field(_VIEWS, pa.binary(pixels))])
+
+
+def embed_shard(
+    shard: ShardTables, embedder: Callable[[], Embedder], settings: ExtractSettings
+) -> ShardTables:
+    """Puts embeddings and stored chips in the place of a shard's chip pixels.
+
+    Args:
+        shard: What `detect_shard` gave.
+        embedder: Gives the embedder, which embeds all faces of the shard in one call; not called
+            for a shard without faces.
+        settings: The extraction settings.
+
+    Returns:
+        The shard by the contract. Its media rows say what ran the networks, where any did.
+    """
+    media = shard.media
+    views = _views(shard.faces, settings)
+    if len(views):
+        model = embedder()
+        embeddings = model.embed(views)
+        ran = {**asdict(model.provenance), "cpu": cpu_class()}
+        for name, value in ran.items():
+            at = media.schema.get_field_index(name)
+            column = pa.array([value] * len(media), pa.string())
+            media = media.set_column(at, media.field(at), column)
+    else:
+        embeddings = np.zeros((0, weights.model(settings.embedder).dimension), np.float32)
+    unscaled = views[:, views.shape[1] // 2]
+    chips = [_jpeg(chip) if settings.chips else None for chip in unscaled]
+    faces = shard.faces.drop_columns([_VIEWS])
+    faces = faces.append_column("chip", pa.array(chips, pa.binary()))
+    faces = faces.append_column("embedding", tables.vectors(embeddings))
+    return replace(shard, media=media, faces=faces)
+
+
+def _views(faces: pa.Table, settings: ExtractSettings) -> npt.NDArray[np.uint8]:
+    """Returns the chips' pixels, uint8 (n, v, size, size, 3)."""
+    size = _template(settings).size
+    flat = np.frombuffer(b"".join(faces[_VIEWS].to_pylist()), np.uint8)
+    return flat.reshape(-1, len(SCALES[settings.tta]), size, size, 3)
+
+
+def _jpeg(chip: npt.NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(chip).save(buffer, "JPEG", quality=CHIP_JPEG_QUALITY)
+    return buffer.getvalue()

@@ -1,0 +1,242 @@
+"""Run: the stages in their sequence, from roots to people and a report.
+
+Extraction is the only stage that works in several processes today; those after it read tables and
+write tables in this one.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from facebatch import attempts
+from facebatch.collection import Collection, settings_for
+from facebatch.config import RunSettings
+from facebatch.errors import TooManyFailures
+from facebatch.media.sources import Root, check_roots
+from facebatch.pipelines import extract
+from facebatch.pipelines.runners import run_watched
+from facebatch.plan import Plan
+from facebatch.progress import Progress, Progressing
+from facebatch.report import write_report
+from facebatch.snapshot import take
+from facebatch.stages import StageResult, build_index, cluster_people
+from facebatch.storage import Storage, filesystem
+
+TOLERATED_FAILURES = 20
+"""Failures that a run always tolerates, however few items it tried."""
+
+BYTES_PER_PHOTO = 20_000
+BYTES_PER_PHOTO_WITHOUT_CHIPS = 2_000
+"""Growth of a collection that a dry run reckons with: about two faces a photo."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction did.
+
+    Args:
+        plan: What it set out to do.
+        progress: What it committed.
+        seconds: How long it took, start-up included.
+    """
+
+    plan: Plan
+    progress: Progress
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the summary as plain data."""
+        done = self.progress
+        return {
+            "plan": self.plan.as_json(),
+            "extracted": done.items - done.quarantined - done.duplicates,
+            "duplicates": done.duplicates,
+            "quarantined": done.quarantined,
+            "reasons": dict(sorted(done.failures.items())),
+            "faces": done.faces,
+            "seconds": round(self.seconds, 2),
+            "items_per_second": round(done.items / self.seconds, 2),
+        }
+
+    def check_failures(self, max_failures: float) -> None:
+        """Ends a run in which too much failed; called when everything else is done.
+
+        Args:
+            max_failures: Tolerated share of the items tried.
+
+        Raises:
+            TooManyFailures: More failed, and at least `TOLERATED_FAILURES`.
+        """
+        failed = self.progress.quarantined + len(self.plan.unreadable)
+        tried = self.progress.items + len(self.plan.unreadable)
+        if failed >= TOLERATED_FAILURES and failed > max_failures * tried:
+            raise TooManyFailures(
+                f"{failed} of {tried} items failed, more than --max-failures {max_failures:g} "
+                "allows. Everything else is committed; `facebatch inspect` lists the reasons."
+            )
+
+
+def make_plan(
+    roots: Sequence[Root],
+    url: str,
+    flags: Mapping[str, Any],
+    config_file: Path | None,
+    settings: RunSettings,
+) -> dict[str, Any]:
+    """Says what an extraction would do, and does nothing.
+
+    Args:
+        roots: What is to be listed.
+        url: The collection, which need not exist.
+        flags: Extraction settings given on the command line.
+        config_file: TOML file with further settings.
+        settings: Workers and retries.
+
+    Returns:
+        The plan as plain data, with the number of workers and an estimate of the bytes that the
+        collection grows by.
+
+    Raises:
+        UsageError: The roots or a setting can't be used.
+    """
+    check_roots(roots)
+    extraction = settings_for(url, flags, config_file)
+    with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
+        job = _job(roots, Storage(url), settings, Storage(folder), "plan.json")
+        alone = replace(settings, runner="DirectRunner", workers=1)
+        run_watched(lambda pipeline: extract.plan(pipeline, job), alone)
+        plan = Progressing(Storage(folder), "plan.json").look().plan or Plan()
+    each = BYTES_PER_PHOTO if extraction.chips else BYTES_PER_PHOTO_WITHOUT_CHIPS
+    return {
+        **plan.as_json(),
+        "workers": settings.worker_count(),
+        "estimated_output_bytes": plan.to_extract * each,
+    }
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a whole run did.
+
+    Args:
+        extraction: Of the first stage.
+        index: Of the stage ``index``.
+        clusters: Of the stage ``clusters``.
+        people: Of the stage ``people``.
+        report: Where the report lies.
+    """
+
+    extraction: Extraction
+    index: StageResult
+    clusters: StageResult
+    people: StageResult
+    report: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the summary as plain data."""
+        return {
+            "extract": self.extraction.as_json(),
+            "index": self.index.as_json(),
+            "clusters": self.clusters.as_json(),
+            "people": self.people.as_json(),
+            "report": self.report,
+        }
+
+
+def run_all(
+    roots: Sequence[Root],
+    collection: Collection,
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+) -> Run:
+    """Extracts, indexes, clusters and reports.
+
+    Args:
+        roots: What is to be listed.
+        collection: Where everything goes.
+        settings: Runner, workers, retries.
+        report: Called with the extraction's progress a few times a second.
+
+    Raises:
+        FacebatchError: As for `run_extract`.
+    """
+    extraction = run_extract(roots, collection, settings, report)
+    snapshot = collection.snapshot()
+    indexed = build_index(collection, snapshot)
+    clusters, people = cluster_people(collection, snapshot)
+    path = write_report(collection, snapshot)
+    return Run(extraction, indexed, clusters, people, collection.storage.full_path(path))
+
+
+def run_extract(
+    roots: Sequence[Root],
+    collection: Collection,
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+) -> Extraction:
+    """Extracts what is new below the roots.
+
+    Args:
+        roots: What is to be listed.
+        collection: Where the faces go.
+        settings: Runner, workers, retries.
+        report: Called with the progress a few times a second.
+
+    Raises:
+        UsageError: The roots or the runner can't be used.
+        WorkerDied: A worker process ended too early; what was committed stays.
+        Interrupted: The user stopped the run; what was committed stays.
+    """
+    begun = time.monotonic()
+    check_roots(roots)
+    collection.sweep()
+    storage = collection.storage
+    plan_path = f"attempts/plan-{secrets.token_hex(8)}.json"
+    job = _job(roots, storage, settings, storage, plan_path)
+    _, dead_marks = attempts.dead(storage)
+    progressing = Progressing(storage, plan_path)
+    try:
+        run_watched(
+            lambda pipeline: extract.extract(pipeline, job, collection),
+            settings,
+            lambda: report(progressing.look()),
+        )
+        done = progressing.look()
+        # Every item of theirs has been committed now, or has left the roots.
+        attempts.forget(storage, dead_marks)
+    finally:
+        storage.remove(plan_path)
+    report(done)
+    return Extraction(done.plan or Plan(), done, time.monotonic() - begun)
+
+
+def _job(
+    roots: Sequence[Root],
+    storage: Storage,
+    settings: RunSettings,
+    plan_storage: Storage,
+    plan_path: str,
+) -> extract.PlanJob:
+    exists = storage.exists("collection.json")
+    return extract.PlanJob(
+        roots=tuple(replace(root, exclude=_excluded(root, storage)) for root in roots),
+        storage=storage,
+        shards=take(storage).shards if exists else (),
+        workers=settings.worker_count(),
+        retry=frozenset(settings.retry),
+        dead_attempts=attempts.dead(storage)[0] if exists else {},
+        plan_storage=plan_storage,
+        plan_path=plan_path,
+    )
+
+
+def _excluded(root: Root, storage: Storage) -> str | None:
+    """Returns the collection's own path, if it may lie below the root."""
+    same = type(filesystem(root.url)[0]) is type(filesystem(storage.url)[0])
+    return storage.full_path().rstrip("/") if same else None

@@ -1,0 +1,224 @@
+"""Running a pipeline: which runner a name means, and watching over local workers.
+
+The local runner neither notices a dead worker nor can be stopped from outside, so the pipeline
+runs in a thread while this one polls: it reports progress, ends the run when a worker died, and
+stops the workers in good order when the user says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType, MappingProxyType
+from typing import Any
+
+import apache_beam as beam
+import psutil
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+from facebatch.config import RunSettings
+from facebatch.errors import Interrupted, StageFailed, UsageError, WorkerDied
+
+GOES_ON = "What was committed stays; the same command goes on from there."
+POLL_SECONDS = 0.25
+DEAD_WORKER_GRACE_SECONDS = 4.0
+"""Workers end shortly before a finished pipeline returns; one that is gone longer than this
+while the pipeline still runs is dead."""
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+KILL_SECONDS = 4.0
+
+REFUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "DaskRunner": (
+            "Beam 2.77's DaskRunner loses data without saying so: of two branches only the last "
+            "runs, and what finish_bundle emits is dropped. Use DirectRunner, or a portable "
+            "runner such as FlinkRunner."
+        )
+    }
+)
+
+_LOCAL = frozenset({"DirectRunner", "FnApiRunner"})
+_WORKER_MODULE = "facebatch.pipelines.worker"
+
+
+def run_watched(
+    build: Callable[[beam.Pipeline], object],
+    settings: RunSettings,
+    poll: Callable[[], None] = lambda: None,
+) -> None:
+    """Runs a pipeline to its end.
+
+    Args:
+        build: Applies the transforms to an empty pipeline.
+        settings: Runner, workers and Beam's own options.
+        poll: Called a few times a second while the pipeline runs.
+
+    Raises:
+        UsageError: The runner is refused, or isn't known to Beam.
+        WorkerDied: A local worker ended too early.
+        StageFailed: A worker raised.
+        Interrupted: The user stopped the run.
+    """
+    options = _options(settings)
+    pipeline = beam.Pipeline(runner=_runner(settings), options=options)
+    build(pipeline)
+    watch = _WorkerWatch()
+    ending: list[BaseException | None] = []
+    thread = threading.Thread(target=_run, args=(pipeline, ending), name="pipeline", daemon=True)
+    with _sigterm_as_interrupt(), _quiet_threads():
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(POLL_SECONDS)
+                poll()
+                watch.check()
+        except KeyboardInterrupt:
+            watch.stop(STOP_SECONDS)
+            raise Interrupted(f"stopped. {GOES_ON}") from None
+        except WorkerDied:
+            watch.stop(KILL_SECONDS)
+            raise
+    if ending and ending[0] is not None:
+        raise StageFailed(_last_words(ending[0])) from ending[0]
+
+
+def _last_words(error: BaseException) -> str:
+    """Returns what a worker raised, out of the tracebacks that the runner wraps it in."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith(" ")]
+    return f"{lines[-1] if lines else repr(error)}. {GOES_ON} -v shows more."
+
+
+def _run(pipeline: beam.Pipeline, ending: list[BaseException | None]) -> None:
+    try:
+        pipeline.run().wait_until_finish()
+        ending.append(None)
+    except BaseException as error:
+        ending.append(error)
+
+
+def _options(settings: RunSettings) -> PipelineOptions:
+    options = PipelineOptions(list(settings.beam_options))
+    if settings.runner in _LOCAL:
+        direct = options.view_as(DirectOptions)
+        direct.direct_num_workers = settings.worker_count() if _in_processes(settings) else 1
+    return options
+
+
+def _in_processes(settings: RunSettings) -> bool:
+    return not any(option.startswith("--direct_running_mode") for option in settings.beam_options)
+
+
+def _runner(settings: RunSettings) -> Any:
+    if settings.runner in REFUSED:
+        raise UsageError(f"--runner {settings.runner} is refused: {REFUSED[settings.runner]}")
+    if settings.runner not in _LOCAL:
+        try:
+            return beam.runners.create_runner(settings.runner)
+        except (ValueError, ImportError) as error:
+            raise UsageError(f"--runner {settings.runner}: {error}") from error
+    if not _in_processes(settings):
+        return FnApiRunner()
+    # The name DirectRunner would first look for Prism, a binary that it downloads. This is the
+    # runner that it falls back to, with a worker of our own and a quoted interpreter path.
+    # -P keeps a folder called facebatch in the current directory from standing in for it.
+    worker = [sys.executable, "-P", "-m", _WORKER_MODULE, str(os.getpid())]
+    command = f"exec {shlex.join(worker)}"
+    return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
+
+
+class _WorkerWatch:
+    """The worker processes of this process, and whether they live."""
+
+    def __init__(self) -> None:
+        self._workers: dict[int, psutil.Process] = {}
+        self._missing_since: float | None = None
+        self._begun = time.monotonic()
+
+    def check(self) -> None:
+        """Looks once.
+
+        Raises:
+            WorkerDied: A worker has been gone for longer than a pipeline takes to end.
+        """
+        for child in psutil.Process().children():
+            if child.pid not in self._workers and _is_worker(child):
+                self._workers[child.pid] = child
+        now = time.monotonic()
+        if not self._workers and now - self._begun < START_SECONDS:
+            return
+        if self._workers and all(_is_alive(worker) for worker in self._workers.values()):
+            self._missing_since = None
+            return
+        if self._missing_since is None:
+            self._missing_since = now
+        elif now - self._missing_since > DEAD_WORKER_GRACE_SECONDS:
+            raise WorkerDied(
+                f"a worker process died (out of memory, killed, or crashed in a decoder). {GOES_ON}"
+            )
+
+    def stop(self, seconds: float) -> None:
+        """Stops every worker: in good order within ``seconds``, by force after them."""
+        alive = [worker for worker in self._workers.values() if _is_alive(worker)]
+        for worker in alive:
+            worker.terminate()
+        _, stubborn = psutil.wait_procs(alive, timeout=seconds)
+        for worker in stubborn:
+            worker.kill()
+        psutil.wait_procs(stubborn, timeout=KILL_SECONDS)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return _WORKER_MODULE in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Lets SIGTERM, which schedulers send, stop a run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Sends what the runner's threads die of to the log: `WorkerDied` says it better.
+
+    After an error it stays so, since those threads go on dying until the process ends.
+    """
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        name = arguments.thread.name if arguments.thread else "a thread"
+        logging.getLogger(__name__).info("%s ended: %r", name, arguments.exc_value)
+
+    before, threading.excepthook = threading.excepthook, hook
+    yield
+    threading.excepthook = before

@@ -1,0 +1,58 @@
+"""The command line: every command has help, an example and a place in the docs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from program import command, facebatch
+
+from facebatch import __version__
+from facebatch.cli import commands
+
+NAMES = [entry.function.__name__ for entry in commands.ALL]
+HEAVY = ("torch", "apache_beam", "faiss", "numba", "pyarrow", "scipy", "matplotlib", "numpy")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, facebatch.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert set(HEAVY).isdisjoint(loaded.stdout.split())
+
+
+def test_help_lists_every_command_and_the_exit_codes() -> None:
+    page = facebatch("--help").stdout
+    assert all(name in page for name in NAMES)
+    assert "130 interrupted" in page
+
+
+@pytest.mark.parametrize("entry", commands.ALL, ids=NAMES)
+def test_every_command_has_help_and_an_example_that_it_accepts(entry: commands.Command) -> None:
+    name = entry.function.__name__
+    page = facebatch(name, "--help")
+    assert page.returncode == 0
+    assert "Example:" in page.stdout
+    words = entry.example.split()
+    assert words[:2] == ["facebatch", name]
+    accepted = facebatch(*words[1:], "--help")
+    assert accepted.returncode == 0
+
+
+def test_version_is_the_packages() -> None:
+    assert facebatch("--version").stdout.strip() == f"facebatch {__version__}"
+
+
+def test_no_command_shows_the_help_and_fails() -> None:
+    done = facebatch()
+    assert done.returncode == 2
+    assert "Usage" in done.stdout + done.stderr
+
+
+def test_the_program_runs_where_a_folder_has_its_name(tmp_path: object) -> None:
+    done = subprocess.run(
+        command("--version"), capture_output=True, text=True, cwd=str(tmp_path), check=True
+    )
+    assert done.stdout.startswith("facebatch ")

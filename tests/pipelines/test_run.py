@@ -1,0 +1,133 @@
+"""The whole run, as a user starts it: real processes, a real album, real weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from album_checks import check_album
+from albums import Album
+from equality import assert_equal_clusters, assert_equal_extractions
+from program import facebatch
+
+from facebatch.collection import Collection
+
+
+def test_a_run_in_two_processes_turns_an_album_into_people(
+    undisturbed: Collection, album: Album
+) -> None:
+    check_album(undisturbed, album)
+    report = undisturbed.storage.read("report.html").decode()
+    assert "<html" in report
+    assert undisturbed.storage.files("attempts") == []
+
+
+def test_a_second_run_extracts_nothing_and_says_so(undisturbed: Collection, album: Album) -> None:
+    url = undisturbed.storage.url
+    before = undisturbed.snapshot().shards
+    generations = {stage: undisturbed.current(stage) for stage in ("index", "clusters", "people")}
+    again = facebatch("run", str(album.folder), "--output", url)
+    assert again.returncode == 0, again.stderr
+    assert "nothing to extract" in again.stdout
+    assert undisturbed.snapshot().shards == before
+    assert {stage: undisturbed.current(stage) for stage in generations} == generations
+
+
+def test_stages_one_by_one_give_what_run_gives(
+    undisturbed: Collection, album: Album, tmp_path: Path
+) -> None:
+    url = str(tmp_path / "collection")
+    for arguments in (
+        ("extract", str(album.folder), "--output", url, "--workers", "1"),
+        ("index", url),
+        ("cluster", url),
+        ("report", url),
+        ("inspect", url),
+    ):
+        done = facebatch(*arguments)
+        assert done.returncode == 0, done.stderr
+    assert_equal_extractions(Collection.open(url), undisturbed)
+    assert_equal_clusters(Collection.open(url), undisturbed)
+
+
+def test_a_dry_run_counts_and_writes_nothing(album: Album, tmp_path: Path) -> None:
+    url = tmp_path / "collection"
+    done = facebatch("run", str(album.folder), "--output", str(url), "--dry-run", "--json")
+    plan = json.loads(done.stdout)
+    candidates = [file for file in album.truth.files if file.outcome != "ignored"]
+    assert plan["new"] == plan["to_extract"] == len(candidates)
+    assert plan["ignored"] == len(album.truth.files) - len(candidates)
+    assert plan["bytes"] == sum((album.folder / file.path).stat().st_size for file in candidates)
+    assert not url.exists()
+
+
+def test_only_new_and_changed_photos_are_extracted(
+    undisturbed: Collection, album: Album, tmp_path: Path
+) -> None:
+    import os
+    import shutil
+
+    folder = tmp_path / "album"
+    shutil.copytree(album.folder, folder)
+    url = str(tmp_path / "collection")
+    shutil.copytree(undisturbed.storage.url, url)
+    photo = next(file.path for file in album.truth.files if len(file.faces) == 1)
+    shutil.copy2(folder / photo, folder / "new.jpg")
+    os.utime(folder / photo, (1, 1))
+    gone = next(file.path for file in reversed(album.truth.files) if file.outcome == "ok")
+    (folder / gone).unlink()
+    done = json.loads(facebatch("run", str(folder), "--output", url, "--json").stdout)
+    plan = done["extract"]["plan"]
+    assert (plan["new"], plan["changed"], plan["vanished"]) == (1, 1, 1)
+    faces = {bytes(face) for face in undisturbed.snapshot().face_ids}
+    assert {bytes(face) for face in Collection.open(url).snapshot().face_ids} == faces
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "missing-folder", "--output", "c"), "doesn't exist"),
+        (("run", "--output", "c"), "no photos given"),
+        (("run", ".", "--output", "c", "--runner", "DaskRunner"), "loses data"),
+        (("run", ".", "--output", "c", "--runner", "NoSuchRunner"), "NoSuchRunner"),
+        (("run", ".", "--output", "c", "--max-side", "3"), "isn't within"),
+        (("run", ".", "--output", "c", "--tta", "half"), "isn't one of"),
+        (("run", ".", "--output", "c", "--retry", "bad-luck"), "isn't one of"),
+        (("inspect", "nowhere"), "is no collection"),
+        (("index", "nowhere", "--", "--x"), "no Beam options"),
+    ],
+)
+def test_wrong_input_ends_with_code_2_and_one_line(
+    arguments: tuple[str, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = facebatch(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_setting_that_differs_from_the_collections_names_both(
+    undisturbed: Collection, album: Album
+) -> None:
+    url = undisturbed.storage.url
+    done = facebatch("run", str(album.folder), "--output", url, "--min-face", "40")
+    assert done.returncode == 2
+    assert "40" in done.stderr
+    assert "24" in done.stderr
+
+
+def test_too_many_failures_end_with_code_3_after_everything_is_done(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(25):
+        (photos / f"{number}.jpg").write_bytes(b"no photo")
+    url = str(tmp_path / "collection")
+    done = facebatch("run", str(photos), "--output", url)
+    assert done.returncode == 3
+    assert "25 of 25" in done.stderr
+    collection = Collection.open(url)
+    assert collection.snapshot().media["reason"].to_pylist() == ["not_an_image"] * 25
+    assert collection.storage.exists("report.html")
+    assert facebatch("run", str(photos), "--output", url).returncode == 0

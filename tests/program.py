@@ -1,0 +1,41 @@
+"""Running the program as a user does: in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+
+def facebatch(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Runs the program in a process of its own, to its end."""
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def command(*arguments: str) -> list[str]:
+    """Returns the command line that runs this environment's facebatch."""
+    return [str(Path(sys.executable).with_name("facebatch")), *arguments]
+
+
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    """Returns a launcher's worker processes."""
+    try:
+        children = process.children(recursive=True)
+        return [child for child in children if "facebatch.pipelines.worker" in child.cmdline()]
+    except psutil.Error:
+        return []
+
+
+def leftover_workers(launcher: int) -> list[psutil.Process]:
+    """Returns worker processes that a launcher left behind, whoever their parent is now."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        is_ours = "facebatch.pipelines.worker" in words and words[-1] == str(launcher)
+        if is_ours and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
