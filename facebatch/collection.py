@@ -76,7 +76,6 @@ class Collection:
 
         Raises:
             CollectionError: There is none at the URL, or it is of another format version.
-            SettingsMismatch: Its weights or rules are no longer those of this facebatch.
         """
         info = read_info(url)
         if info is None:
@@ -85,21 +84,16 @@ class Collection:
             settings = ExtractSettings(**info["extract"])
         except (KeyError, TypeError) as error:
             raise CollectionError(f"{url}/{_INFO} is damaged: {error!r}") from error
-        if settings.fingerprint() != info["fingerprint"]:
-            raise SettingsMismatch(
-                f"{url} was extracted with fingerprint {info['fingerprint']}; this facebatch "
-                f"gives {settings.fingerprint()} for the same settings (its weights or rules "
-                "changed). Extract into a new collection."
-            )
         return cls(Storage(url), info["name"], settings, info["fingerprint"], info["space"])
 
     @classmethod
     def create(cls, url: str, settings: ExtractSettings) -> Collection:
-        """Opens a collection, and makes it first where there is none.
+        """Opens a collection to extract into, and makes it first where there is none.
 
         Raises:
             CollectionError: The place holds other files, or can't be written.
-            SettingsMismatch: The collection that is there has other settings.
+            SettingsMismatch: The collection that is there has other settings, or was made with
+                weights or rules that are no longer those of this facebatch.
         """
         if read_info(url) is None:
             storage = Storage(url)
@@ -117,6 +111,12 @@ class Collection:
         collection = cls.open(url)
         if collection.settings != settings:
             raise SettingsMismatch(f"{url} has the settings {collection.settings}, not {settings}")
+        if collection.fingerprint != settings.fingerprint():
+            raise SettingsMismatch(
+                f"{url} was extracted with fingerprint {collection.fingerprint}; this facebatch "
+                f"gives {settings.fingerprint()} for the same settings (its weights or rules "
+                "changed). Extract into a new collection."
+            )
         return collection
 
     @classmethod

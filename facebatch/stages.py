@@ -116,10 +116,12 @@ def _cluster(
 ) -> StageResult:
     current = collection.current("clusters")
     config = asdict(settings)
-    if current and (current.manifest["faces_hash"], current.manifest["config"]) == (
-        snapshot.faces_hash,
-        config,
-    ):
+    inputs = {
+        "faces_hash": snapshot.faces_hash,
+        "config": config,
+        "tau_chosen_at_faces": chosen_at,
+    }
+    if current and all(current.manifest[name] == value for name, value in inputs.items()):
         return StageResult(current, unchanged=True)
     from facebatch.neighbors import exact_neighbors
 
@@ -133,11 +135,9 @@ def _cluster(
         "clusters",
         generation_name(),
         {
-            "faces_hash": snapshot.faces_hash,
+            **inputs,
             "parents": [current.name] if current else [],
-            "config": config,
             "space": collection.space,
-            "tau_chosen_at_faces": chosen_at,
             "faces": len(labels),
             "clusters": len(sizes),
             "alone": int((labels < 0).sum()),

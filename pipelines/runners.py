@@ -47,6 +47,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_LOG = logging.getLogger(__name__)
 _LOCAL = frozenset({"DirectRunner", "FnApiRunner"})
 _WORKER_MODULE = "facebatch.pipelines.worker"
 
@@ -72,7 +73,7 @@ def run_watched(
     options = _options(settings)
     pipeline = beam.Pipeline(runner=_runner(settings), options=options)
     build(pipeline)
-    watch = _WorkerWatch()
+    watch = _WorkerWatch() if _has_local_workers(settings) else None
     ending: list[BaseException | None] = []
     thread = threading.Thread(target=_run, args=(pipeline, ending), name="pipeline", daemon=True)
     with _sigterm_as_interrupt(), _quiet_threads():
@@ -81,13 +82,12 @@ def run_watched(
             while thread.is_alive():
                 thread.join(POLL_SECONDS)
                 poll()
-                watch.check()
+                if watch is not None:
+                    watch.check()
         except KeyboardInterrupt:
-            watch.stop(STOP_SECONDS)
+            if watch is not None:
+                watch.stop(STOP_SECONDS)
             raise Interrupted(f"stopped. {GOES_ON}") from None
-        except WorkerDied:
-            watch.stop(KILL_SECONDS)
-            raise
     if ending and ending[0] is not None:
         raise StageFailed(_last_words(ending[0])) from ending[0]
 
@@ -108,14 +108,18 @@ def _run(pipeline: beam.Pipeline, ending: list[BaseException | None]) -> None:
 
 def _options(settings: RunSettings) -> PipelineOptions:
     options = PipelineOptions(list(settings.beam_options))
-    if settings.runner in _LOCAL:
-        direct = options.view_as(DirectOptions)
-        direct.direct_num_workers = settings.worker_count() if _in_processes(settings) else 1
+    if _has_local_workers(settings):
+        options.view_as(DirectOptions).direct_num_workers = settings.worker_count()
     return options
 
 
-def _in_processes(settings: RunSettings) -> bool:
-    return not any(option.startswith("--direct_running_mode") for option in settings.beam_options)
+def _has_local_workers(settings: RunSettings) -> bool:
+    """Tells whether the pipeline runs in worker processes of this machine.
+
+    It does unless another runner is named, or Beam is given a running mode of its own.
+    """
+    chosen = any(option.startswith("--direct_running_mode") for option in settings.beam_options)
+    return settings.runner in _LOCAL and not chosen
 
 
 def _runner(settings: RunSettings) -> Any:
@@ -126,10 +130,11 @@ def _runner(settings: RunSettings) -> Any:
             return beam.runners.create_runner(settings.runner)
         except (ValueError, ImportError) as error:
             raise UsageError(f"--runner {settings.runner}: {error}") from error
-    if not _in_processes(settings):
+    if not _has_local_workers(settings):
         return FnApiRunner()
     # The name DirectRunner would first look for Prism, a binary that it downloads. This is the
     # runner that it falls back to, with a worker of our own and a quoted interpreter path.
+    _LOG.info("%s is run as FnApiRunner, in %d processes", settings.runner, settings.worker_count())
     # -P keeps a folder called facebatch in the current directory from standing in for it.
     worker = [sys.executable, "-P", "-m", _WORKER_MODULE, str(os.getpid())]
     command = f"exec {shlex.join(worker)}"
@@ -145,7 +150,7 @@ class _WorkerWatch:
         self._begun = time.monotonic()
 
     def check(self) -> None:
-        """Looks once.
+        """Looks once; stops the other workers when one died.
 
         Raises:
             WorkerDied: A worker has been gone for longer than a pipeline takes to end.
@@ -162,6 +167,7 @@ class _WorkerWatch:
         if self._missing_since is None:
             self._missing_since = now
         elif now - self._missing_since > DEAD_WORKER_GRACE_SECONDS:
+            self.stop(KILL_SECONDS)
             raise WorkerDied(
                 f"a worker process died (out of memory, killed, or crashed in a decoder). {GOES_ON}"
             )
@@ -217,7 +223,7 @@ def _quiet_threads() -> Iterator[None]:
 
     def hook(arguments: threading.ExceptHookArgs) -> None:
         name = arguments.thread.name if arguments.thread else "a thread"
-        logging.getLogger(__name__).info("%s ended: %r", name, arguments.exc_value)
+        _LOG.info("%s ended: %r", name, arguments.exc_value)
 
     before, threading.excepthook = threading.excepthook, hook
     yield

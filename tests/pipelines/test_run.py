@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,9 +67,6 @@ def test_a_dry_run_counts_and_writes_nothing(album: Album, tmp_path: Path) -> No
 def test_only_new_and_changed_photos_are_extracted(
     undisturbed: Collection, album: Album, tmp_path: Path
 ) -> None:
-    import os
-    import shutil
-
     folder = tmp_path / "album"
     shutil.copytree(album.folder, folder)
     url = str(tmp_path / "collection")
@@ -106,6 +105,22 @@ def test_wrong_input_ends_with_code_2_and_one_line(
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_beams_own_options_pass_through_after_a_double_dash(
+    undisturbed: Collection, album: Album, tmp_path: Path
+) -> None:
+    url = str(tmp_path / "collection")
+    arguments = ("extract", str(album.folder), "--output", url)
+    done = facebatch(*arguments, "--", "--direct_running_mode=in_memory")
+    assert done.returncode == 0, done.stderr
+    assert_equal_extractions(Collection.open(url), undisturbed)
+
+
+def test_verbose_says_which_runner_the_name_means(album: Album, tmp_path: Path) -> None:
+    url = str(tmp_path / "collection")
+    done = facebatch("run", str(album.folder), "--output", url, "--dry-run", "-v")
+    assert "DirectRunner is run as FnApiRunner, in 1 processes" in done.stderr
 
 
 def test_a_setting_that_differs_from_the_collections_names_both(

@@ -1,0 +1,162 @@
+"""The stages after extraction: generations, what they skip, and people over time."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pytest
+from rows import content, media, media_row, memory_collection
+from synthetic import people
+
+from facebatch import ids, index, tables
+from facebatch.collection import GENERATIONS_KEPT, Collection
+from facebatch.errors import CollectionError
+from facebatch.stages import build_index, cluster_people, read_clusters, read_people
+
+SIZES = [12, 9, 7, 5, 1, 1]
+
+
+@pytest.fixture
+def collection() -> Collection:
+    return memory_collection()
+
+
+def commit(
+    collection: Collection, shard: str, embeddings: npt.NDArray[np.float32], first: int = 0
+) -> None:
+    """Commits one photo with one face for each embedding; the photos are numbered from `first`."""
+    numbers = range(first, first + len(embeddings))
+    photos = [media_row(f"{number}.jpg", of=number, faces=1) for number in numbers]
+    schema = tables.schema("faces", embeddings.shape[1])
+    given = {
+        "face_id": [ids.face_id(content(number), 0, 0, 0) for number in numbers],
+        "media_id": [photo["media_id"] for photo in photos],
+        "content_id": [content(number) for number in numbers],
+        "landmarks": [[0.0] * 10] * len(photos),
+        "chip_to_picture": [[0.0] * 6] * len(photos),
+        "chip": [None] * len(photos),
+        "embedding": embeddings.tolist(),
+    }
+    columns = [pa.array(given.get(field.name, [0] * len(photos)), field.type) for field in schema]
+    collection.commit_shard(shard, media(*photos), pa.Table.from_arrays(columns, schema=schema))
+
+
+def ids_of_people(collection: Collection) -> set[bytes]:
+    generation = collection.current("people")
+    assert generation is not None
+    known = read_people(collection, generation)
+    return {person.person_id for person in known if person.status == "active"}
+
+
+def test_the_index_finds_each_face_at_its_own_row(collection: Collection) -> None:
+    embeddings, _ = people(SIZES, seed=1)
+    commit(collection, "one", embeddings)
+    made = build_index(collection, collection.snapshot()).generation
+    rows = tables.read(collection.storage, f"{made.folder}/ids.parquet", "ids")
+    searched = index.from_bytes(collection.storage.read(f"{made.folder}/faces.index"))
+    faces = collection.snapshot().faces(["face_id", "embedding"])
+    assert rows["face_id"].to_pylist() == faces["face_id"].to_pylist()
+    _, nearest = index.search(searched, tables.matrix(faces["embedding"]), 1)
+    assert nearest[:, 0].tolist() == list(range(len(faces)))
+
+
+def test_a_stage_whose_faces_are_unchanged_does_nothing(collection: Collection) -> None:
+    embeddings, _ = people(SIZES, seed=1)
+    commit(collection, "one", embeddings)
+    snapshot = collection.snapshot()
+    first = build_index(collection, snapshot), *cluster_people(collection, snapshot)
+    again = build_index(collection, snapshot), *cluster_people(collection, snapshot)
+    assert not any(result.unchanged for result in first)
+    assert all(result.unchanged for result in again)
+    assert [a.generation.name for a in again] == [f.generation.name for f in first]
+
+
+def test_new_photos_keep_the_people_and_their_tau(collection: Collection) -> None:
+    embeddings, _ = people(SIZES, seed=1)
+    commit(collection, "one", embeddings[:25])
+    first, _ = cluster_people(collection, collection.snapshot())
+    before = ids_of_people(collection)
+    commit(collection, "two", embeddings[25:], first=25)
+    second, _ = cluster_people(collection, collection.snapshot())
+    assert not second.unchanged
+    assert len(before) >= 3
+    assert before <= ids_of_people(collection)
+    assert second.generation.manifest["config"] == first.generation.manifest["config"]
+
+
+def test_another_tau_starts_a_line_of_its_own_and_carries_people_over(
+    collection: Collection,
+) -> None:
+    embeddings, _ = people(SIZES, seed=1)
+    commit(collection, "one", embeddings)
+    cluster_people(collection, collection.snapshot())
+    before = ids_of_people(collection)
+    tight, _ = cluster_people(collection, collection.snapshot(), tau=0.07)
+    assert tight.generation.manifest["config"]["tau"] == 0.07
+    assert cluster_people(collection, collection.snapshot())[0].unchanged
+    assert ids_of_people(collection) & before
+    anew, _ = cluster_people(collection, collection.snapshot(), from_scratch=True)
+    assert anew.generation.manifest["config"]["tau"] > 0.07
+    # Whom the tight cut dispersed has no faces to be known by again; the others are the same.
+    assert len(ids_of_people(collection) & before) >= len(before) - 1
+
+
+def test_choosing_tau_anew_is_advised_once_the_faces_have_doubled(collection: Collection) -> None:
+    embeddings, _ = people([10] * 6, seed=2)
+    commit(collection, "one", embeddings[:30])
+    first, _ = cluster_people(collection, collection.snapshot())
+    commit(collection, "two", embeddings[30:], first=30)
+    second, _ = cluster_people(collection, collection.snapshot())
+    third, _ = cluster_people(collection, collection.snapshot(), from_scratch=True)
+    advised = [made.as_json()["from_scratch_advised"] for made in (first, second, third)]
+    assert advised == [False, True, False]
+
+
+def test_people_are_described_by_their_faces(collection: Collection) -> None:
+    embeddings, _ = people([9, 9], seed=3)
+    commit(collection, "one", embeddings)
+    clusters, made = cluster_people(collection, collection.snapshot())
+    face_ids, labels = read_clusters(collection, clusters.generation)
+    path = f"{made.generation.folder}/people.parquet"
+    rows = tables.read(collection.storage, path, "people").to_pylist()
+    by_id = dict(zip((face.tobytes() for face in face_ids), labels.tolist(), strict=True))
+    faces = collection.snapshot().faces(["embedding"])
+    vectors = tables.matrix(faces["embedding"])
+    for row in rows:
+        mine = vectors[labels == row["cluster"]]
+        assert row["faces"] == row["media"] == len(mine)
+        assert by_id[row["cover_face_id"]] == row["cluster"]
+        pairs = [((a - b) ** 2).sum() for n, a in enumerate(mine) for b in mine[:n]]
+        assert row["spread"] == pytest.approx(np.mean(pairs), rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_hardly_any_faces_make_no_trouble(collection: Collection, n: int) -> None:
+    embeddings, _ = people([1, 1], seed=1)
+    commit(collection, "one", embeddings[:n])
+    snapshot = collection.snapshot()
+    assert build_index(collection, snapshot).generation.manifest["faces"] == n
+    _, made = cluster_people(collection, snapshot)
+    assert made.generation.manifest["active"] == 0
+
+
+def test_only_the_last_generations_are_kept(collection: Collection) -> None:
+    embeddings, _ = people(SIZES, seed=1)
+    for number, embedding in enumerate(embeddings[: GENERATIONS_KEPT + 2]):
+        commit(collection, str(number), embedding[None], first=number)
+        build_index(collection, collection.snapshot())
+    assert len(collection.generations("index")) == GENERATIONS_KEPT
+    current = collection.current("index")
+    assert current is not None
+    assert current.manifest["faces"] == GENERATIONS_KEPT + 2
+
+
+def test_a_damaged_generation_says_which_file(collection: Collection) -> None:
+    embeddings, _ = people(SIZES, seed=1)
+    commit(collection, "one", embeddings)
+    clusters, _ = cluster_people(collection, collection.snapshot())
+    path = f"{clusters.generation.folder}/clusters.parquet"
+    collection.storage.write(path, b"no parquet")
+    with pytest.raises(CollectionError, match=r"clusters\.parquet"):
+        read_clusters(collection, clusters.generation)
