@@ -50,6 +50,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
 _LOG = logging.getLogger(__name__)
 _LOCAL = frozenset({"DirectRunner", "FnApiRunner"})
 _WORKER_MODULE = "facebatch.pipelines.worker"
+_WAITING_THREAD = "run_worker"
+"""Name of Beam's thread that waits for a worker process and raises when that fails."""
 
 
 def run_watched(
@@ -76,7 +78,7 @@ def run_watched(
     watch = _WorkerWatch() if _has_local_workers(settings) else None
     ending: list[BaseException | None] = []
     thread = threading.Thread(target=_run, args=(pipeline, ending), name="pipeline", daemon=True)
-    with _sigterm_as_interrupt(), _quiet_threads():
+    with _sigterm_as_interrupt(), _threads_ends(watch.thread_ended if watch else _log_end):
         thread.start()
         try:
             while thread.is_alive():
@@ -142,12 +144,23 @@ def _runner(settings: RunSettings) -> Any:
 
 
 class _WorkerWatch:
-    """The worker processes of this process, and whether they live."""
+    """The worker processes of this process, and whether they live.
+
+    Two things tell of a dead one: the runner's thread that waits for the process raises, which
+    holds from the process's first moment but not for an exit code of 0; and a process that was
+    seen is there no more.
+    """
 
     def __init__(self) -> None:
         self._workers: dict[int, psutil.Process] = {}
+        self._raised = False
         self._missing_since: float | None = None
         self._begun = time.monotonic()
+
+    def thread_ended(self, name: str, error: BaseException | None) -> None:
+        """Takes notice of a thread that ended with an error."""
+        _log_end(name, error)
+        self._raised = self._raised or name == _WAITING_THREAD
 
     def check(self) -> None:
         """Looks once; stops the other workers when one died.
@@ -159,18 +172,20 @@ class _WorkerWatch:
             if child.pid not in self._workers and _is_worker(child):
                 self._workers[child.pid] = child
         now = time.monotonic()
-        if not self._workers and now - self._begun < START_SECONDS:
-            return
-        if self._workers and all(_is_alive(worker) for worker in self._workers.values()):
+        if not self._is_one_missing(now):
             self._missing_since = None
-            return
-        if self._missing_since is None:
+        elif self._missing_since is None:
             self._missing_since = now
         elif now - self._missing_since > DEAD_WORKER_GRACE_SECONDS:
             self.stop(KILL_SECONDS)
             raise WorkerDied(
                 f"a worker process died (out of memory, killed, or crashed in a decoder). {GOES_ON}"
             )
+
+    def _is_one_missing(self, now: float) -> bool:
+        if not self._workers:
+            return self._raised or now - self._begun > START_SECONDS
+        return self._raised or not all(map(_is_alive, self._workers.values()))
 
     def stop(self, seconds: float) -> None:
         """Stops every worker: in good order within ``seconds``, by force after them."""
@@ -215,16 +230,19 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_threads() -> Iterator[None]:
-    """Sends what the runner's threads die of to the log: `WorkerDied` says it better.
+def _threads_ends(notice: Callable[[str, BaseException | None], None]) -> Iterator[None]:
+    """Has the errors that the runner's threads end with noticed, in place of printed.
 
     After an error it stays so, since those threads go on dying until the process ends.
     """
 
     def hook(arguments: threading.ExceptHookArgs) -> None:
-        name = arguments.thread.name if arguments.thread else "a thread"
-        _LOG.info("%s ended: %r", name, arguments.exc_value)
+        notice(arguments.thread.name if arguments.thread else "", arguments.exc_value)
 
     before, threading.excepthook = threading.excepthook, hook
     yield
     threading.excepthook = before
+
+
+def _log_end(name: str, error: BaseException | None) -> None:
+    _LOG.info("the thread %s ended with %r", name, error)

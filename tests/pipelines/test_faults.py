@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,14 +24,28 @@ ORPHAN_SECONDS = 5
 START_SECONDS = 60
 
 
+_started: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_outlives_a_failed_test() -> Iterator[None]:
+    yield
+    for launcher in _started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(launcher.pid, signal.SIGKILL)
+    _started.clear()
+
+
 def start(album: Album, url: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    launcher = subprocess.Popen(
         command("run", str(album.folder), "--output", url, "--workers", "2"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+    _started.append(launcher)
+    return launcher
 
 
 def wait_for_workers(launcher: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -86,6 +101,22 @@ def test_a_killed_worker_ends_the_run_and_the_same_command_finishes_it(
     assert committed <= set(collection.snapshot().shards)
     assert_equal_extractions(collection, undisturbed)
     assert_equal_clusters(collection, undisturbed)
+
+
+def test_a_worker_killed_in_its_first_moment_ends_the_run_too(album: Album, tmp_path: Path) -> None:
+    launcher = start(album, str(tmp_path / "collection"))
+    process = psutil.Process(launcher.pid)
+    deadline = time.monotonic() + START_SECONDS
+    # Sooner than the launcher looks at its workers, which it does a few times a second.
+    while not (children := process.children()) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    children[0].kill()
+    killed = time.monotonic()
+    _, stderr = launcher.communicate(timeout=60)
+    assert time.monotonic() - killed < DEAD_WORKER_SECONDS
+    assert launcher.returncode == 1
+    assert "worker process died" in stderr
+    wait_until_no_worker_is_left(launcher.pid)
 
 
 def test_a_killed_launcher_leaves_no_process_and_the_same_command_finishes(
