@@ -16,13 +16,12 @@ from typing import Any
 
 import psutil
 
+from facebatch.collection import PLAN_PREFIX
 from facebatch.errors import CollectionError
 from facebatch.plan import Shard, version_key
 from facebatch.storage import Storage
 
 _FOLDER = "attempts"
-_PLAN = f"{_FOLDER}/plan-"
-"""Begins the path of a run's plan, which lies beside the marks and stays when the run is killed."""
 _SAME_START_SECONDS = 2.0
 """The same process's start, read twice, differs by less; it is measured from the boot."""
 
@@ -54,7 +53,7 @@ def dead(storage: Storage) -> tuple[dict[str, int], list[str]]:
     attempts: Counter[str] = Counter()
     paths = []
     for file in storage.files(_FOLDER):
-        if file.path.startswith(_PLAN):
+        if file.path.startswith(PLAN_PREFIX):
             continue
         try:
             mark = json.loads(storage.read(file.path))

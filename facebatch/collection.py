@@ -24,6 +24,9 @@ from facebatch.snapshot import Snapshot, take
 from facebatch.storage import Storage
 
 FORMAT_VERSION = 1
+STAGES = ("index", "clusters", "people")
+PLAN_PREFIX = "attempts/plan-"
+"""Begins the path of a run's plan, which lies beside the marks of attempts."""
 GENERATIONS_KEPT = 3
 ORPHANS_KEPT = timedelta(days=1)
 """How long a faces file without a media file, or a file half written, is left to its writer."""
@@ -196,20 +199,35 @@ class Collection:
         return generation
 
     def sweep(self) -> list[str]:
-        """Removes what no reader sees any more: orphaned faces files, files half written.
+        """Removes what no reader sees and no writer goes on with any more.
+
+        That is, once they are a day old: faces files without a media file, files half written,
+        plans of runs that were killed, and generations without a manifest.
 
         Returns:
             The paths removed.
         """
-        before = (datetime.now(UTC) - ORPHANS_KEPT).timestamp()
+        moment = datetime.now(UTC) - ORPHANS_KEPT
+        before = moment.timestamp()
         committed = {file.path.partition("/")[2] for file in self.storage.files("media")}
-        stale = [
-            file.path
+        orphans = [
+            file
             for file in self.storage.files("faces")
-            if file.path.partition("/")[2] not in committed and (file.modified or before) < before
+            if file.path.partition("/")[2] not in committed
         ]
+        plans = [
+            file for file in self.storage.files("attempts") if file.path.startswith(PLAN_PREFIX)
+        ]
+        stale = [file.path for file in (*orphans, *plans) if (file.modified or before) < before]
         for folder in ("", "media", "faces", "attempts"):
             stale += self.storage.stale_temporaries(folder, before)
+        for stage in STAGES:
+            finished = {generation.name for generation in self.generations(stage)}
+            stale += [
+                f"{stage}/{name}"
+                for name in self.storage.folders(stage)
+                if name not in finished and name < _stamp(moment)
+            ]
         for path in stale:
             self.storage.remove(path)
         return stale
@@ -250,4 +268,8 @@ def settings_for(
 
 def generation_name() -> str:
     """Returns a name for a new generation; names sort by the time they were given."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
+    return f"{_stamp(datetime.now(UTC))}-{secrets.token_hex(3)}"
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%S.%fZ}"

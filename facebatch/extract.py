@@ -8,6 +8,7 @@ quarantined row; nothing here raises for data.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -24,7 +25,7 @@ from facebatch.embed import SCALES, Embedder
 from facebatch.errors import MediaError
 from facebatch.isolation import Crashed, run_isolated
 from facebatch.media.images import JPEG_SCALES, Photo, PhotoFacts, Picture
-from facebatch.media.sources import MediaFile, MediaReader
+from facebatch.media.sources import MediaFile, MediaReader, shown
 from facebatch.plan import Item, Shard
 from facebatch.provenance import cpu_class
 
@@ -249,13 +250,12 @@ def _prepare_isolated(settings: ExtractSettings) -> Callable[[MediaFile], Outcom
 
 def _identity(item: Item) -> dict[str, Any]:
     file = item.file
-    raw = file.path.encode("utf-8", "surrogateescape")
-    shown = raw.decode("utf-8", "replace")
+    path = shown(file.path)
     return {
         "media_id": file.media_id,
         "root": file.root,
-        "path": shown,
-        "path_bytes": None if shown == file.path else raw,
+        "path": path,
+        "path_bytes": None if path == file.path else os.fsencode(file.path),
         "segment": 0,
         "size": file.size,
         "marker": file.marker,

@@ -8,9 +8,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from facebatch.collection import Collection
+from facebatch.collection import STAGES, Collection
 
-_STAGES = ("index", "clusters", "people")
 _FOLDERS = ("faces", "media")
 
 
@@ -25,7 +24,7 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
     media = snapshot.media
     statuses = Counter(media["status"].to_pylist())
     reasons = Counter(reason for reason in media["reason"].to_pylist() if reason)
-    generations = {stage: collection.current(stage) for stage in _STAGES}
+    generations = {stage: collection.current(stage) for stage in STAGES}
     clusters, people = generations["clusters"], generations["people"]
     summary: dict[str, Any] = {
         "name": collection.name,

@@ -60,7 +60,11 @@ class Storage:
 
     def exists(self, path: str = "") -> bool:
         """Tells whether there is a file or folder at a path."""
-        return bool(self._filesystem[0].exists(self.full_path(path)))
+        store, _ = self._filesystem
+        place = self.full_path(path)
+        # Some stores look for a file in what they remember of its folder; others write here too.
+        store.invalidate_cache(place.rpartition("/")[0])
+        return bool(store.exists(place))
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:

@@ -26,7 +26,15 @@ from facebatch.config import ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
 from facebatch.extract import ShardTables, detect_shard, embed_shard
-from facebatch.media.sources import Ignored, MediaFile, MediaReader, Root, Unreadable, list_root
+from facebatch.media.sources import (
+    Ignored,
+    MediaFile,
+    MediaReader,
+    Root,
+    Unreadable,
+    list_root,
+    shown,
+)
 from facebatch.pipelines import stopping
 from facebatch.plan import (
     Item,
@@ -252,8 +260,11 @@ def _decide(
 
 
 def _below(known: Known, folders: list[Unreadable]) -> bool:
+    """Tells whether an item that wasn't listed lies in a folder that couldn't be."""
     return any(
-        known.root == folder.root and known.path.startswith(f"{folder.path}/") for folder in folders
+        known.root == folder.root
+        and (not folder.path or known.path.startswith(f"{shown(folder.path)}/"))
+        for folder in folders
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from facebatch import attempts
-from facebatch.collection import Collection, settings_for
+from facebatch.collection import PLAN_PREFIX, Collection, settings_for
 from facebatch.config import RunSettings
 from facebatch.errors import TooManyFailures
 from facebatch.media.sources import Root, check_roots
@@ -197,7 +197,7 @@ def run_extract(
     check_roots(roots)
     collection.sweep()
     storage = collection.storage
-    plan_path = f"attempts/plan-{secrets.token_hex(8)}.json"
+    plan_path = f"{PLAN_PREFIX}{secrets.token_hex(8)}.json"
     job = _job(roots, storage, settings, storage, plan_path)
     _, dead_marks = attempts.dead(storage)
     progressing = Progressing(storage, plan_path)

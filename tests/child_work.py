@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 
@@ -20,6 +21,9 @@ def prepare_arithmetic(offset: int) -> Callable[[object], object]:
             raise ZeroDivisionError
         if item == "pid":
             return os.getpid()
+        if item == "sleep":
+            print(os.getpid(), flush=True)
+            time.sleep(60)
         assert isinstance(item, int)
         return item + offset
 
@@ -34,7 +38,6 @@ def prepare_nothing() -> Callable[[object], object]:
 def main() -> None:
     """``URL SHARD_FILE``: leaves the mark of an attempt and waits to be killed."""
     import pickle
-    import time
     from pathlib import Path
 
     from facebatch import attempts

@@ -1,6 +1,6 @@
-"""A store that fails on command: ``faulty:///some/folder`` is that local folder.
+"""Stores that misbehave: ``faulty:///some/folder`` and the like are that local folder.
 
-It isn't the filesystem ``file``, so that collections on it are written as on an object store.
+They aren't the filesystem ``file``, so that collections on them are written as on object stores.
 """
 
 from __future__ import annotations
@@ -67,6 +67,39 @@ class _FaultyFile:
         return getattr(self._file, name)
 
 
+class RememberingFileSystem(LocalFileSystem):
+    """Remembers the folders it listed, and looks for files there, as s3fs and gcsfs do."""
+
+    protocol = "remembering"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._listings: dict[str, Any] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        return super()._strip_protocol(str(path).removeprefix("remembering://"))
+
+    def ls(self, path: str, detail: bool = False, **options: Any) -> Any:
+        path = path.rstrip("/")
+        if path not in self._listings:
+            self._listings[path] = super().ls(path, detail=True, **options)
+        entries = self._listings[path]
+        return entries if detail else [entry["name"] for entry in entries]
+
+    def exists(self, path: str, **options: Any) -> bool:
+        remembered = self._listings.get(self._parent(path))
+        if remembered is not None:
+            return any(entry["name"] == path for entry in remembered)
+        return bool(super().exists(path, **options))
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        if path is None:
+            self._listings.clear()
+        else:
+            self._listings.pop(path.rstrip("/"), None)
+
+
 class DeadlyFileSystem(LocalFileSystem):
     """Kills the process that opens a file named ``deadly.jpg``, as a crash in a decoder does."""
 
@@ -82,5 +115,6 @@ class DeadlyFileSystem(LocalFileSystem):
         return super().open(path, *arguments, **options)
 
 
+fsspec.register_implementation("remembering", RememberingFileSystem, clobber=True)
 fsspec.register_implementation("deadly", DeadlyFileSystem, clobber=True)
 fsspec.register_implementation("faulty", FaultyFileSystem, clobber=True)

@@ -12,6 +12,7 @@ import rows
 from facebatch import tables
 from facebatch.collection import (
     GENERATIONS_KEPT,
+    PLAN_PREFIX,
     Collection,
     Generation,
     generation_name,
@@ -201,7 +202,7 @@ def test_sweep_takes_orphans_and_temporaries_older_than_a_day(collection: Collec
     storage = collection.storage
     commit(collection, "committed", "a.jpg")
     old = [f"faces/{TEMPORARY_MARK}1-x.parquet", f"media/{TEMPORARY_MARK}1-x.parquet"]
-    old += ["faces/orphan.parquet", f"attempts/{TEMPORARY_MARK}1-x.json"]
+    old += ["faces/orphan.parquet", f"attempts/{TEMPORARY_MARK}1-x.json", f"{PLAN_PREFIX}1.json"]
     young = ["faces/young.parquet", f"media/{TEMPORARY_MARK}2-y.parquet"]
     for path in (*old, *young, "attempts/mark.json", "report.html", "index/made/faces.index"):
         storage.write(path, b"")
@@ -225,6 +226,17 @@ def test_sweep_keeps_the_faces_of_replaced_shards_and_takes_nothing_twice(
     collection.commit_shard("two", media, rows.faces([("a.jpg", ord("a"), 0)]), replaces=["one"])
     make_old(collection, "faces/one.parquet", "media/one.parquet")
     assert collection.sweep() == []
+
+
+def test_sweep_takes_generations_that_were_never_finished(collection: Collection) -> None:
+    begun = "20200101T000000.000000Z-aaaaaa"
+    finished = Generation("index", "20200101T000000.000000Z-bbbbbb", {})
+    running = generation_name()
+    for name in (begun, finished.name, running):
+        collection.storage.write(f"index/{name}/ids.parquet", b"")
+    collection.finish(finished)
+    assert collection.sweep() == [f"index/{begun}"]
+    assert collection.storage.folders("index") == sorted([finished.name, running])
 
 
 @pytest.mark.parametrize("scheme", ["memory://swept", "faulty://"])

@@ -145,9 +145,10 @@ def test_a_large_jpegs_faces_lie_where_they_are_in_the_full_picture(
     photo = Photo(data)
     assert photo.scale_for(SETTINGS.max_side) == scale
     faces = find_faces(photo, detector, SETTINGS)
-    [plain] = find_faces(Photo(encode(upright, "PNG")), detector, SETTINGS).landmarks
+    [alone] = find_faces(Photo(encode(portrait, "PNG")), detector, SETTINGS).landmarks
     [landmarks], [matrix], [[chip]] = faces.landmarks, faces.chip_to_picture, faces.views
-    assert np.abs(landmarks - plain).max() < DETECTED_WITHIN * quality.size(faces.boxes)[0]
+    off = np.abs(landmarks - np.add(alone, (300, 200)) * scale).max()
+    assert off < DETECTED_WITHIN * quality.size(faces.boxes)[0]
     # A chip that is cut one decoded pixel beside its place differs by 5 levels.
     expected = align.cut_chip(Image.fromarray(upright), matrix, TEMPLATE.size)
     assert np.abs(chip.astype(float) - expected).mean() < 1.5
@@ -173,11 +174,11 @@ def test_chips_are_cut_from_the_resolution_that_serves_the_embedder(
 def test_a_large_face_is_cut_from_the_coarse_picture_that_serves_it(
     detector: Detector, portrait: Pixels
 ) -> None:
-    large = np.asarray(Image.fromarray(portrait).resize((1600, 1600)))
+    large = np.asarray(Image.fromarray(portrait).resize((800, 800)))
     photo = Photo(encode(pasted(large, (4001, 3003), (900, 700)), quality=95))
     faces = find_faces(photo, detector, SETTINGS)
     [matrix], [[chip]] = faces.chip_to_picture, faces.views
-    assert align.picture_pixels_per_chip_pixel(matrix) > 2
+    assert 2 < align.picture_pixels_per_chip_pixel(matrix) < 4
     coarse = photo.decode(2)
     expected = align.cut_chip(coarse.pixels, matrix / 2, TEMPLATE.size)
     np.testing.assert_array_equal(chip, expected)

@@ -88,18 +88,15 @@ def test_a_child_that_cant_even_begin_is_blamed_on_no_item() -> None:
 
 
 _PARENT = """
-import sys, time
 from child_work import prepare_arithmetic
 from facebatch.isolation import run_isolated
 
 if __name__ == "__main__":
-    results = run_isolated(prepare_arithmetic, (0,), ["pid", "pid"])
-    print(next(results), flush=True)
-    time.sleep(60)
+    list(run_isolated(prepare_arithmetic, (0,), ["sleep"]))
 """
 
 
-def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+def test_a_child_at_work_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(_PARENT)
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])

@@ -55,6 +55,18 @@ def test_files_written_after_a_listing_are_listed_next_time(storage: Storage) ->
     assert len(storage.files("media")) == 2
 
 
+def test_what_others_write_is_seen_on_a_store_that_remembers_folders(tmp_path: Path) -> None:
+    storage = Storage(f"remembering://{tmp_path}")
+    (tmp_path / "media").mkdir()
+    assert storage.files("media") == []
+    assert storage.folders("") == ["media"]
+    (tmp_path / "media" / "a").write_bytes(b"1")
+    (tmp_path / "index").mkdir()
+    assert storage.exists("media/a")
+    assert [file.path for file in storage.files("media")] == ["media/a"]
+    assert storage.folders("") == ["index", "media"]
+
+
 def test_a_read_of_what_is_not_there_names_it(storage: Storage) -> None:
     with pytest.raises(CollectionError, match=r"media/nothing\.parquet"):
         storage.read("media/nothing.parquet")

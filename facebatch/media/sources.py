@@ -107,6 +107,11 @@ def parse_named_root(text: str) -> Root:
     return Root(name, url)
 
 
+def shown(path: str) -> str:
+    """Returns a path as tables show it: bytes that aren't UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def check_roots(roots: Sequence[Root]) -> None:
     """Refuses roots that can't be listed before any work is begun.
 
@@ -142,6 +147,7 @@ def list_root(root: Root) -> Iterator[MediaFile | Ignored | Unreadable]:
     extension is no photo's. Links to files are followed, links to folders are not.
     """
     store, base = filesystem(root.url)
+    store.invalidate_cache()  # this process may remember folders as they were for an earlier run
     base = base.rstrip("/")
     pending = [base]
     while pending:

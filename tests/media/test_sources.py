@@ -7,7 +7,7 @@ from typing import Any
 
 import fsspec
 import pytest
-from faulty import FaultyFileSystem
+from faulty import FaultyFileSystem  # registers the stores of this name and others
 
 from facebatch import ids
 from facebatch.errors import InputError, MediaError, UsageError
@@ -79,6 +79,14 @@ def test_other_and_hidden_files_are_counted_as_ignored(root: Root) -> None:
 
 def test_an_empty_root_has_nothing(root: Root) -> None:
     assert list(list_root(root)) == []
+
+
+def test_a_second_listing_in_one_process_sees_what_was_added(root: Root) -> None:
+    behind = Root("photos", f"remembering://{root.url}")
+    put(Path(root.url), "x/a.jpg")
+    assert listed(behind) == ["x/a.jpg"]
+    put(Path(root.url), "x/b.jpg", "c.jpg")
+    assert listed(behind) == ["c.jpg", "x/a.jpg", "x/b.jpg"]
 
 
 @pytest.mark.parametrize("ending", ["", "/", "//"])
