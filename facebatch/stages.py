@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from facebatch import ids, tables
+from facebatch import ids, tables, weights
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.people import Clustering, Person, carry_over
 from facebatch.cluster.tau import choose_tau
 from facebatch.collection import Collection, Generation, generation_name
+from facebatch.quality import Gate, inside_picture
 from facebatch.snapshot import Snapshot
 
 SCRATCH_ADVICE_GROWTH = 2.0
@@ -115,21 +117,24 @@ def _cluster(
     collection: Collection, snapshot: Snapshot, settings: ClusterSettings, chosen_at: int
 ) -> StageResult:
     current = collection.current("clusters")
-    config = asdict(settings)
+    gate = Gate()
     inputs = {
         "faces_hash": snapshot.faces_hash,
-        "config": config,
+        "config": asdict(settings),
+        "gate": asdict(gate),
         "tau_chosen_at_faces": chosen_at,
     }
-    if current and all(current.manifest[name] == value for name, value in inputs.items()):
+    if current and all(current.manifest.get(name) == value for name, value in inputs.items()):
         return StageResult(current, unchanged=True)
     from facebatch.neighbors import exact_neighbors
 
     faces = snapshot.faces(["face_id", "embedding"])
-    embeddings = _embeddings(collection, faces)
+    good = _good_faces(collection, snapshot, gate)
+    embeddings = _embeddings(collection, faces)[good]
     seed = int(snapshot.faces_hash[:8], 16)
     neighbors = exact_neighbors(embeddings, settings.neighbors)
-    labels = cluster_faces(embeddings, neighbors, settings, seed)
+    labels = np.full(len(faces), -1, np.int32)
+    labels[good] = cluster_faces(embeddings, neighbors, settings, seed)
     sizes = np.bincount(labels[labels >= 0])
     generation = Generation(
         "clusters",
@@ -141,6 +146,7 @@ def _cluster(
             "faces": len(labels),
             "clusters": len(sizes),
             "alone": int((labels < 0).sum()),
+            "below_gate": int((~good).sum()),
             "largest": int(sizes.max(initial=0)),
             "from_scratch_advised": len(labels) >= SCRATCH_ADVICE_GROWTH * max(1, chosen_at),
         },
@@ -149,6 +155,18 @@ def _cluster(
     rows = pa.table({"face_id": faces["face_id"], "cluster": numbers})
     _write(collection, generation, "clusters", rows)
     return StageResult(collection.finish(generation), unchanged=False)
+
+
+def _good_faces(collection: Collection, snapshot: Snapshot, gate: Gate) -> npt.NDArray[np.bool_]:
+    """Returns which of a snapshot's faces are good enough to be grouped."""
+    faces = snapshot.faces(["media_id", "size", "score", "chip_to_picture"])
+    media = snapshot.media.select(["media_id", "width", "height"])
+    photo = pc.index_in(faces["media_id"], media["media_id"].combine_chunks()).to_numpy()
+    sides = np.stack([media[side].to_numpy()[photo] for side in ("width", "height")], axis=1)
+    chip_size = weights.model(collection.settings.embedder).chip_size
+    matrices = tables.matrix(faces["chip_to_picture"]).reshape(-1, 2, 3)
+    inside = inside_picture(matrices, chip_size, sides)
+    return gate.passes(faces["size"].to_numpy(), faces["score"].to_numpy(), inside)
 
 
 def _people(collection: Collection, snapshot: Snapshot, clusters: Generation) -> StageResult:
@@ -240,8 +258,6 @@ def _mean_pairwise_d2(mean: npt.NDArray[np.float64], n: int) -> float | None:
 
 
 def _embeddings(collection: Collection, faces: pa.Table) -> npt.NDArray[np.float32]:
-    from facebatch import weights
-
     if not len(faces):
         dimension = weights.model(collection.settings.embedder).dimension
         return np.zeros((0, dimension), np.float32)

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from facebatch.align import TEMPLATES
 from facebatch.demo.render import render_face
-from facebatch.quality import pose, sharpness, size
+from facebatch.quality import Gate, inside_picture, pose, sharpness, size
 
 MEAN_FACE = TEMPLATES["dlib-150"].points.astype(np.float32)
 
@@ -118,3 +118,19 @@ def test_no_faces_have_no_quality():
     assert size(np.zeros((0, 4), np.float32)).shape == (0,)
     assert sharpness(np.zeros((0, 150, 150, 3), np.uint8)).shape == (0,)
     assert pose(np.zeros((0, 5, 2), np.float32)).roll.shape == (0,)
+
+
+def test_the_share_inside_the_picture_is_that_of_the_chips_area():
+    shifts = np.array([[0, 0], [75, 0], [0, -75], [75, 75], [400, 0]], np.float64)
+    matrices = np.stack([np.array([[1, 0, x], [0, 1, y]]) for x, y in shifts])
+    pictures = np.full((5, 2), 150, np.int32)
+    expected = [1, 0.5, 0.5, 0.25, 0]
+    np.testing.assert_allclose(inside_picture(matrices, 150, pictures), expected, atol=0.05)
+
+
+def test_the_gate_lets_through_what_meets_every_limit_and_nothing_else():
+    gate = Gate(min_size=28, min_score=0.95, min_inside=0.75)
+    size = np.array([28, 27.9, 100, 100], np.float32)
+    score = np.array([0.95, 1, 0.9, 1], np.float32)
+    inside = np.array([0.75, 1, 1, 0.7], np.float32)
+    assert gate.passes(size, score, inside).tolist() == [True, False, False, False]

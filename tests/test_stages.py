@@ -15,6 +15,7 @@ from facebatch.errors import CollectionError
 from facebatch.stages import build_index, cluster_people, read_clusters, read_people
 
 SIZES = [12, 9, 7, 5, 1, 1]
+CHIP = 150
 
 
 @pytest.fixture
@@ -23,18 +24,32 @@ def collection() -> Collection:
 
 
 def commit(
-    collection: Collection, shard: str, embeddings: npt.NDArray[np.float32], first: int = 0
+    collection: Collection,
+    shard: str,
+    embeddings: npt.NDArray[np.float32],
+    first: int = 0,
+    **quality: list[float],
 ) -> None:
-    """Commits one photo with one face for each embedding; the photos are numbered from `first`."""
+    """Commits one photo with one face for each embedding; the photos are numbered from `first`.
+
+    The faces are good ones, but for what `quality` says: size, score or shift, which is how far
+    the chip lies beside its photo's left edge.
+    """
     numbers = range(first, first + len(embeddings))
-    photos = [media_row(f"{number}.jpg", of=number, faces=1) for number in numbers]
+    photos = [
+        media_row(f"{number}.jpg", of=number, faces=1, width=CHIP, height=CHIP)
+        for number in numbers
+    ]
+    shifts = quality.get("shift", [0.0] * len(photos))
     schema = tables.schema("faces", embeddings.shape[1])
     given = {
         "face_id": [ids.face_id(content(number), 0, 0, 0) for number in numbers],
         "media_id": [photo["media_id"] for photo in photos],
         "content_id": [content(number) for number in numbers],
         "landmarks": [[0.0] * 10] * len(photos),
-        "chip_to_picture": [[0.0] * 6] * len(photos),
+        "chip_to_picture": [[1.0, 0.0, -shift, 0.0, 1.0, 0.0] for shift in shifts],
+        "size": quality.get("size", [100.0] * len(photos)),
+        "score": quality.get("score", [1.0] * len(photos)),
         "chip": [None] * len(photos),
         "embedding": embeddings.tolist(),
     }
@@ -129,6 +144,22 @@ def test_people_are_described_by_their_faces(collection: Collection) -> None:
         assert by_id[row["cover_face_id"]] == row["cluster"]
         pairs = [((a - b) ** 2).sum() for n, a in enumerate(mine) for b in mine[:n]]
         assert row["spread"] == pytest.approx(np.mean(pairs), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "poor", [{"size": [27.9] * 9}, {"score": [0.94] * 9}, {"shift": [0.3 * CHIP] * 9}]
+)
+def test_poor_faces_make_no_person(collection: Collection, poor: dict[str, list[float]]) -> None:
+    good, _ = people([9, 9], seed=3)
+    alike = np.repeat(good[:1], 9, axis=0)
+    commit(collection, "good", good)
+    commit(collection, "poor", alike, first=len(good), **poor)
+    clusters, made = cluster_people(collection, collection.snapshot())
+    assert clusters.generation.manifest["below_gate"] == 9
+    assert made.generation.manifest["active"] == 2
+    _, labels = read_clusters(collection, clusters.generation)
+    assert (labels < 0).sum() >= 9
+    assert clusters.generation.manifest["largest"] <= 9
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

@@ -127,7 +127,8 @@ def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     clusters, people = summary["clusters"], summary["people"]
     yield (
         f"{people['active']:,} people of two faces or more among {clusters['faces']:,} faces; "
-        f"{clusters['alone']:,} faces on their own, largest person {clusters['largest']:,} faces"
+        f"{clusters['alone']:,} faces on their own, {clusters['below_gate']:,} of them too small, "
+        f"cut off or unsure to be grouped; largest person {clusters['largest']:,} faces"
         + (" (unchanged)" if people["unchanged"] else "")
     )
     if people["merged"] or people["dissolved"]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 import facebatch
 from facebatch import weights
-from facebatch.collection import Collection
+from facebatch.collection import STAGES, Collection
 from facebatch.plan import MAX_ATTEMPTS, RETRYABLE
 from facebatch.reasons import REASONS
 from facebatch.report.sheets import FaceList, Sheets, collect_sheets
@@ -23,7 +23,6 @@ from facebatch.snapshot import Snapshot
 PATHS_PER_REASON = 50
 """Failed files listed under each reason."""
 
-_STAGES = ("index", "clusters", "people")
 _PROVENANCE = ["engine", "device", "precision", "cpu"]
 
 
@@ -227,7 +226,7 @@ def _failure_group(reason: str, failed: pa.Table) -> FailureGroup:
 
 
 def _settings(collection: Collection, snapshot: Snapshot) -> tuple[SettingsGroup, ...]:
-    generations = {stage: collection.current(stage) for stage in _STAGES}
+    generations = {stage: collection.current(stage) for stage in STAGES}
     collection_wide = {
         "fingerprint": collection.fingerprint,
         "space": collection.space,
@@ -243,6 +242,7 @@ def _settings(collection: Collection, snapshot: Snapshot) -> tuple[SettingsGroup
                 "generation": generation.name,
                 "parents": ", ".join(manifest["parents"]) or "none",
                 **manifest["config"],
+                **manifest.get("gate", {}),
                 **_figures(manifest),
             }
     return tuple(
@@ -253,7 +253,9 @@ def _settings(collection: Collection, snapshot: Snapshot) -> tuple[SettingsGroup
 
 def _figures(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a manifest says beside names, configuration and what the collection fixes."""
-    said_elsewhere = {"stage", "generation", "parents", "config", "space", "faces_hash"}
+    said_elsewhere = {
+        *("stage", "generation", "parents", "config", "gate", "space", "faces_hash"),
+    }
     return {name: value for name, value in manifest.items() if name not in said_elsewhere}
 
 
