@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -27,6 +28,7 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from facebatch.config import RunSettings
 from facebatch.errors import Interrupted, StageFailed, UsageError, WorkerDied
+from facebatch.pipelines.worker import VERBOSE
 
 GOES_ON = "What was committed stays; the same command goes on from there."
 POLL_SECONDS = 0.25
@@ -97,7 +99,10 @@ def run_watched(
 def _last_words(error: BaseException) -> str:
     """Returns what a worker raised, out of the tracebacks that the runner wraps it in."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith(" ")]
-    return f"{lines[-1] if lines else repr(error)}. {GOES_ON} -v shows more."
+    words = re.sub(r" \[while running '.*'\]$", "", lines[-1] if lines else repr(error))
+    # An error of our own says all in its words; of another the class is half of what it says.
+    words = re.sub(r"^facebatch\.errors\.\w+: ", "", words)
+    return f"{words}. {GOES_ON} -v shows more."
 
 
 def _run(pipeline: beam.Pipeline, ending: list[BaseException | None]) -> None:
@@ -139,6 +144,8 @@ def _runner(settings: RunSettings) -> Any:
     _LOG.info("%s is run as FnApiRunner, in %d processes", settings.runner, settings.worker_count())
     # -P keeps a folder called facebatch in the current directory from standing in for it.
     worker = [sys.executable, "-P", "-m", _WORKER_MODULE, str(os.getpid())]
+    if _LOG.isEnabledFor(logging.INFO):
+        worker.append(VERBOSE)
     command = f"exec {shlex.join(worker)}"
     return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))
 

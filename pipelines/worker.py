@@ -1,4 +1,4 @@
-"""Entry point of a local worker process: ``python -m facebatch.pipelines.worker LAUNCHER_PID``.
+"""A local worker process: ``python -m facebatch.pipelines.worker LAUNCHER_PID [verbose]``.
 
 Beam's own worker, with three things done first: one thread for each math library, an orderly
 stop on SIGTERM, and an end as soon as the launcher is gone. Beam's does none of them.
@@ -10,7 +10,9 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 
+VERBOSE = "verbose"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -32,6 +34,10 @@ def main() -> None:
 
     from apache_beam.runners.worker import sdk_worker_main
 
+    if VERBOSE not in sys.argv:
+        # Beam prints the traceback of whatever a stage raised, from every worker, before it
+        # hands it to the launcher, which says it once.
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (it lives as long as the process)
     sdk_worker_main.main(sys.argv)
 
 

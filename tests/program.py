@@ -35,7 +35,7 @@ def leftover_workers(launcher: int) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
-        is_ours = "facebatch.pipelines.worker" in words and words[-1] == str(launcher)
+        is_ours = "facebatch.pipelines.worker" in words and str(launcher) in words
         if is_ours and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found

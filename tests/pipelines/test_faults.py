@@ -18,6 +18,7 @@ from equality import assert_equal_clusters, assert_equal_extractions
 from program import command, facebatch, leftover_workers, workers_of
 
 from facebatch.collection import Collection
+from facebatch.config import ExtractSettings
 
 DEAD_WORKER_SECONDS = 10
 ORPHAN_SECONDS = 5
@@ -153,6 +154,18 @@ def test_an_interrupted_run_ends_in_good_order(
     wait_until_no_worker_is_left(launcher.pid)
     assert Collection.open(url).storage.files("attempts") == []
     assert_equal_extractions(finish(album, url), undisturbed)
+
+
+def test_a_store_that_refuses_a_shard_ends_the_run_with_one_line(
+    album: Album, tmp_path: Path
+) -> None:
+    collection = Collection.create(str(tmp_path / "collection"), ExtractSettings())
+    collection.storage.write("faces", b"a file where the folder should be")
+    done = facebatch("run", str(album.folder), "--output", collection.storage.url)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "can't be written" in done.stderr
+    assert collection.snapshot().shards == ()
 
 
 @pytest.mark.timeout(900)
