@@ -37,6 +37,7 @@ demo: setup  ## render an album, run the whole pipeline on it, score it against 
 
 bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos of your own
 	$(BIN)/python -P benchmarks/workers.py $(if $(PHOTOS),--photos "$(PHOTOS)")
+	$(BIN)/python -P benchmarks/engines.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 	$(BIN)/python -P benchmarks/renderer_distances.py
 
 docs: setup  ## write the pages that are made from the code

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import psutil
@@ -56,11 +56,9 @@ def dead(storage: Storage) -> tuple[dict[str, int], list[str]]:
         if file.path.startswith(PLAN_PREFIX):
             continue
         try:
-            mark = json.loads(storage.read(file.path))
+            mark = _read(storage, file.path)
         except CollectionError:
             continue  # its shard was committed between the listing and the reading
-        except ValueError:
-            mark = {}
         if _runs_here(mark):
             continue
         attempts.update(mark.get("items", ()))
@@ -80,7 +78,23 @@ def _runs_here(mark: Mapping[str, Any]) -> bool:
     return abs(begun - float(mark["started"])) < _SAME_START_SECONDS
 
 
-def forget(storage: Storage, paths: Iterable[str]) -> None:
-    """Removes marks whose items have all been committed since."""
+def forget(storage: Storage, paths: Iterable[str], committed: Container[str]) -> None:
+    """Removes marks that tell nothing any more.
+
+    Args:
+        storage: Where the collection lies.
+        paths: Paths of dead marks, as `dead` gives them.
+        committed: The item versions that have a media row. A mark that names another stays: its
+            item may be of a root that wasn't listed since.
+    """
     for path in paths:
-        storage.remove(path)
+        if all(item in committed for item in _read(storage, path).get("items", ())):
+            storage.remove(path)
+
+
+def _read(storage: Storage, path: str) -> dict[str, Any]:
+    """Returns what a mark says; nothing where it is damaged."""
+    try:
+        return dict(json.loads(storage.read(path)))
+    except (ValueError, TypeError):
+        return {}

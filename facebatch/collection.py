@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from facebatch import tables
 from facebatch.config import ExtractSettings, resolve_extract
-from facebatch.errors import CollectionError, SettingsMismatch
+from facebatch.errors import CollectionError, SettingsMismatch, UsageError
 from facebatch.snapshot import Snapshot, take
 from facebatch.storage import Storage
 
@@ -31,6 +31,8 @@ GENERATIONS_KEPT = 3
 ORPHANS_KEPT = timedelta(days=1)
 """How long a faces file without a media file, or a file half written, is left to its writer."""
 
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+_TICK = timedelta(microseconds=1)
 _INFO = "collection.json"
 _MANIFEST = "manifest.json"
 
@@ -85,9 +87,10 @@ class Collection:
             raise CollectionError(f"{url} is no collection: there is no {_INFO} in it")
         try:
             settings = ExtractSettings(**info["extract"])
-        except (KeyError, TypeError) as error:
+            resolve_extract(asdict(settings), environment={})
+            return cls(Storage(url), info["name"], settings, info["fingerprint"], info["space"])
+        except (KeyError, TypeError, UsageError) as error:
             raise CollectionError(f"{url}/{_INFO} is damaged: {error!r}") from error
-        return cls(Storage(url), info["name"], settings, info["fingerprint"], info["space"])
 
     @classmethod
     def create(cls, url: str, settings: ExtractSettings) -> Collection:
@@ -98,10 +101,8 @@ class Collection:
             SettingsMismatch: The collection that is there has other settings, or was made with
                 weights or rules that are no longer those of this facebatch.
         """
+        check_target(url, settings)
         if read_info(url) is None:
-            storage = Storage(url)
-            if storage.files("") or storage.folders(""):
-                raise CollectionError(f"{url} holds files but no {_INFO}: choose an empty folder")
             info = {
                 "format_version": FORMAT_VERSION,
                 "name": url.rstrip("/").rsplit("/", 1)[-1],
@@ -110,17 +111,8 @@ class Collection:
                 "space": settings.space(),
                 "extract": asdict(settings),
             }
-            storage.write(_INFO, json.dumps(info, indent=2).encode())
-        collection = cls.open(url)
-        if collection.settings != settings:
-            raise SettingsMismatch(f"{url} has the settings {collection.settings}, not {settings}")
-        if collection.fingerprint != settings.fingerprint():
-            raise SettingsMismatch(
-                f"{url} was extracted with fingerprint {collection.fingerprint}; this facebatch "
-                f"gives {settings.fingerprint()} for the same settings (its weights or rules "
-                "changed). Extract into a new collection."
-            )
-        return collection
+            Storage(url).write(_INFO, json.dumps(info, indent=2).encode())
+        return cls.open(url)
 
     @classmethod
     def for_extraction(
@@ -147,7 +139,13 @@ class Collection:
         return self.storage.exists(f"media/{shard}.parquet")
 
     def commit_shard(
-        self, shard: str, media: pa.Table, faces: pa.Table, *, replaces: Sequence[str] = ()
+        self,
+        shard: str,
+        media: pa.Table,
+        faces: pa.Table,
+        *,
+        after: datetime | None = None,
+        replaces: Sequence[str] = (),
     ) -> int:
         """Writes a shard: its faces, then the media file that commits it.
 
@@ -155,6 +153,8 @@ class Collection:
             shard: The shard's name.
             media: Media rows; ``committed_at`` is filled in here.
             faces: Face rows, each of an item in ``media``.
+            after: Commit time of the newest row that these take over from. Theirs is later than
+                it even where this machine's clock is behind.
             replaces: Names of shards that readers ignore from now on.
 
         Returns:
@@ -163,7 +163,8 @@ class Collection:
         size = tables.write(
             self.storage, f"faces/{shard}.parquet", "faces", faces, self.fingerprint
         )
-        now = pa.array([datetime.now(UTC)] * len(media), type=pa.timestamp("us", tz="UTC"))
+        moment = max(datetime.now(UTC), after + _TICK) if after else datetime.now(UTC)
+        now = pa.array([moment] * len(media), type=pa.timestamp("us", tz="UTC"))
         at = media.schema.get_field_index("committed_at")
         return size + tables.write(
             self.storage,
@@ -176,12 +177,20 @@ class Collection:
 
     def generations(self, stage: str) -> list[Generation]:
         """Returns a stage's finished generations, oldest first."""
-        names = self.storage.folders(stage)
-        finished = (n for n in names if self.storage.exists(f"{stage}/{n}/{_MANIFEST}"))
-        return [
-            Generation(stage, name, json.loads(self.storage.read(f"{stage}/{name}/{_MANIFEST}")))
-            for name in sorted(finished)
-        ]
+        found = []
+        for name in self.storage.folders(stage):
+            path = f"{stage}/{name}/{_MANIFEST}"
+            if not self.storage.exists(path):
+                continue
+            try:
+                manifest = json.loads(self.storage.read(path))
+            except ValueError as error:
+                raise CollectionError(
+                    f"{self.storage.url}/{path} is damaged: remove the folder {stage}/{name}, and "
+                    "the stage is run again"
+                ) from error
+            found.append(Generation(stage, name, manifest))
+        return found
 
     def current(self, stage: str) -> Generation | None:
         """Returns a stage's newest finished generation."""
@@ -194,8 +203,16 @@ class Collection:
         self.storage.write(
             f"{generation.folder}/{_MANIFEST}", json.dumps(manifest, indent=2).encode()
         )
+        kept = {stage: self.generations(stage)[-GENERATIONS_KEPT:] for stage in STAGES}
+        needed = {
+            parent
+            for made in kept.values()
+            for each in made
+            for parent in each.manifest.get("parents", ())
+        }
         for old in self.generations(generation.stage)[:-GENERATIONS_KEPT]:
-            self.storage.remove(old.folder)
+            if old.name not in needed:
+                self.storage.remove(old.folder)
         return generation
 
     def sweep(self) -> list[str]:
@@ -229,6 +246,9 @@ class Collection:
                 if name not in finished and name < _stamp(moment)
             ]
         for path in stale:
+            shard = path.removeprefix("faces/").removesuffix(".parquet")
+            if path.startswith("faces/") and self.is_committed(shard):
+                continue  # by a run that went on with it meanwhile
             self.storage.remove(path)
         return stale
 
@@ -254,6 +274,30 @@ def read_info(url: str) -> dict[str, Any] | None:
     return dict(info)
 
 
+def check_target(url: str, settings: ExtractSettings) -> None:
+    """Refuses a place that can't be extracted into; writes nothing.
+
+    Raises:
+        CollectionError: The place holds other files.
+        SettingsMismatch: The collection that is there has other settings, or was made with
+            weights or rules that are no longer those of this facebatch.
+    """
+    if read_info(url) is None:
+        storage = Storage(url)
+        if storage.files("") or storage.folders(""):
+            raise CollectionError(f"{url} holds files but no {_INFO}: choose an empty folder")
+        return
+    collection = Collection.open(url)
+    if collection.settings != settings:
+        raise SettingsMismatch(f"{url} has the settings {collection.settings}, not {settings}")
+    if collection.fingerprint != settings.fingerprint():
+        raise SettingsMismatch(
+            f"{url} was extracted with fingerprint {collection.fingerprint}; this facebatch "
+            f"gives {settings.fingerprint()} for the same settings (its weights or rules "
+            "changed). Extract into a new collection."
+        )
+
+
 def settings_for(
     url: str, flags: Mapping[str, Any], config_file: Path | None = None
 ) -> ExtractSettings:
@@ -266,10 +310,19 @@ def settings_for(
     return resolve_extract(flags, config_file, info["extract"] if info else None)
 
 
-def generation_name() -> str:
-    """Returns a name for a new generation; names sort by the time they were given."""
-    return f"{_stamp(datetime.now(UTC))}-{secrets.token_hex(3)}"
+def generation_name(after: Generation | None = None) -> str:
+    """Returns a name for a new generation; names sort by the time they were given.
+
+    Args:
+        after: The generation that the new one follows. Its name comes later even where this
+            machine's clock is behind.
+    """
+    moment = datetime.now(UTC)
+    if after is not None:
+        previous = datetime.strptime(after.name.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+        moment = max(moment, previous + _TICK)
+    return f"{_stamp(moment)}-{secrets.token_hex(3)}"
 
 
 def _stamp(moment: datetime) -> str:
-    return f"{moment:%Y%m%dT%H%M%S.%fZ}"
+    return moment.strftime(_STAMP)

@@ -22,6 +22,7 @@ from facebatch import weights
 from facebatch.align import TEMPLATES
 from facebatch.detect import DEFAULT_MIN_FACE, DETECTORS
 from facebatch.embed import DEFAULT_EMBEDDER, DEFAULT_TTA, EMBEDDERS, TTA, TTA_CHOICES
+from facebatch.engines import DEFAULT_ENGINE, ENGINES
 from facebatch.errors import InputError, SettingsMismatch, UsageError
 from facebatch.reasons import REASONS
 
@@ -75,10 +76,11 @@ class ExtractSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How work is carried out; nothing here changes a result.
+    """How work is carried out; nothing here changes a result beyond rounding.
 
     Args:
         runner: Name of the Beam runner.
+        engine: What runs the networks: torch, openvino, or auto (OpenVINO where it is installed).
         workers: Worker processes of the local runner.
         max_failures: Share of the items tried that may be quarantined before a run ends with
             exit code 3 (never below 20 items).
@@ -87,6 +89,7 @@ class RunSettings:
     """
 
     runner: str = "DirectRunner"
+    engine: str = field(default=DEFAULT_ENGINE, metadata={"choices": ENGINES})
     workers: int = field(default=0, metadata={"range": (0, 1_024)})
     max_failures: float = field(default=0.1, metadata={"range": (0.0, 1.0)})
     retry: tuple[str, ...] = field(default=(), metadata={"choices": tuple(REASONS)})
@@ -175,7 +178,8 @@ def _asked(
     for name, entry in known.items():
         variable = f"FACEBATCH_{name.upper()}"
         if flags.get(name) is not None:
-            value, source = flags[name], f"--{name.replace('_', '-')}"
+            value = flags[name]
+            source = f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
         elif variable in variables:
             value, source = _parse(variables[variable], types[name], variable), variable
         elif name in from_file:

@@ -22,6 +22,7 @@ from facebatch import align, ids, quality, tables, weights
 from facebatch.config import ExtractSettings
 from facebatch.detect import Detections, Detector, load_detector
 from facebatch.embed import SCALES, Embedder
+from facebatch.engines import DEFAULT_ENGINE
 from facebatch.errors import MediaError
 from facebatch.isolation import Crashed, run_isolated
 from facebatch.media.images import JPEG_SCALES, Photo, PhotoFacts, Picture
@@ -195,6 +196,7 @@ def detect_shard(
     reader: MediaReader,
     detector: Callable[[], Detector],
     settings: ExtractSettings,
+    engine: str = DEFAULT_ENGINE,
 ) -> ShardTables:
     """Extracts a shard's items up to their chips.
 
@@ -203,12 +205,13 @@ def detect_shard(
         reader: What reads files.
         detector: Gives the detector; not called when no item needs it.
         settings: The extraction settings.
+        engine: What runs the networks where items are extracted in a process of their own.
     """
     first: dict[bytes, tuple[Item, Outcome]] = {}
     media: list[dict[str, Any]] = []
     schema = _schema_with_views(settings)
     faces = [schema.empty_table()]
-    for item, outcome in _outcomes(shard, reader, detector, settings, first.__contains__):
+    for item, outcome in _outcomes(shard, reader, detector, settings, engine, first.__contains__):
         row = {**_identity(item), **_fate(outcome)}
         if outcome.faces is not None and outcome.content is not None:
             first[outcome.content] = (item, outcome)
@@ -225,6 +228,7 @@ def _outcomes(
     reader: MediaReader,
     detector: Callable[[], Detector],
     settings: ExtractSettings,
+    engine: str,
     known: Callable[[bytes], bool],
 ) -> Iterator[tuple[Item, Outcome]]:
     if not shard.isolated:
@@ -232,7 +236,7 @@ def _outcomes(
             yield item, process(item.file, reader, detector, settings, known)
         return
     files = [item.file for item in shard.items]
-    results: Iterable[Any] = run_isolated(_prepare_isolated, (settings,), files)
+    results: Iterable[Any] = run_isolated(_prepare_isolated, (settings, engine), files)
     for item, result in zip(shard.items, results, strict=True):
         if isinstance(result, Crashed):
             yield item, Outcome(failure=("crashed", result.message))
@@ -242,9 +246,9 @@ def _outcomes(
             yield item, result
 
 
-def _prepare_isolated(settings: ExtractSettings) -> Callable[[MediaFile], Outcome]:
+def _prepare_isolated(settings: ExtractSettings, engine: str) -> Callable[[MediaFile], Outcome]:
     reader = MediaReader()
-    detector = load_detector(settings.detector, min_face=settings.min_face)
+    detector = load_detector(settings.detector, min_face=settings.min_face, engine=engine)
     return lambda file: process(file, reader, lambda: detector, settings, set().__contains__)
 
 
@@ -359,8 +363,13 @@ def embed_shard(
 def _views(faces: pa.Table, settings: ExtractSettings) -> npt.NDArray[np.uint8]:
     """Returns the chips' pixels, uint8 (n, v, size, size, 3)."""
     size = _template(settings).size
-    flat = np.frombuffer(b"".join(faces[_VIEWS].to_pylist()), np.uint8)
-    return flat.reshape(-1, len(SCALES[settings.tta]), size, size, 3)
+    shape = (-1, len(SCALES[settings.tta]), size, size, 3)
+    column = pa.concat_arrays(
+        [pa.array([], faces.schema.field(_VIEWS).type), *faces[_VIEWS].chunks]
+    )
+    # A fixed-size column's values lie one after the other in its only buffer.
+    flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)
+    return flat[: len(column) * column.type.byte_width].reshape(shape)
 
 
 def _jpeg(chip: npt.NDArray[np.uint8]) -> bytes:

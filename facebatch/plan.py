@@ -28,8 +28,11 @@ SHORTEST_SHARD_MS = 1_000
 SHARDS_PER_WORKER = 4
 
 # Costs are whole milliseconds, so that their sums are the same in whatever order they are added.
-_PHOTO_MS = 70
-_BYTES_PER_MS = 40_000
+# Detection costs the same for all photos larger than its size, which smaller files are below;
+# decoding grows with the file. Fitted to 250-pixel photos, group photos and 12-megapixel photos.
+_PHOTO_MS = 50
+_DETECTION_BYTES, _DETECTION_BYTES_PER_MS = 300_000, 1_200
+_DECODING_BYTES_PER_MS = 40_000
 
 State = Literal["new", "changed", "retried", "unchanged", "given_up", "vanished"]
 STATES: tuple[State, ...] = get_args(State)
@@ -58,18 +61,21 @@ class Item:
         file: The version that was listed.
         attempt: Which attempt at this version it is, from 1.
         supersedes: Shard of the row that the new row takes over from; empty for a new item.
+        superseded_at: Commit time of that row.
         isolated: Whether it is extracted in a process of its own, since workers died over it.
     """
 
     file: MediaFile
     attempt: int = 1
     supersedes: str = ""
+    superseded_at: datetime | None = None
     isolated: bool = False
 
     @property
     def cost(self) -> int:
         """Estimated time of one worker, milliseconds."""
-        return _PHOTO_MS + self.file.size // _BYTES_PER_MS
+        detection = min(self.file.size, _DETECTION_BYTES) // _DETECTION_BYTES_PER_MS
+        return _PHOTO_MS + detection + self.file.size // _DECODING_BYTES_PER_MS
 
 
 @dataclass(frozen=True)
@@ -86,10 +92,21 @@ class Shard:
     items: tuple[Item, ...]
     isolated: bool = False
 
+    @property
+    def superseded_at(self) -> datetime | None:
+        """Commit time of the newest row that the shard's rows take over from."""
+        moments = (item.superseded_at for item in self.items)
+        return max((moment for moment in moments if moment is not None), default=None)
+
 
 def version_key(file: MediaFile) -> str:
     """Returns what names one version of one item in the marks of attempts."""
-    return f"{file.media_id.hex()}:{file.size}:{file.marker}"
+    return version_name(file.media_id, file.size, file.marker)
+
+
+def version_name(media_id: bytes, size: int, marker: str) -> str:
+    """Returns the name of a version whose media row is at hand."""
+    return f"{media_id.hex()}:{size}:{marker}"
 
 
 def winner(known: Iterable[Known]) -> Known | None:
@@ -120,11 +137,11 @@ def decide(
     if known is None:
         state, item = "new", Item(listed)
     elif (known.size, known.marker) != (listed.size, listed.marker):
-        state, item = "changed", Item(listed, supersedes=known.shard)
+        state, item = "changed", Item(listed, 1, known.shard, known.committed_at)
     elif known.status != "quarantined":
         return "unchanged", None
     elif known.reason in retry or (known.reason in RETRYABLE and known.attempts < MAX_ATTEMPTS):
-        state, item = "retried", Item(listed, known.attempts + 1, known.shard)
+        state, item = "retried", Item(listed, known.attempts + 1, known.shard, known.committed_at)
     else:
         return "given_up", None
     crashed = state == "retried" and known is not None and known.reason == "crashed"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from facebatch import tables
+from facebatch.errors import CollectionError
 from facebatch.plan import Plan
+from facebatch.snapshot import Snapshot
 from facebatch.storage import Storage
 
 
@@ -36,6 +39,25 @@ class Progress:
         return sum(self.failures.values())
 
 
+def totals(snapshot: Snapshot, before: Container[str], plan: Plan | None) -> Progress:
+    """Returns what an extraction did, from the rows that count now.
+
+    Args:
+        snapshot: Taken after it.
+        before: The shards that were there before it.
+        plan: What was to be done.
+    """
+    columns = ["status", "reason", "faces", "shard"]
+    rows = [row for row in snapshot.media.select(columns).to_pylist() if row["shard"] not in before]
+    return Progress(
+        plan,
+        len(rows),
+        sum(row["faces"] for row in rows if row["status"] == "ok"),
+        sum(row["status"] == "duplicate" for row in rows),
+        dict(Counter(row["reason"] for row in rows if row["status"] == "quarantined")),
+    )
+
+
 class Progressing:
     """Follows one extraction by looking at the collection.
 
@@ -59,10 +81,11 @@ class Progressing:
         for file in self._storage.files("media"):
             if file.path in self._seen:
                 continue
+            try:
+                rows = self._rows(file.path)
+            except CollectionError:
+                continue  # a store that fails for a moment may answer the next look
             self._seen.add(file.path)
-            rows = tables.read(
-                self._storage, file.path, "media", ["status", "reason", "faces"]
-            ).to_pydict()
             items += len(rows["status"])
             duplicates += rows["status"].count("duplicate")
             found = zip(rows["status"], rows["faces"], strict=True)
@@ -70,6 +93,10 @@ class Progressing:
             failures.update(reason for reason in rows["reason"] if reason)
         self._progress = Progress(plan, items, faces, duplicates, dict(failures))
         return self._progress
+
+    def _rows(self, path: str) -> dict[str, list[Any]]:
+        columns = ["status", "reason", "faces"]
+        return dict(tables.read(self._storage, path, "media", columns).to_pydict())
 
     def _read_plan(self) -> Plan | None:
         if not self._storage.exists(self._plan_path):

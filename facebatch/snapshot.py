@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
+from facebatch.errors import CollectionError
 from facebatch.storage import Storage
 
 _READERS = 8
@@ -105,7 +106,13 @@ class Snapshot:
         shards = pc.unique(sources["shard"]).to_pylist()
 
         def visible(shard: str) -> pa.Table:
-            rows = tables.read(self.storage, f"faces/{shard}.parquet", "faces", read)
+            try:
+                rows = tables.read(self.storage, f"faces/{shard}.parquet", "faces", read)
+            except CollectionError as error:
+                raise CollectionError(
+                    f"{error}. Remove media/{shard}.parquet from the collection, and its photos "
+                    "are extracted again."
+                ) from error
             if wanted is not None:
                 rows = rows.filter(pc.is_in(rows["face_id"], wanted))
             mine = sources.filter(pc.equal(sources["shard"], shard))

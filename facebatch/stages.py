@@ -59,7 +59,7 @@ def build_index(collection: Collection, snapshot: Snapshot) -> StageResult:
     embeddings = _embeddings(collection, faces)
     generation = Generation(
         "index",
-        generation_name(),
+        generation_name(current),
         {
             "faces_hash": snapshot.faces_hash,
             "parents": [],
@@ -138,7 +138,7 @@ def _cluster(
     sizes = np.bincount(labels[labels >= 0])
     generation = Generation(
         "clusters",
-        generation_name(),
+        generation_name(current),
         {
             **inputs,
             "parents": [current.name] if current else [],
@@ -173,7 +173,7 @@ def _people(collection: Collection, snapshot: Snapshot, clusters: Generation) ->
     current = collection.current("people")
     if current and current.manifest["parents"][0] == clusters.name:
         return StageResult(current, unchanged=True)
-    name = generation_name()
+    name = generation_name(current)
     face_ids, labels = read_clusters(collection, clusters)
     people = carry_over(face_ids, labels, _previous(collection, current), name)
     generation = Generation(

@@ -20,7 +20,7 @@ from facebatch.pipelines.run import run_all
 from facebatch.progress import Progress
 from facebatch.stages import read_clusters
 
-_ALBUM, _COLLECTION, _TRUTH = "album", "collection", "truth.json"
+_ALBUM, _COLLECTION, _TRUTH, _MARK = "album", "collection", "truth.json", ".facebatch-demo"
 
 
 def run_demo(
@@ -39,10 +39,7 @@ def run_demo(
     Raises:
         CollectionError: The folder holds something other than a demo.
     """
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / _TRUTH).exists():
-            raise CollectionError(f"{folder} holds other files: choose an empty or new folder")
-        shutil.rmtree(folder)
+    _clear(folder)
     album = folder / _ALBUM
     truth = write_album(album)
     (folder / _TRUTH).write_text(truth.to_json(), "utf-8")
@@ -54,6 +51,21 @@ def run_demo(
         "run": done.as_json(),
         "scores": score(collection, truth),
     }
+
+
+def _clear(folder: Path) -> None:
+    """Makes a folder ready for a demo, and removes of an earlier one what it made itself."""
+    mark = folder / _MARK
+    if folder.exists() and not folder.is_dir():
+        raise CollectionError(f"{folder} is a file: choose an empty or new folder")
+    if folder.exists() and any(folder.iterdir()) and not mark.exists():
+        raise CollectionError(f"{folder} holds other files: choose an empty or new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text("facebatch demo made this folder and may replace what it made.\n", "utf-8")
+    for made in (_ALBUM, _COLLECTION):
+        if (folder / made).exists():
+            shutil.rmtree(folder / made)
+    (folder / _TRUTH).unlink(missing_ok=True)
 
 
 def score(collection: Collection, truth: Truth) -> dict[str, Any]:

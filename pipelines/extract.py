@@ -25,6 +25,7 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
+from facebatch.engines import DEFAULT_ENGINE
 from facebatch.extract import ShardTables, detect_shard, embed_shard
 from facebatch.media.sources import (
     Ignored,
@@ -104,16 +105,18 @@ def plan(pipeline: beam.Pipeline, job: PlanJob) -> tuple[beam.PCollection, beam.
     return total, items
 
 
-def extract(pipeline: beam.Pipeline, job: PlanJob, collection: Collection) -> None:
-    """Applies the whole stage to a pipeline."""
+def extract(
+    pipeline: beam.Pipeline, job: PlanJob, collection: Collection, engine: str = DEFAULT_ENGINE
+) -> None:
+    """Applies the whole stage to a pipeline; ``engine`` runs the networks."""
     total, items = plan(pipeline, job)
     (
         items
         | CutShards(job.workers)
         # The side input makes the chain wait until the plan is written, so that progress has an
         # end to count towards.
-        | "detect" >> beam.ParDo(DetectFaces(collection), AsSingleton(total))
-        | "embed" >> beam.ParDo(EmbedFaces(collection.settings))
+        | "detect" >> beam.ParDo(DetectFaces(collection, engine), AsSingleton(total))
+        | "embed" >> beam.ParDo(EmbedFaces(collection.settings, engine))
         | "write" >> beam.ParDo(WriteShard(collection))
     )
 
@@ -184,8 +187,9 @@ class CutShards(beam.PTransform):
 class DetectFaces(beam.DoFn):
     """Turns a shard's references into its tables, chips as pixels: decode, detect, align."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, engine: str) -> None:
         self._collection = collection
+        self._engine = engine
         self._detector = Shared()
         self._reader = MediaReader()
 
@@ -195,12 +199,16 @@ class DetectFaces(beam.DoFn):
             return
         # Beam drives the rest of the chain while this generator waits at its yield.
         with stopping.attempt(self._collection.storage, shard):
-            yield detect_shard(shard, self._reader, self._load, self._collection.settings)
+            yield detect_shard(
+                shard, self._reader, self._load, self._collection.settings, self._engine
+            )
 
     def _load(self) -> Detector:
         settings = self._collection.settings
         detector: Detector = self._detector.acquire(
-            lambda: load_detector(settings.detector, min_face=settings.min_face)
+            lambda: load_detector(
+                settings.detector, min_face=settings.min_face, engine=self._engine
+            )
         )
         return detector
 
@@ -208,8 +216,9 @@ class DetectFaces(beam.DoFn):
 class EmbedFaces(beam.DoFn):
     """Puts embeddings in the place of a shard's chip pixels, all its faces in full batches."""
 
-    def __init__(self, settings: ExtractSettings) -> None:
+    def __init__(self, settings: ExtractSettings, engine: str) -> None:
         self._settings = settings
+        self._engine = engine
         self._embedder = Shared()
 
     def process(self, shard: ShardTables) -> Iterator[ShardTables]:
@@ -218,7 +227,7 @@ class EmbedFaces(beam.DoFn):
 
     def _load(self) -> Embedder:
         embedder: Embedder = self._embedder.acquire(
-            lambda: load_embedder(self._settings.embedder, self._settings.tta)
+            lambda: load_embedder(self._settings.embedder, self._settings.tta, self._engine)
         )
         return embedder
 
@@ -233,8 +242,13 @@ class WriteShard(beam.DoFn):
 
     def process(self, shard: ShardTables) -> None:
         """Commits one shard."""
+        name = shard.shard.name
         with stopping.writing():
-            self._collection.commit_shard(shard.shard.name, shard.media, shard.faces)
+            if self._collection.is_committed(name):
+                return  # by another run meanwhile; its faces file isn't to be written over
+            self._collection.commit_shard(
+                name, shard.media, shard.faces, after=shard.shard.superseded_at
+            )
         self._items.inc(len(shard.media))
         self._faces.inc(len(shard.faces))
 

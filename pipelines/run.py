@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from facebatch import attempts
-from facebatch.collection import PLAN_PREFIX, Collection, settings_for
+from facebatch.collection import PLAN_PREFIX, Collection, check_target, settings_for
 from facebatch.config import RunSettings
+from facebatch.engines import choose
 from facebatch.errors import TooManyFailures
 from facebatch.media.sources import Root, check_roots
 from facebatch.pipelines import extract
-from facebatch.pipelines.runners import run_watched
-from facebatch.plan import Plan
-from facebatch.progress import Progress, Progressing
+from facebatch.pipelines.runners import check_runner, run_watched
+from facebatch.plan import Plan, version_name
+from facebatch.progress import Progress, Progressing, totals
 from facebatch.report import write_report
-from facebatch.snapshot import take
+from facebatch.snapshot import Snapshot, take
 from facebatch.stages import StageResult, build_index, cluster_people
 from facebatch.storage import Storage, filesystem
 
@@ -82,6 +83,16 @@ class Extraction:
             )
 
 
+def check_input(roots: Sequence[Root], settings: RunSettings) -> None:
+    """Refuses what can't be run, before anything is written.
+
+    Raises:
+        UsageError: A root, the runner or the engine can't be used.
+    """
+    check_roots(roots)
+    check_runner(settings)
+
+
 def make_plan(
     roots: Sequence[Root],
     url: str,
@@ -105,8 +116,9 @@ def make_plan(
     Raises:
         UsageError: The roots or a setting can't be used.
     """
-    check_roots(roots)
+    check_input(roots, settings)
     extraction = settings_for(url, flags, config_file)
+    check_target(url, extraction)
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
         job = _job(roots, Storage(url), settings, Storage(folder), "plan.json")
         alone = replace(settings, runner="DirectRunner", workers=1)
@@ -182,6 +194,9 @@ def run_extract(
 ) -> Extraction:
     """Extracts what is new below the roots.
 
+    The summary counts the rows of the shards committed meanwhile as a snapshot has them: of several
+    photos with one content, one is counted with its faces and the others are duplicates.
+
     Args:
         roots: What is to be listed.
         collection: Where the faces go.
@@ -189,12 +204,13 @@ def run_extract(
         report: Called with the progress a few times a second.
 
     Raises:
-        UsageError: The roots or the runner can't be used.
+        UsageError: The roots, the runner or the engine can't be used.
         WorkerDied: A worker process ended too early; what was committed stays.
         Interrupted: The user stopped the run; what was committed stays.
     """
     begun = time.monotonic()
-    check_roots(roots)
+    check_input(roots, settings)
+    choose(settings.engine)  # an engine that isn't there is refused here, not in every worker
     collection.sweep()
     storage = collection.storage
     plan_path = f"{PLAN_PREFIX}{secrets.token_hex(8)}.json"
@@ -203,17 +219,24 @@ def run_extract(
     progressing = Progressing(storage, plan_path)
     try:
         run_watched(
-            lambda pipeline: extract.extract(pipeline, job, collection),
+            lambda pipeline: extract.extract(pipeline, job, collection, settings.engine),
             settings,
             lambda: report(progressing.look()),
         )
         done = progressing.look()
-        # Every item of theirs has been committed now, or has left the roots.
-        attempts.forget(storage, dead_marks)
     finally:
         storage.remove(plan_path)
     report(done)
+    snapshot = collection.snapshot()
+    if dead_marks:
+        attempts.forget(storage, dead_marks, _versions(snapshot))
+    done = totals(snapshot, frozenset(job.shards), done.plan)
     return Extraction(done.plan or Plan(), done, time.monotonic() - begun)
+
+
+def _versions(snapshot: Snapshot) -> set[str]:
+    columns = snapshot.media.select(["media_id", "size", "marker"]).to_pylist()
+    return {version_name(row["media_id"], row["size"], row["marker"]) for row in columns}
 
 
 def _job(

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
 import apache_beam as beam
@@ -51,6 +51,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
 
 _LOG = logging.getLogger(__name__)
 _LOCAL = frozenset({"DirectRunner", "FnApiRunner"})
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WORKER_MODULE = "facebatch.pipelines.worker"
 _WAITING_THREAD = "run_worker"
 """Name of Beam's thread that waits for a worker process and raises when that fails."""
@@ -80,7 +81,7 @@ def run_watched(
     watch = _WorkerWatch() if _has_local_workers(settings) else None
     ending: list[BaseException | None] = []
     thread = threading.Thread(target=_run, args=(pipeline, ending), name="pipeline", daemon=True)
-    with _sigterm_as_interrupt(), _threads_ends(watch.thread_ended if watch else _log_end):
+    with _threads_ends(watch.thread_ended if watch else _log_end):
         thread.start()
         try:
             while thread.is_alive():
@@ -88,10 +89,13 @@ def run_watched(
                 poll()
                 if watch is not None:
                     watch.check()
-        except KeyboardInterrupt:
-            if watch is not None:
-                watch.stop(STOP_SECONDS)
-            raise Interrupted(f"stopped. {GOES_ON}") from None
+        except BaseException as error:
+            with _signals_ignored():
+                if watch is not None:
+                    watch.stop(STOP_SECONDS)
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted(f"stopped. {GOES_ON}") from None
+            raise
     if ending and ending[0] is not None:
         raise StageFailed(_last_words(ending[0])) from ending[0]
 
@@ -129,14 +133,25 @@ def _has_local_workers(settings: RunSettings) -> bool:
     return settings.runner in _LOCAL and not chosen
 
 
-def _runner(settings: RunSettings) -> Any:
+def check_runner(settings: RunSettings) -> None:
+    """Refuses a runner that loses data or that Beam doesn't know.
+
+    Raises:
+        UsageError: It is such a one.
+    """
     if settings.runner in REFUSED:
         raise UsageError(f"--runner {settings.runner} is refused: {REFUSED[settings.runner]}")
     if settings.runner not in _LOCAL:
         try:
-            return beam.runners.create_runner(settings.runner)
+            beam.runners.create_runner(settings.runner)
         except (ValueError, ImportError) as error:
             raise UsageError(f"--runner {settings.runner}: {error}") from error
+
+
+def _runner(settings: RunSettings) -> Any:
+    check_runner(settings)
+    if settings.runner not in _LOCAL:
+        return beam.runners.create_runner(settings.runner)
     if not _has_local_workers(settings):
         return FnApiRunner()
     # The name DirectRunner would first look for Prism, a binary that it downloads. This is the
@@ -220,20 +235,17 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Lets SIGTERM, which schedulers send, stop a run as Ctrl-C does."""
+def _signals_ignored() -> Iterator[None]:
+    """Lets workers be stopped in good order however impatiently the user asks."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _STOPPING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -105,8 +105,17 @@ def test_a_mark_of_another_machine_is_dead(storage: Storage) -> None:
 
 def test_forgetting_takes_just_the_marks_named(storage: Storage) -> None:
     old, new = altered(storage, host="another.machine"), altered(storage, host="third.machine")
-    attempts.forget(storage, [old])
+    attempts.forget(storage, [old], counts(*FILES))
     assert attempts.dead(storage)[1] == [new]
+
+
+def test_a_mark_is_kept_until_every_item_of_it_is_committed(storage: Storage) -> None:
+    # A run over another root says nothing of the item that kills its worker.
+    mark = altered(storage, host="another.machine")
+    attempts.forget(storage, [mark], counts(FILES[0]))
+    assert attempts.dead(storage)[1] == [mark]
+    attempts.forget(storage, [mark], counts(*FILES[:2]))
+    assert attempts.dead(storage) == ({}, [])
 
 
 def test_the_plan_that_a_killed_run_left_beside_the_marks_is_no_mark(storage: Storage) -> None:

@@ -228,6 +228,40 @@ def test_sweep_keeps_the_faces_of_replaced_shards_and_takes_nothing_twice(
     assert collection.sweep() == []
 
 
+def test_a_row_that_takes_over_is_later_even_where_the_clock_is_behind(
+    collection: Collection,
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    photo = rows.media(rows.media_row("a.jpg", of=1))
+    collection.commit_shard("one", photo, rows.faces([]), after=ahead)
+    [first] = collection.snapshot().media["committed_at"].to_pylist()
+    collection.commit_shard("two", photo, rows.faces([]), after=first)
+    assert collection.snapshot().media["shard"].to_pylist() == ["two"]
+
+
+def test_a_generation_follows_the_last_one_even_where_the_clock_is_behind() -> None:
+    ahead = Generation("index", "29990101T000000.000000Z-aaaaaa", {})
+    assert generation_name(ahead) > ahead.name
+
+
+def test_a_damaged_manifest_says_what_to_remove(collection: Collection) -> None:
+    collection.storage.write("index/20240101T000000.000000Z-aaaaaa/manifest.json", b"{")
+    with pytest.raises(CollectionError, match="remove the folder index/20240101T000000"):
+        collection.current("index")
+
+
+@pytest.mark.parametrize("damage", [{"name": None}, {"extract": {"max_side": "abc"}}])
+def test_a_damaged_collection_file_is_an_error_of_its_own(
+    collection: Collection, url: str, damage: dict[str, object]
+) -> None:
+    info = json.loads(collection.storage.read("collection.json")) | damage
+    if info["name"] is None:
+        del info["name"]
+    collection.storage.write("collection.json", json.dumps(info).encode())
+    with pytest.raises(CollectionError, match="damaged"):
+        Collection.open(url)
+
+
 def test_sweep_takes_generations_that_were_never_finished(collection: Collection) -> None:
     begun = "20200101T000000.000000Z-aaaaaa"
     finished = Generation("index", "20200101T000000.000000Z-bbbbbb", {})

@@ -183,7 +183,7 @@ def test_an_item_of_the_same_version_is_unchanged(status: str) -> None:
 @pytest.mark.parametrize("status", ["ok", "quarantined"])
 def test_an_item_of_another_version_is_extracted_anew(listed: MediaFile, status: str) -> None:
     row = known(status, "corrupt" if status == "quarantined" else None, MAX_ATTEMPTS)
-    expected = Item(listed, attempt=1, supersedes="s1")
+    expected = Item(listed, attempt=1, supersedes="s1", superseded_at=NOON)
     assert decide(listed, row, frozenset(), {}) == ("changed", expected)
 
 
@@ -198,7 +198,7 @@ def test_only_failures_that_may_pass_are_tried_again_and_three_times(
 ) -> None:
     state, item = decide(photo(), known("quarantined", reason, attempts), frozenset(), {})
     if reason in RETRYABLE and attempts < 3:
-        assert (state, item) == ("retried", Item(photo(), attempts + 1, "s1"))
+        assert (state, item) == ("retried", Item(photo(), attempts + 1, "s1", NOON))
     else:
         assert (state, item) == ("given_up", None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -10,7 +12,7 @@ from rows import content, media, media_row, memory_collection
 from synthetic import people
 
 from facebatch import ids, index, tables
-from facebatch.collection import GENERATIONS_KEPT, Collection
+from facebatch.collection import GENERATIONS_KEPT, Collection, generation_name
 from facebatch.errors import CollectionError
 from facebatch.stages import build_index, cluster_people, read_clusters, read_people
 
@@ -160,6 +162,26 @@ def test_poor_faces_make_no_person(collection: Collection, poor: dict[str, list[
     _, labels = read_clusters(collection, clusters.generation)
     assert (labels < 0).sum() >= 9
     assert clusters.generation.manifest["largest"] <= 9
+
+
+def test_people_survive_clusterings_that_were_cut_off_before_their_people(
+    collection: Collection,
+) -> None:
+    embeddings, _ = people(SIZES, seed=1)
+    commit(collection, "one", embeddings)
+    cluster_people(collection, collection.snapshot())
+    before = ids_of_people(collection)
+    newest = collection.current("clusters")
+    assert newest is not None
+    # What a run leaves that is killed between its clusters and its people, several nights long.
+    for _ in range(GENERATIONS_KEPT + 1):
+        newest = replace(newest, name=generation_name(newest))
+        rows = tables.from_rows("clusters", [])
+        path = f"{newest.folder}/clusters.parquet"
+        tables.write(collection.storage, path, "clusters", rows, collection.fingerprint)
+        collection.finish(newest)
+    cluster_people(collection, collection.snapshot(), tau=0.089)
+    assert ids_of_people(collection) == before
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

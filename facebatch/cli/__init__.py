@@ -6,8 +6,10 @@ Nothing heavy is imported before a command runs, so that ``facebatch --help`` an
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -15,6 +17,8 @@ import typer
 from facebatch import __version__
 from facebatch.cli import commands
 from facebatch.errors import FacebatchError, Interrupted, WorkerDied
+
+_INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
 
 app = typer.Typer(
     name="facebatch",
@@ -59,8 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if separator and ours[:1] and ours[0] not in ("run", "extract"):
         print(f"facebatch: {ours[0]} takes no Beam options after --", file=sys.stderr)  # noqa: T201
         sys.exit(2)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         app(ours, obj=tuple(beams), prog_name="facebatch")
+    except SystemExit as ended:
+        # Typer ends the process by itself when Ctrl-C reaches it, and says nothing.
+        if ended.code == Interrupted.exit_code:
+            print(f"facebatch: {_INTERRUPTED}", file=sys.stderr)  # noqa: T201
+        raise
     except FacebatchError as error:
         print(f"facebatch: {error}", file=sys.stderr)  # noqa: T201
         if isinstance(error, WorkerDied | Interrupted):
@@ -69,10 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             sys.stderr.flush()
             os._exit(error.exit_code)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("facebatch: interrupted", file=sys.stderr)  # noqa: T201
-        sys.exit(Interrupted.exit_code)
     sys.exit(0)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Lets what schedulers and closing terminals send stop the program as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _split(arguments: list[str]) -> tuple[list[str], bool, list[str]]:

@@ -43,7 +43,9 @@ class _Request:
 
     def collection(self) -> Collection:
         from facebatch.collection import Collection
+        from facebatch.pipelines.run import check_input
 
+        check_input(self.roots, self.settings)
         return Collection.for_extraction(self.url, self.flags, self.config)
 
 
@@ -64,6 +66,7 @@ def _extracting(work: Callable[[_Request], None]) -> Callable[..., None]:
         tta: options.Tta = None,
         chips: options.Chips = None,
         runner: options.Runner = None,
+        engine: options.Engine = None,
         workers: options.Workers = None,
         max_failures: options.MaxFailures = None,
         retry: options.Retry = None,
@@ -78,6 +81,7 @@ def _extracting(work: Callable[[_Request], None]) -> Callable[..., None]:
         settings = resolve_run(
             {
                 "runner": runner,
+                "engine": engine,
                 "workers": workers,
                 "max_failures": max_failures,
                 "retry": tuple(retry) if retry else None,

@@ -85,9 +85,18 @@ Runner = Annotated[
         rich_help_panel=_EXECUTION,
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="What runs the networks: torch, openvino, or auto (default): OpenVINO if installed.",
+        rich_help_panel=_EXECUTION,
+    ),
+]
 Workers = Annotated[
     int | None,
-    typer.Option(help="Worker processes. Default: one for each core.", rich_help_panel=_EXECUTION),
+    typer.Option(
+        help="Worker processes; 0, the default, is one for each core.", rich_help_panel=_EXECUTION
+    ),
 ]
 MaxFailures = Annotated[
     float | None,

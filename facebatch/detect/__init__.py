@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from facebatch.engines import DEFAULT_ENGINE
 from facebatch.errors import UsageError
 from facebatch.provenance import Provenance
 
@@ -77,19 +78,22 @@ class Detector(Protocol):
         """
 
 
-def load_detector(name: str, *, min_face: int = DEFAULT_MIN_FACE) -> Detector:
+def load_detector(
+    name: str, *, min_face: int = DEFAULT_MIN_FACE, engine: str = DEFAULT_ENGINE
+) -> Detector:
     """Load a detector by its registry name.
 
     Args:
         name: One of ``DETECTORS``.
         min_face: Side of the smallest face to look for, in pixels of the image.
+        engine: What runs its networks, one of ``facebatch.engines.ENGINES``.
 
     Raises:
-        UsageError: There is no such detector.
+        UsageError: There is no such detector or engine, or the engine isn't installed.
         WeightsError: Its weights are missing or aren't the expected ones.
     """
     if name == "mtcnn":
         from facebatch.detect.mtcnn import MtcnnDetector
 
-        return MtcnnDetector(min_face=min_face)
+        return MtcnnDetector(min_face=min_face, engine=engine)
     raise UsageError(f"no detector named {name!r}; there are {', '.join(DETECTORS)}")

@@ -8,7 +8,6 @@ comes from one integral image. ``detect`` converts to the coordinates of ``faceb
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -24,8 +23,9 @@ from facebatch.detect.boxes import (
     squared,
 )
 from facebatch.detect.integral import area_crops, area_level, integral_image
-from facebatch.detect.nets import Cascade
+from facebatch.detect.nets import ArrayFunction, Cascade, eager
 from facebatch.detect.nms import suppress_minimum, suppress_union
+from facebatch.engines import DEFAULT_ENGINE, choose
 from facebatch.provenance import TORCH_CPU, Provenance
 
 Boxes = NDArray[np.float32]
@@ -49,9 +49,11 @@ class MtcnnDetector:
         min_face: Side of the smallest face to look for, in pixels of the image.
         thresholds: Least scores after P-Net (reached), R-Net and O-Net (exceeded), each 0..1.
         factor: Ratio of neighbouring pyramid scales, between 0 and 1.
+        engine: What runs the networks, one of ``facebatch.engines.ENGINES``.
 
     Raises:
         ValueError: An argument is out of its range.
+        UsageError: There is no such engine, or it isn't installed.
         WeightsError: A weight file is missing or isn't the expected one.
     """
 
@@ -62,6 +64,7 @@ class MtcnnDetector:
         min_face: int = DEFAULT_MIN_FACE,
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
         factor: float = 0.709,
+        engine: str = DEFAULT_ENGINE,
     ) -> None:
         if min_face < 1:
             raise ValueError(f"min_face must be at least 1 pixel, not {min_face}")
@@ -72,12 +75,12 @@ class MtcnnDetector:
         self.min_face = min_face
         self.thresholds = thresholds
         self.factor = factor
-        self._nets = Cascade()
+        self._nets, self._provenance = _load_cascade(engine)
 
     @property
     def provenance(self) -> Provenance:
         """What runs the model."""
-        return TORCH_CPU
+        return self._provenance
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Find every face; see ``facebatch.detect.Detector.detect``.
@@ -150,12 +153,20 @@ class MtcnnDetector:
         return boxes[kept], scores[kept], landmarks[kept]
 
 
+def _load_cascade(engine: str) -> tuple[Cascade, Provenance]:
+    if choose(engine) == "openvino":
+        from facebatch.detect import openvino_nets
+
+        return Cascade(openvino_nets.compiled), openvino_nets.PROVENANCE
+    return Cascade(eager), TORCH_CPU
+
+
 def _image_size(sums: NDArray[np.uint32]) -> tuple[int, int]:
     return sums.shape[0] - 1, sums.shape[1] // 3 - 1
 
 
 def _classify(
-    net: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]],
+    net: ArrayFunction,
     sums: NDArray[np.uint32],
     boxes: Boxes,
     side: int,

@@ -1,4 +1,4 @@
-"""MTCNN's three networks in torch, reading facenet-pytorch's weight files.
+"""MTCNN's three networks, reading facenet-pytorch's weight files; torch runs them, or an engine.
 
 The architecture is that of Zhang et al., "Joint face detection and alignment using multitask
 cascaded convolutional networks" (2016), figure 2, with the layer names of facenet-pytorch's state
@@ -8,6 +8,7 @@ dicts. Arrays go in and out; what they mean in the image is the cascade's busine
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from torch import nn
 from facebatch import weights
 from facebatch.errors import WeightsError
 from facebatch.torch_runtime import single_thread
+
+ArrayFunction = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]]
+"""A network: from a batch of images to its outputs, which are the caller's."""
 
 
 class PNet(nn.Module):
@@ -108,32 +112,35 @@ def _caffe_flatten(x: torch.Tensor) -> torch.Tensor:
 
 
 class Cascade:
-    """The three loaded networks as functions from array to arrays, each in inference mode.
+    """The three loaded networks as functions from array to arrays.
+
+    Args:
+        prepare: Makes such a function of a loaded network; ``eager`` or another engine's.
 
     Raises:
         WeightsError: A weight file is missing or isn't the expected one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Callable[[nn.Module], ArrayFunction]) -> None:
         single_thread()
-        self._pnet = _load(PNet(), weights.PNET)
-        self._rnet = _load(RNet(), weights.RNET)
-        self._onet = _load(ONet(), weights.ONET)
+        self._pnet = prepare(_load(PNet(), weights.PNET))
+        self._rnet = prepare(_load(RNet(), weights.RNET))
+        self._onet = prepare(_load(ONet(), weights.ONET))
 
     def propose(
         self, level: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """P-Net on one level (3, H, W): regressions (4, h, w) and probabilities (h, w)."""
-        regressions, scores = _run(self._pnet, level[None])
+        regressions, scores = self._pnet(level[None])
         return regressions[0], scores[0]
 
     def refine(self, crops: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """R-Net on (n, 3, 24, 24): regressions (n, 4) and probabilities (n,)."""
-        return _run(self._rnet, crops)
+        return self._rnet(crops)
 
     def output(self, crops: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """O-Net on (n, 3, 48, 48): regressions (n, 4), probabilities (n,), landmarks (n, 10)."""
-        return _run(self._onet, crops)
+        return self._onet(crops)
 
 
 def _load(net: nn.Module, file: weights.WeightFile) -> nn.Module:
@@ -150,7 +157,12 @@ def _load(net: nn.Module, file: weights.WeightFile) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
-def _run(net: nn.Module, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    with torch.inference_mode():
-        batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
-        return tuple(out.contiguous().numpy() for out in net(batch))
+def eager(net: nn.Module) -> ArrayFunction:
+    """Give a loaded network as torch runs it, operator by operator, in inference mode."""
+
+    def run(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        with torch.inference_mode():
+            batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
+            return tuple(out.contiguous().numpy() for out in net(batch))
+
+    return run

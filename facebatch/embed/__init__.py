@@ -13,6 +13,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from facebatch.engines import DEFAULT_ENGINE
 from facebatch.errors import UsageError
 from facebatch.provenance import Provenance
 
@@ -72,15 +73,18 @@ class Embedder(Protocol):
         """
 
 
-def load_embedder(name: str = DEFAULT_EMBEDDER, tta: TTA = DEFAULT_TTA) -> Embedder:
+def load_embedder(
+    name: str = DEFAULT_EMBEDDER, tta: TTA = DEFAULT_TTA, engine: str = DEFAULT_ENGINE
+) -> Embedder:
     """Load an embedder by its registry name.
 
     Args:
         name: One of ``EMBEDDERS``.
         tta: The test-time averaging; part of the space, since it moves every embedding.
+        engine: What runs its network, one of ``facebatch.engines.ENGINES``.
 
     Raises:
-        UsageError: There is no such embedder or averaging.
+        UsageError: There is no such embedder, averaging or engine, or the engine isn't installed.
         WeightsError: Its weights are missing or aren't the expected ones.
     """
     if tta not in TTA_CHOICES:
@@ -88,5 +92,5 @@ def load_embedder(name: str = DEFAULT_EMBEDDER, tta: TTA = DEFAULT_TTA) -> Embed
     if name == "dlib-resnet":
         from facebatch.embed.dlib_resnet import DlibResnetEmbedder
 
-        return DlibResnetEmbedder(tta)
+        return DlibResnetEmbedder(tta, engine)
     raise UsageError(f"no embedder named {name!r}; there are {', '.join(EMBEDDERS)}")

@@ -1,14 +1,15 @@
-"""dlib's face recognition ResNet in torch: the default embedder.
+"""dlib's face recognition ResNet: the default embedder.
 
 The network is ``anet_type`` of dlib's dnn_face_recognition_ex.cpp: 29 convolutions in 14 residual
 blocks over a 150 x 150 chip. Each affine layer is folded into the convolution before it, and the
 input's mean and scale into the first one (exact, since it has no padding), so the network reads
-raw 0..255 values. The rest of facebatch sees only ``DlibResnetEmbedder``.
+raw 0..255 values. torch runs it, or another engine that builds its graph from the torch module.
+The rest of facebatch sees only ``DlibResnetEmbedder``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -31,12 +32,17 @@ from facebatch.embed.dlib_dat import (
     TagOrSkip,
     read_network,
 )
-from facebatch.errors import DatFormatError
-from facebatch.provenance import TORCH_CPU, Provenance
+from facebatch.engines import DEFAULT_ENGINE, Precision, choose, embedding_precision
+from facebatch.errors import DatFormatError, UsageError
+from facebatch.provenance import Provenance
 from facebatch.torch_runtime import single_thread
 
+Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""The network: from chips uint8 (n, 150, 150, 3), of any strides, to raw outputs (n, 128)."""
+
+SIDE = 150
+
 _BATCH = 32  # faces a network call; larger batches are no faster on a CPU
-_SIZE = 150
 _INPUT_SCALE = 256.0  # dlib's input_rgb_image divides by it
 
 # Channels of each residual block, and whether it halves the image.
@@ -52,7 +58,9 @@ _BLOCKS = (
 )
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
+    """Two convolutions and the way around them, which may halve the image."""
+
     def __init__(self, inputs: int, outputs: int, halves: bool) -> None:
         super().__init__()
         self.halves = halves
@@ -62,6 +70,7 @@ class _Residual(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Give (n, outputs, h, w)."""
         y = self.conv2(F.relu(self.conv1(x)))
         if self.halves:
             x, y = _same_shape(F.avg_pool2d(x, 2), y)
@@ -84,7 +93,7 @@ class DlibResnet(nn.Module):
         self.stem = nn.Conv2d(3, 32, 7, stride=2)
         blocks, inputs = [], 32
         for outputs, halves in _BLOCKS:
-            blocks.append(_Residual(inputs, outputs, halves))
+            blocks.append(Residual(inputs, outputs, halves))
             inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.fc = nn.Linear(256, 128, bias=False)
@@ -95,9 +104,26 @@ class DlibResnet(nn.Module):
         out: torch.Tensor = self.fc(self.blocks(x).mean(dim=(2, 3)))
         return out
 
+    def residuals(self) -> Iterator[Residual]:
+        """Every residual block in the order in which they are applied."""
+        return (module for module in self.blocks if isinstance(module, Residual))
+
     def convolutions(self) -> Iterator[nn.Conv2d]:
         """Every convolution in the order in which they are applied."""
         return (module for module in self.modules() if isinstance(module, nn.Conv2d))
+
+
+def eager(net: DlibResnet) -> Forward:
+    """Give the loaded network as torch runs it, operator by operator, in inference mode."""
+
+    def forward(chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        # A chip's bytes are channels last already; the permuted tensor keeps that order.
+        images = chips.astype(np.float32, order="C")
+        with torch.inference_mode():
+            outputs: NDArray[np.float32] = net(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+        return outputs
+
+    return forward
 
 
 def load_network(content: bytes) -> DlibResnet:
@@ -171,28 +197,40 @@ def _check_wiring(stored: MetricNetwork) -> None:
     if (
         [type(layer) for layer in stored.layers] != kinds
         or [layer for layer in stored.layers if isinstance(layer, Pool)] != pools
-        or stored.size != (_SIZE, _SIZE)
+        or stored.size != (SIDE, SIDE)
     ):
         raise DatFormatError("the layers aren't those of dlib's face recognition ResNet")
 
 
 class DlibResnetEmbedder:
-    """The ResNet on one thread of the CPU in float32.
+    """The ResNet on one thread of the CPU.
 
     Args:
         tta: Which views of a face are averaged, before normalisation.
+        engine: What runs the network, one of ``facebatch.engines.ENGINES``.
+        precision: The network's arithmetic; by default the engine's choice for this CPU.
 
     Raises:
         WeightsError: The weight file is missing or isn't the expected one.
+        UsageError: There is no such engine, it isn't installed, or it hasn't that precision.
     """
 
     name = "dlib-resnet"
     dimension = 128
     template = "dlib-150"
 
-    def __init__(self, tta: TTA = DEFAULT_TTA) -> None:
+    def __init__(
+        self,
+        tta: TTA = DEFAULT_TTA,
+        engine: str = DEFAULT_ENGINE,
+        precision: Precision | None = None,
+    ) -> None:
         single_thread()
-        self._net = load_network(weights.read(weights.DLIB_RESNET))
+        chosen = choose(engine)
+        arithmetic = precision or embedding_precision(chosen)
+        net = load_network(weights.read(weights.DLIB_RESNET))
+        self._forward = _prepare(net, chosen, arithmetic)
+        self._provenance = Provenance(engine=chosen, device="cpu", precision=arithmetic)
         self._scales = SCALES[tta]
         self._mirrored = MIRRORED[tta]
 
@@ -204,7 +242,7 @@ class DlibResnetEmbedder:
     @property
     def provenance(self) -> Provenance:
         """What runs the model."""
-        return TORCH_CPU
+        return self._provenance
 
     def embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed the chips of n faces; see ``facebatch.embed.Embedder.embed``.
@@ -241,18 +279,23 @@ class DlibResnetEmbedder:
         return outputs
 
     def _mean_over_views(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            total = torch.zeros(len(chips), self.dimension)
-            views = 0
-            for view in self._views(chips):
-                total += self._net(view)
-                views += 1
-            return (total / views).numpy()
+        outputs = [self._forward(view) for view in self._views(chips)]
+        total = sum(outputs, start=np.zeros((len(chips), self.dimension), np.float32))
+        return total / np.float32(len(outputs))
 
-    def _views(self, chips: NDArray[np.uint8]) -> Iterator[torch.Tensor]:
+    def _views(self, chips: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         for scale in range(chips.shape[1]):
-            # A chip's bytes are channels last already; the permuted tensor keeps that order.
-            view = torch.from_numpy(chips[:, scale].astype(np.float32)).permute(0, 3, 1, 2)
+            view = chips[:, scale]
             yield view
             if self._mirrored:
-                yield view.flip(3)
+                yield view[:, :, ::-1]
+
+
+def _prepare(net: DlibResnet, engine: str, precision: Precision) -> Forward:
+    if engine == "openvino":
+        from facebatch.embed.openvino_resnet import compiled
+
+        return compiled(net, precision)
+    if precision != "float32":
+        raise UsageError(f"torch runs dlib-resnet in float32 only, not in {precision}")
+    return eager(net)

@@ -199,7 +199,10 @@ def _alone(data: ReportData) -> Html:
     total = sheets.alone if sheets.grouped else sheets.not_clustered
     faces = count(total, "face")
     if sheets.grouped:
-        text = f"{faces} had no other near enough to be the same person."
+        text = (
+            f"{faces} had no other near enough to be the same person, or were too small, cut off "
+            "or unsure to be compared."
+        )
     else:
         text = f"{faces}, not grouped yet."
     images = [face_image(face) for face in sheets.loose if face.jpeg is not None]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from data import real_data
+from installed import needs_openvino
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -77,9 +78,9 @@ def reference() -> Callable[[NDArray[np.uint8]], Faces]:
     patch.undo()
 
 
-@pytest.fixture(scope="module")
-def detector() -> MtcnnDetector:
-    return MtcnnDetector(min_face=MIN_FACE)
+@pytest.fixture(scope="module", params=["torch", pytest.param("openvino", marks=needs_openvino)])
+def detector(request) -> MtcnnDetector:
+    return MtcnnDetector(min_face=MIN_FACE, engine=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +246,15 @@ def test_an_unknown_detector_is_refused_with_the_known_ones():
 def test_detection_runs_on_one_thread(detector):
     assert torch.get_num_threads() == 1
     assert detector.provenance.precision == "float32"
+
+
+def test_provenance_names_the_engine(detector, request):
+    assert detector.provenance.engine == request.node.callspec.params["detector"]
+    assert detector.provenance.device == "cpu"
+
+
+def test_a_detector_finds_the_same_twice(detector, rendered):
+    for image in rendered[14:24]:
+        once, again = vars(detector.detect(image)), vars(detector.detect(image))
+        for name, values in once.items():
+            np.testing.assert_array_equal(values, again[name])

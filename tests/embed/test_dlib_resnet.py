@@ -6,6 +6,7 @@ import dlib
 import numpy as np
 import pytest
 from data import real_data
+from installed import needs_bfloat16, needs_openvino
 from PIL import Image
 
 from facebatch import weights
@@ -14,15 +15,32 @@ from facebatch.embed import SCALES, TTA_CHOICES, load_embedder
 from facebatch.embed.dlib_resnet import DlibResnetEmbedder, load_network
 from facebatch.errors import DatFormatError, UsageError
 
+FLOAT32 = [
+    ("torch", "float32"),
+    pytest.param(("openvino", "float32"), marks=needs_openvino),
+]
+BFLOAT16 = pytest.param(("openvino", "bfloat16"), marks=[needs_openvino, needs_bfloat16])
+
+
+@pytest.fixture(scope="module", params=FLOAT32)
+def exact(request) -> DlibResnetEmbedder:
+    return DlibResnetEmbedder("none", *request.param)
+
+
+@pytest.fixture(scope="module", params=[*FLOAT32, BFLOAT16])
+def ran_by(request) -> tuple[str, str]:
+    """Engine and precision."""
+    return request.param
+
 
 @pytest.fixture(scope="module")
-def plain() -> DlibResnetEmbedder:
-    return DlibResnetEmbedder("none")
+def plain(ran_by) -> DlibResnetEmbedder:
+    return DlibResnetEmbedder("none", *ran_by)
 
 
 @pytest.fixture(scope="module")
-def mirrored() -> DlibResnetEmbedder:
-    return DlibResnetEmbedder("mirror")
+def mirrored(ran_by) -> DlibResnetEmbedder:
+    return DlibResnetEmbedder("mirror", *ran_by)
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +62,57 @@ def describe():
     return descriptors
 
 
-def test_rendered_chips_have_the_descriptors_of_dlib(plain, chips, describe):
-    np.testing.assert_allclose(plain.raw(chips), describe(chips[:, 0]), rtol=0, atol=1e-5)
+def test_rendered_chips_have_the_descriptors_of_dlib(exact, chips, describe):
+    np.testing.assert_allclose(exact.raw(chips), describe(chips[:, 0]), rtol=0, atol=1e-5)
 
 
-def test_photographed_chips_have_the_descriptors_of_dlib(plain, describe):
+def test_photographed_chips_have_the_descriptors_of_dlib(exact, describe):
     paths = sorted(real_data("dlib_johns").rglob("*.jpg"))[::4]
     chips = np.stack([np.array(Image.open(path).convert("RGB")) for path in paths])
     assert len(chips) > 10
-    np.testing.assert_allclose(plain.raw(chips[:, None]), describe(chips), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(exact.raw(chips[:, None]), describe(chips), rtol=0, atol=1e-5)
+
+
+@needs_openvino
+@needs_bfloat16
+@pytest.mark.parametrize("tta", ["none", "mirror"])
+def test_bfloat16_keeps_the_direction_of_rendered_chips(tta):
+    chips = np.stack([render_face(identity, size=150) for identity in range(40)])[:, None]
+    assert least_cosine_to_float32(chips, tta) > 0.9999
+
+
+@needs_openvino
+@needs_bfloat16
+@pytest.mark.parametrize("tta", ["none", "mirror"])
+def test_bfloat16_keeps_the_direction_of_photographed_chips(tta):
+    paths = sorted(real_data("dlib_johns").rglob("*.jpg"))
+    chips = np.stack([np.array(Image.open(path).convert("RGB")) for path in paths])
+    assert least_cosine_to_float32(chips[:, None], tta) > 0.9999
+
+
+def least_cosine_to_float32(chips, tta) -> float:
+    fast = DlibResnetEmbedder(tta, "openvino", "bfloat16").embed(chips)
+    exact = DlibResnetEmbedder(tta, "torch").embed(chips)
+    cosines = (fast * exact).sum(axis=1)
+    assert cosines.max() < 1 - 1e-7, "bfloat16 was asked for and not used"
+    return float(cosines.min())
+
+
+@needs_openvino
+def test_openvino_gives_the_float32_embeddings_of_torch(chips):
+    compiled = DlibResnetEmbedder("mirror", "openvino", "float32").embed(chips)
+    eager = DlibResnetEmbedder("mirror", "torch").embed(chips)
+    np.testing.assert_allclose(compiled, eager, rtol=0, atol=2e-6)
+
+
+def test_provenance_names_engine_and_precision(plain, ran_by):
+    found = plain.provenance
+    assert (found.engine, found.precision, found.device) == (*ran_by, "cpu")
+
+
+def test_torch_has_float32_only():
+    with pytest.raises(UsageError, match="bfloat16"):
+        DlibResnetEmbedder("none", "torch", "bfloat16")
 
 
 def test_swapped_colours_move_the_descriptor(plain, chips, describe):
@@ -82,8 +142,8 @@ def test_raw_outputs_are_averaged_before_normalisation(mirrored, plain, chips):
     np.testing.assert_allclose(mirrored.embed(chips), expected, atol=1e-6)
 
 
-def test_full_averaging_is_the_mean_of_three_mirrored_scales(mirrored, chips):
-    full = DlibResnetEmbedder("full")
+def test_full_averaging_is_the_mean_of_three_mirrored_scales(mirrored, chips, ran_by):
+    full = DlibResnetEmbedder("full", *ran_by)
     assert full.scales == (0.95, 1.0, 1.05)
     three = np.concatenate([chips[0:2], chips[2:4], chips[4:6]], axis=1)
     expected = sum(mirrored.raw(three[:, scale : scale + 1]) for scale in range(3)) / 3
@@ -123,7 +183,7 @@ def test_other_arrays_are_refused(mirrored, wrong):
 
 def test_the_factory_gives_each_kind_of_averaging():
     for tta in TTA_CHOICES:
-        embedder = load_embedder("dlib-resnet", tta)
+        embedder = load_embedder("dlib-resnet", tta, "torch")
         assert embedder.scales == SCALES[tta]
         assert (embedder.name, embedder.template) == ("dlib-resnet", "dlib-150")
         assert embedder.provenance.engine == "torch"

@@ -107,6 +107,43 @@ def test_wrong_input_ends_with_code_2_and_one_line(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("wrong", [("missing",), (".", "--runner", "DaskRunner"), ()])
+def test_a_command_that_is_refused_makes_no_collection(
+    wrong: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert facebatch("run", *wrong, "--output", "collection").returncode == 2
+    assert not (tmp_path / "collection").exists()
+
+
+def test_a_dry_run_refuses_what_the_run_refuses(album: Album, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no collection")
+    arguments = ("run", str(album.folder), "--output", str(tmp_path))
+    for more in ((), ("--dry-run",)):
+        done = facebatch(*arguments, *more)
+        assert (done.returncode, "choose an empty folder" in done.stderr) == (2, True)
+
+
+def test_the_demo_replaces_nothing_but_a_demo(tmp_path: Path) -> None:
+    (tmp_path / "truth.json").write_text("{}")
+    done = facebatch("demo", str(tmp_path))
+    assert done.returncode == 2
+    assert "holds other files" in done.stderr
+    assert (tmp_path / "truth.json").read_text() == "{}"
+
+
+def test_copies_are_counted_once_in_the_summary(album: Album, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photo = next(file.path for file in album.truth.files if len(file.faces) == 1)
+    for number in range(3):
+        (photos / str(number)).mkdir(parents=True)
+        shutil.copy2(album.folder / photo, photos / str(number))
+    url = str(tmp_path / "collection")
+    done = json.loads(facebatch("run", str(photos), "--output", url, "--json").stdout)
+    assert done["extract"]["extracted"] == done["extract"]["faces"] == done["index"]["faces"] == 1
+    assert done["extract"]["duplicates"] == 2
+
+
 def test_beams_own_options_pass_through_after_a_double_dash(
     undisturbed: Collection, album: Album, tmp_path: Path
 ) -> None:

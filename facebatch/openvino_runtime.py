@@ -1,0 +1,147 @@
+"""How OpenVINO is run in a worker, and the layers that networks are built of for it.
+
+Networks are built layer by layer from loaded torch modules; ``openvino.convert_model`` would trace
+them instead, which takes seconds. Detector and embedder share this room, and take ``opset`` from
+it: nothing else imports openvino, because that alone reports to its maker. It imports torch and
+openvino, so light modules must not import it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from facebatch.engines import Precision
+
+_TELEMETRY = "openvino_telemetry"
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Hide OpenVINO's telemetry package, without which it imports as well.
+
+    With it, the import forks a process that posts to Google Analytics and leaves a client id in
+    the home folder: in every worker, and without asking. Photos' keepers don't expect that.
+    """
+    if _TELEMETRY in sys.modules:
+        yield
+        return
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # Python's own word for "missing"
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
+
+
+with _without_telemetry():
+    import openvino
+    import openvino.opset13
+
+opset: Any = openvino.opset13
+"""The operations that graphs are built of."""
+
+Node = Any
+"""A node of OpenVINO's graph, or one of its outputs; its own types are partial."""
+
+# Entries of one network's least-recently-used cache of compiled kernels. One input shape takes two
+# or three, so P-Net's holds the pyramids of some twenty picture sizes. OpenVINO's own bound, 5,000,
+# lets a worker that sees pictures of every size grow by hundreds of megabytes.
+_KERNELS = 500
+
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class Network:
+    """A compiled network on one thread of the CPU.
+
+    Any number of threads may call it.
+
+    Args:
+        inputs: The graph's parameter, from ``parameter``.
+        outputs: The nodes whose values a call gives.
+        precision: The arithmetic of its layers.
+    """
+
+    def __init__(self, inputs: Node, outputs: Sequence[Node], precision: Precision) -> None:
+        self._compiled = _core().compile_model(
+            openvino.Model(list(outputs), [inputs]),
+            "CPU",
+            {
+                # Left alone OpenVINO takes bfloat16 wherever the CPU has it.
+                "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+                # One process a core is facebatch's parallelism. A pinned thread would sit on
+                # core 0, in every process.
+                "INFERENCE_NUM_THREADS": 1,
+                "NUM_STREAMS": 1,
+                "ENABLE_CPU_PINNING": False,
+                "CPU_RUNTIME_CACHE_CAPACITY": _KERNELS,
+            },
+        )
+        self._outputs = len(outputs)
+        self._requests = threading.local()
+
+    def __call__(self, array: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+        """Runs the network.
+
+        Args:
+            array: The input, C-contiguous and of the parameter's dtype.
+
+        Returns:
+            The outputs, valid until this thread's next call.
+        """
+        if not hasattr(self._requests, "own"):
+            self._requests.own = self._compiled.create_infer_request()
+        results = self._requests.own.infer([array], share_inputs=True, share_outputs=True)
+        return tuple(results[at] for at in range(self._outputs))
+
+
+@cache
+def _core() -> Any:
+    return openvino.Core()
+
+
+def parameter(shape: Sequence[int], dtype: type[np.generic]) -> Node:
+    """The input of a graph; a side of -1 may have any length."""
+    return opset.parameter(list(shape), dtype)
+
+
+def convolution(x: Node, layer: nn.Conv2d) -> Node:
+    """``layer`` without dilation or groups."""
+    padding = list(layer.padding)
+    products = opset.convolution(
+        x, _constant(layer.weight), list(layer.stride), padding, padding, [1, 1]
+    )
+    if layer.bias is None:
+        return products
+    return opset.add(products, _constant(layer.bias.reshape(1, -1, 1, 1)))
+
+
+def prelu(x: Node, layer: nn.PReLU) -> Node:
+    """``layer``, with one slope for each channel."""
+    return opset.prelu(x, _constant(layer.weight))
+
+
+def max_pool(x: Node, size: int, stride: int, *, ceil_mode: bool = False) -> Node:
+    """Square windows without padding."""
+    rounding = "ceil" if ceil_mode else "floor"
+    strides, sides = [stride] * 2, [size] * 2
+    return opset.max_pool(x, strides, [1, 1], [0, 0], [0, 0], sides, rounding).output(0)
+
+
+def linear(x: Node, layer: nn.Linear) -> Node:
+    """``layer`` on rows."""
+    products = opset.matmul(x, _constant(layer.weight), False, True)
+    return products if layer.bias is None else opset.add(products, _constant(layer.bias))
+
+
+def _constant(tensor: torch.Tensor) -> Node:
+    return opset.constant(tensor.detach().contiguous().numpy())
