@@ -142,12 +142,18 @@ class Storage:
             raise CollectionError(f"{self.url}/{folder} can't be listed: {error}") from error
 
     def remove(self, path: str) -> None:
-        """Removes a file or a whole folder; nothing happens where there is none."""
+        """Removes a file or a whole folder; nothing happens where there is none.
+
+        Raises:
+            CollectionError: The store refuses it.
+        """
         store, _ = self._filesystem
         try:
             store.rm(self.full_path(path), recursive=True)
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise CollectionError(f"{self.url}/{path} can't be removed: {error}") from error
 
     def stale_temporaries(self, folder: str, older_than: float) -> list[str]:
         """Returns the files below a folder whose writing was begun before a moment and never ended.

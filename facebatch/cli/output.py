@@ -93,10 +93,10 @@ def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
     """Yields an extraction's lines."""
     plan = done["plan"]
     if plan["to_extract"] == 0:
-        yield f"nothing to extract: {plan['unchanged']:,} photos unchanged"
+        yield f"nothing to extract: {_count(plan['unchanged'], 'photo')} unchanged"
     else:
         yield (
-            f"extracted {done['extracted']:,} photos, {done['faces']:,} faces in "
+            f"extracted {_count(done['extracted'], 'photo')}, {_count(done['faces'], 'face')} in "
             f"{_duration(done['seconds'])} ({done['items_per_second']:.1f} photos/s)"
         )
     notes = {
@@ -119,17 +119,17 @@ def index_lines(index: Mapping[str, Any]) -> Iterator[str]:
     """Yields the lines of an index."""
     state = "unchanged" if index["unchanged"] else "built"
     kind = index["config"]["kind"]
-    yield f"index {state}: {index['faces']:,} faces, {index['dimension']}-d, {kind}"
+    yield f"index {state}: {_count(index['faces'], 'face')}, {index['dimension']}-d, {kind}"
 
 
 def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields the lines of clusters and people."""
     clusters, people = summary["clusters"], summary["people"]
     yield (
-        f"{people['active']:,} people of two faces or more among {clusters['faces']:,} faces; "
-        f"{clusters['alone']:,} faces on their own, {clusters['below_gate']:,} of them too small, "
-        f"cut off or unsure to be grouped; largest person {clusters['largest']:,} faces"
-        + (" (unchanged)" if people["unchanged"] else "")
+        f"{_count(people['active'], 'person', 'people')} of two faces or more among "
+        f"{_count(clusters['faces'], 'face')}; {_count(clusters['alone'], 'face')} not grouped, "
+        f"{clusters['below_gate']:,} of them too small, cut off or unsure for it; largest person "
+        f"{_count(clusters['largest'], 'face')}" + (" (unchanged)" if people["unchanged"] else "")
     )
     if people["merged"] or people["dissolved"]:
         yield f"  earlier people: {people['merged']:,} merged, {people['dissolved']:,} dissolved"
@@ -156,7 +156,7 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"media    {sum(media.values()):,} items: {media['ok']:,} ok, "
         f"{media['duplicate']:,} duplicates, {media['quarantined']:,} failed"
     )
-    yield f"faces    {summary['faces']:,} in {summary['shards']:,} shards"
+    yield f"faces    {summary['faces']:,} in {_count(summary['shards'], 'shard')}"
     for stage, generation in summary["generations"].items():
         yield f"{stage:<9}{generation or 'not made yet'}"
     if summary["people"] is not None:
@@ -177,6 +177,10 @@ def demo_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"against the truth: {scores['found']} of {scores['faces']} faces found; people: pairwise "
         f"precision {scores['precision']:.3f}, recall {scores['recall']:.3f}, F {scores['f']:.3f}"
     )
+
+
+def _count(number: int, noun: str, plural: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def _bytes(count: float) -> str:
