@@ -7,8 +7,6 @@ It is flat: exact, without training, as large as the embeddings themselves. Rows
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import faiss
 import numpy as np
 import numpy.typing as npt
@@ -92,36 +90,6 @@ def from_bytes(data: bytes, dimension: int | None = None) -> faiss.Index:
         index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
     except RuntimeError as error:
         raise CollectionError(f"the index can't be read, build it again: {error}") from error
-    return _of_dimension(index, dimension)
-
-
-def write(index: faiss.Index, path: Path) -> None:
-    """Writes the index to a local file.
-
-    Raises:
-        CollectionError: The file can't be written.
-    """
-    try:
-        faiss.write_index(index, str(path))
-    except RuntimeError as error:
-        raise CollectionError(f"{path} can't be written: {error}") from error
-
-
-def read(path: Path, dimension: int | None = None) -> faiss.Index:
-    """Reads an index from a local file.
-
-    Args:
-        path: File written by `write`.
-        dimension: Dimension that the index must have; any by default.
-
-    Raises:
-        CollectionError: There is no such file, or it isn't a whole faiss index.
-        SpaceMismatch: The index is of another dimension.
-    """
-    try:
-        index = faiss.read_index(str(path))
-    except RuntimeError as error:
-        raise CollectionError(f"{path} can't be read, build it again: {error}") from error
     return _of_dimension(index, dimension)
 
 

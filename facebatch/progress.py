@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.errors import CollectionError
@@ -39,7 +42,7 @@ class Progress:
         return sum(self.failures.values())
 
 
-def totals(snapshot: Snapshot, before: Container[str], plan: Plan | None) -> Progress:
+def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Progress:
     """Returns what an extraction did, from the rows that count now.
 
     Args:
@@ -47,8 +50,9 @@ def totals(snapshot: Snapshot, before: Container[str], plan: Plan | None) -> Pro
         before: The shards that were there before it.
         plan: What was to be done.
     """
-    columns = ["status", "reason", "faces", "shard"]
-    rows = [row for row in snapshot.media.select(columns).to_pylist() if row["shard"] not in before]
+    media = snapshot.media
+    new = media.filter(pc.invert(pc.is_in(media["shard"], pa.array(before, pa.string()))))
+    rows = new.select(["status", "reason", "faces"]).to_pylist()
     return Progress(
         plan,
         len(rows),

@@ -45,11 +45,13 @@ class Extraction:
         plan: What it set out to do.
         progress: What it committed.
         seconds: How long it took, start-up included.
+        snapshot: What the collection held after it; the stages that follow read this one.
     """
 
     plan: Plan
     progress: Progress
     seconds: float
+    snapshot: Snapshot
 
     def as_json(self) -> dict[str, Any]:
         """Returns the summary as plain data."""
@@ -91,6 +93,7 @@ def check_input(roots: Sequence[Root], settings: RunSettings) -> None:
     """
     check_roots(roots)
     check_runner(settings)
+    choose(settings.engine)
 
 
 def make_plan(
@@ -179,7 +182,7 @@ def run_all(
         FacebatchError: As for `run_extract`.
     """
     extraction = run_extract(roots, collection, settings, report)
-    snapshot = collection.snapshot()
+    snapshot = extraction.snapshot
     indexed = build_index(collection, snapshot)
     clusters, people = cluster_people(collection, snapshot)
     path = write_report(collection, snapshot)
@@ -210,12 +213,11 @@ def run_extract(
     """
     begun = time.monotonic()
     check_input(roots, settings)
-    choose(settings.engine)  # an engine that isn't there is refused here, not in every worker
     collection.sweep()
     storage = collection.storage
     plan_path = f"{PLAN_PREFIX}{secrets.token_hex(8)}.json"
-    job = _job(roots, storage, settings, storage, plan_path)
-    _, dead_marks = attempts.dead(storage)
+    dead_attempts, dead_marks = attempts.dead(storage)
+    job = replace(_job(roots, storage, settings, storage, plan_path), dead_attempts=dead_attempts)
     progressing = Progressing(storage, plan_path)
     try:
         run_watched(
@@ -230,8 +232,8 @@ def run_extract(
     snapshot = collection.snapshot()
     if dead_marks:
         attempts.forget(storage, dead_marks, _versions(snapshot))
-    done = totals(snapshot, frozenset(job.shards), done.plan)
-    return Extraction(done.plan or Plan(), done, time.monotonic() - begun)
+    done = totals(snapshot, job.shards, done.plan)
+    return Extraction(done.plan or Plan(), done, time.monotonic() - begun, snapshot)
 
 
 def _versions(snapshot: Snapshot) -> set[str]:
@@ -253,7 +255,7 @@ def _job(
         shards=take(storage).shards if exists else (),
         workers=settings.worker_count(),
         retry=frozenset(settings.retry),
-        dead_attempts=attempts.dead(storage)[0] if exists else {},
+        dead_attempts={},
         plan_storage=plan_storage,
         plan_path=plan_path,
     )

@@ -3,7 +3,7 @@ import pytest
 from synthetic import at_angles, people
 
 from facebatch.errors import CollectionError, SpaceMismatch
-from facebatch.index import build, from_bytes, read, search, to_bytes, write
+from facebatch.index import build, from_bytes, search, to_bytes
 
 
 def test_search_gives_cosine_similarity_most_similar_first():
@@ -35,15 +35,10 @@ def test_queries_of_another_dimension_are_refused():
         search(build(at_angles(0)), np.eye(3, dtype=np.float32), 1)
 
 
-@pytest.mark.parametrize("through", ["bytes", "file"])
-def test_stored_index_answers_as_before(tmp_path, through):
+def test_stored_index_answers_as_before():
     embeddings, _ = people([10, 20], seed=1)
     index = build(embeddings)
-    if through == "bytes":
-        restored = from_bytes(to_bytes(index), dimension=128)
-    else:
-        write(index, tmp_path / "faces.index")
-        restored = read(tmp_path / "faces.index", dimension=128)
+    restored = from_bytes(to_bytes(index), dimension=128)
     for before, after in zip(
         search(index, embeddings, 7), search(restored, embeddings, 7), strict=True
     ):
@@ -51,29 +46,13 @@ def test_stored_index_answers_as_before(tmp_path, through):
 
 
 @pytest.mark.parametrize("damage", [lambda d: b"", lambda d: d[:-5], lambda d: b"photo" + d])
-def test_damaged_index_is_a_collection_error(tmp_path, damage):
+def test_damaged_index_is_a_collection_error(damage):
     data = damage(to_bytes(build(at_angles(0, 1))))
     with pytest.raises(CollectionError, match="build it again"):
         from_bytes(data)
-    (tmp_path / "faces.index").write_bytes(data)
-    with pytest.raises(CollectionError, match=r"faces\.index.*build it again"):
-        read(tmp_path / "faces.index")
 
 
-def test_missing_index_is_a_collection_error(tmp_path):
-    with pytest.raises(CollectionError, match="nowhere"):
-        read(tmp_path / "nowhere")
-
-
-def test_unwritable_place_is_a_collection_error(tmp_path):
-    with pytest.raises(CollectionError, match="can't be written"):
-        write(build(at_angles(0)), tmp_path / "no folder" / "faces.index")
-
-
-def test_index_of_another_dimension_is_refused(tmp_path):
+def test_index_of_another_dimension_is_refused():
     index = build(at_angles(0, 1))
-    write(index, tmp_path / "faces.index")
-    with pytest.raises(SpaceMismatch, match="holds 2 dimensions where 128"):
-        read(tmp_path / "faces.index", dimension=128)
     with pytest.raises(SpaceMismatch, match="holds 2 dimensions where 128"):
         from_bytes(to_bytes(index), dimension=128)

@@ -67,12 +67,3 @@ def choose_tau(n_faces: int, tta: str) -> float:
     if tta not in AVERAGING_SCALE:
         raise UsageError(f"averaging {tta!r} isn't one of {', '.join(AVERAGING_SCALE)}")
     return tau(n_faces, FAR_TABLE) * AVERAGING_SCALE[tta]
-
-
-def guard_radius(longest_link: float) -> float:
-    """Returns the largest mean d2 over all pairs of one person's faces: 1.44 times tau.
-
-    Chosen on LFW and pins, where it broke up merged people and left single ones whole
-    (docs/concepts.md).
-    """
-    return 1.44 * longest_link

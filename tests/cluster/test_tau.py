@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebatch.cluster.tau import FAR_TABLE, choose_tau, guard_radius, tau
+from facebatch.cluster import ClusterSettings
+from facebatch.cluster.tau import FAR_TABLE, choose_tau, tau
 from facebatch.errors import UsageError
 
 
@@ -40,4 +41,6 @@ def test_unknown_averaging_is_refused():
 
 
 def test_guard_radius_is_in_proportion():
-    assert guard_radius(0.094) == pytest.approx(0.135, abs=5e-4)  # docs/concepts.md
+    assert ClusterSettings(tau=0.094).guard_factor * 0.094 == pytest.approx(
+        0.135, abs=5e-4
+    )  # docs/concepts.md
