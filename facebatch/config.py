@@ -16,14 +16,16 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from facebatch import weights
 from facebatch.align import TEMPLATES
 from facebatch.detect import DEFAULT_MIN_FACE, DETECTORS
 from facebatch.embed import DEFAULT_EMBEDDER, DEFAULT_TTA, EMBEDDERS, TTA, TTA_CHOICES
-from facebatch.engines import DEFAULT_ENGINE, ENGINES
+from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
 from facebatch.errors import InputError, SettingsMismatch, UsageError
+from facebatch.machine import Arrangement, arrange, usable_cores, usable_memory
 from facebatch.reasons import REASONS
 
 QUALITY_RULES = 1
@@ -75,13 +77,37 @@ class ExtractSettings:
 
 
 @dataclass(frozen=True)
+class Execution:
+    """How a worker computes; nothing here changes a result beyond rounding.
+
+    Args:
+        engine: What runs the networks, one of ``facebatch.engines.ENGINES``.
+        device: Where it runs them, one of ``facebatch.engines.DEVICES``.
+        threads: Threads that a shard's items are worked on in.
+    """
+
+    engine: str = DEFAULT_ENGINE
+    device: str = DEFAULT_DEVICE
+    threads: int = 1
+
+
+DEFAULT_EXECUTION = Execution()
+
+_AUTO: Mapping[str, int] = MappingProxyType({"auto": 0})
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """How work is carried out; nothing here changes a result beyond rounding.
 
     Args:
         runner: Name of the Beam runner.
         engine: What runs the networks: torch, openvino, or auto (OpenVINO where it is installed).
-        workers: Worker processes of the local runner.
+        device: Where they run: cpu, cuda, mps, or auto (a GPU where torch can use one).
+        workers: Worker processes of the local runner; 0, which is also called auto, is one for
+            each core as far as memory allows.
+        threads: Threads of each worker; 0 or auto is one, or what fills the cores that memory
+            leaves without a worker.
         max_failures: Share of the items tried that may be quarantined before a run ends with
             exit code 3 (never below 20 items).
         retry: Reason codes whose items are tried again whatever their attempts.
@@ -90,21 +116,23 @@ class RunSettings:
 
     runner: str = "DirectRunner"
     engine: str = field(default=DEFAULT_ENGINE, metadata={"choices": ENGINES})
-    workers: int = field(default=0, metadata={"range": (0, 1_024)})
+    device: str = field(default=DEFAULT_DEVICE, metadata={"choices": DEVICES})
+    workers: int = field(default=0, metadata={"range": (0, 1_024), "words": _AUTO})
+    threads: int = field(default=0, metadata={"range": (0, 1_024), "words": _AUTO})
     max_failures: float = field(default=0.1, metadata={"range": (0.0, 1.0)})
     retry: tuple[str, ...] = field(default=(), metadata={"choices": tuple(REASONS)})
     beam_options: tuple[str, ...] = ()
 
-    def worker_count(self) -> int:
-        """Returns the number of workers: as set, else one for each core this process may use."""
-        return self.workers or usable_cores()
+    def arranged(self) -> RunSettings:
+        """Returns the settings with workers and threads as numbers, for what is free now."""
+        room = Arrangement(self.workers, 1)
+        if not self.workers:
+            room = arrange(usable_cores(), usable_memory())
+        return dataclasses.replace(self, workers=room.workers, threads=self.threads or room.threads)
 
-
-def usable_cores() -> int:
-    """Returns the number of cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    def execution(self) -> Execution:
+        """Returns how each worker computes."""
+        return Execution(self.engine, self.device, max(1, self.threads))
 
 
 def _hash(**parts: Any) -> str:
@@ -181,7 +209,8 @@ def _asked(
             value = flags[name]
             source = f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
         elif variable in variables:
-            value, source = _parse(variables[variable], types[name], variable), variable
+            words = entry.metadata.get("words", {})
+            value, source = _parse(variables[variable], types[name], variable, words), variable
         elif name in from_file:
             value, source = from_file[name], f"{config_file} [{table}]"
         else:
@@ -203,7 +232,9 @@ def _toml_table(path: Path, table: str) -> dict[str, Any]:
     return found
 
 
-def _parse(text: str, kind: Any, variable: str) -> Any:
+def _parse(text: str, kind: Any, variable: str, words: Mapping[str, Any]) -> Any:
+    if text in words:
+        return text
     if kind is bool:
         words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
         if text.lower() not in words:
@@ -220,6 +251,12 @@ def _parse(text: str, kind: Any, variable: str) -> Any:
 
 
 def _checked(value: Any, kind: Any, entry: dataclasses.Field[Any], source: str) -> Any:
+    words = entry.metadata.get("words", {})
+    if isinstance(value, str) and value in words:
+        return words[value]
+    if isinstance(value, str) and kind is int and words:
+        # From the command line, where a number and a word are both text.
+        value = _parse(value, kind, source, {})
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if typing.get_origin(kind) is tuple and isinstance(value, list):

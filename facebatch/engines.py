@@ -1,77 +1,145 @@
-"""Which runtime runs the networks, and how exact its arithmetic is.
+"""Which runtime runs the networks, on which device, and how exact its arithmetic is.
 
 ``torch`` is always there; ``openvino`` is an extra that is faster on CPUs. The choice changes no
 result beyond rounding, so it is a run setting and a provenance column, never part of a
-fingerprint. This module imports neither runtime, so that every room may name an engine.
+fingerprint. This module imports no runtime, so that every room may name an engine; ``choose`` asks
+torch for its devices only where there are signs of one.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import platform
+import sys
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from facebatch.errors import UsageError
 
 Engine = Literal["auto", "torch", "openvino"]
-"""A runtime, or ``auto``: OpenVINO where it is installed, else torch."""
+"""A runtime, or ``auto``: OpenVINO where it is installed and the device is the CPU, else torch."""
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+"""Where networks run, or ``auto``: on a GPU that torch can use, else on the CPU.
+
+CUDA and MPS (Apple's GPUs) are written, not run: no such machine was at hand.
+"""
 
 Precision = Literal["float32", "bfloat16"]
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 DEFAULT_ENGINE: Engine = "auto"
 
+DEVICES: tuple[Device, ...] = get_args(Device)
+DEFAULT_DEVICE: Device = "auto"
+
+_GPUS: tuple[Literal["cuda", "mps"], ...] = ("cuda", "mps")
+
+# What the drivers of NVIDIA's GPUs leave, on Linux and on Windows' Linux, and AMD's, which torch
+# calls CUDA as well. Importing torch only to hear that there is none costs most of a second.
+_SIGNS_OF_CUDA = ("/proc/driver/nvidia", "/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+
 # Without these the processor computes bfloat16 by way of float32, slower than float32 itself.
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def choose(engine: str) -> Literal["torch", "openvino"]:
-    """Returns the runtime to use.
+class Choice(NamedTuple):
+    """What runs the networks, and where."""
+
+    engine: Literal["torch", "openvino"]
+    device: Literal["cpu", "cuda", "mps"]
+
+
+def choose(engine: str, device: str = DEFAULT_DEVICE) -> Choice:
+    """Returns the runtime and the device to use.
 
     Args:
         engine: One of ``ENGINES``.
+        device: One of ``DEVICES``.
 
     Raises:
-        UsageError: There is no such engine, or it isn't installed.
+        UsageError: There is no such engine or device, it isn't installed or available, or the
+            engine doesn't run on the device.
     """
     if engine not in ENGINES:
         raise UsageError(f"no engine named {engine!r}; there are {', '.join(ENGINES)}")
+    if device not in DEVICES:
+        raise UsageError(f"no device named {device!r}; there are {', '.join(DEVICES)}")
+    if engine == "openvino" and device in _GPUS:
+        raise UsageError(
+            f"--engine openvino runs on the CPU only, not with --device {device}: "
+            "choose --engine torch, or --device cpu"
+        )
+    gpu = None if engine == "openvino" else _gpu(device)
+    if gpu is not None:
+        return Choice("torch", gpu)
     if engine == "torch":
-        return "torch"
+        return Choice("torch", "cpu")
     if importlib.util.find_spec("openvino") is not None:
-        return "openvino"
+        return Choice("openvino", "cpu")
     if engine == "auto":
-        return "torch"
+        return Choice("torch", "cpu")
     raise UsageError(
         "--engine openvino needs OpenVINO, which isn't installed: "
         "pip install 'facebatch[openvino]', or choose --engine torch"
     )
 
 
-def embedding_precision(engine: Literal["torch", "openvino"]) -> Precision:
-    """Returns the arithmetic that an embedder uses; detection is always float32.
+def _gpu(device: str) -> Literal["cuda", "mps"] | None:
+    """The GPU that was asked for; for ``auto`` the first that torch can use, if any."""
+    for gpu in _GPUS:
+        if device == gpu:
+            if available(gpu):
+                return gpu
+            raise UsageError(f"--device {gpu}: torch has no such device here; choose --device cpu")
+        if device == "auto" and signs_of(gpu) and available(gpu):
+            return gpu
+    return None
 
-    Under OpenVINO it is bfloat16 where the CPU computes in it, which doubles the speed and keeps
-    every embedding's cosine to float32 above 0.9999 (a test holds it).
+
+def signs_of(gpu: Literal["cuda", "mps"]) -> bool:
+    """Tells, without asking torch, whether this machine may have such a GPU and its driver."""
+    if gpu == "mps":
+        return sys.platform == "darwin" and platform.machine() == "arm64"
+    return any(Path(sign).exists() for sign in _SIGNS_OF_CUDA)
+
+
+def available(gpu: Literal["cuda", "mps"]) -> bool:
+    """Tells whether torch can use such a GPU; imports torch."""
+    import torch
+
+    return torch.cuda.is_available() if gpu == "cuda" else torch.backends.mps.is_available()
+
+
+def embedding_precision(device: str) -> Precision:
+    """Returns the arithmetic that an embedder uses on a device; detection is always float32.
+
+    It is bfloat16 on a CPU that computes in it, which is several times as fast on one with AMX
+    and keeps every embedding's cosine to float32 above 0.9999 (a test holds it).
     """
-    return "bfloat16" if engine == "openvino" and cpu_has_bf16() else "float32"
+    return "bfloat16" if device == "cpu" and cpu_has_bf16() else "float32"
+
+
+def cpu_has_bf16() -> bool:
+    """Tells whether this CPU multiplies in bfloat16; known on Linux only, elsewhere denied."""
+    return not _BF16_FLAGS.isdisjoint(cpu_flags())
 
 
 @cache
-def cpu_has_bf16() -> bool:
-    """Tells whether this CPU multiplies in bfloat16; known on Linux only, elsewhere denied."""
+def cpu_flags() -> frozenset[str]:
+    """The instruction sets of this CPU as Linux names them; elsewhere none."""
     try:
-        return has_bf16(_CPUINFO.read_text("ascii", "replace"))
+        return flags_in(_CPUINFO.read_text("ascii", "replace"))
     except OSError:
-        return False
+        return frozenset()
 
 
-def has_bf16(cpuinfo: str) -> bool:
-    """Tells whether the first processor that a ``/proc/cpuinfo`` lists multiplies in bfloat16."""
+def flags_in(cpuinfo: str) -> frozenset[str]:
+    """The flags of the first processor that a ``/proc/cpuinfo`` lists; only x86 has such a line."""
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "flags":
-            return not _BF16_FLAGS.isdisjoint(value.split())
-    return False
+            return frozenset(value.split())
+    return frozenset()

@@ -1,9 +1,9 @@
 """How OpenVINO is run in a worker, and the layers that networks are built of for it.
 
-Networks are built layer by layer from loaded torch modules; ``openvino.convert_model`` would trace
-them instead, which takes seconds. Detector and embedder share this room, and take ``opset`` from
-it: nothing else imports openvino, because that alone reports to its maker. It imports torch and
-openvino, so light modules must not import it.
+Networks are built layer by layer from numpy arrays, without torch, whose import costs each worker
+most of a second and some 200 MB. Detector and embedder share this room, and take ``opset`` from
+it: nothing else imports openvino, because that alone reports to its maker. It imports openvino, so
+light modules must not import it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from facebatch.engines import Precision
 
@@ -114,20 +112,23 @@ def parameter(shape: Sequence[int], dtype: type[np.generic]) -> Node:
     return opset.parameter(list(shape), dtype)
 
 
-def convolution(x: Node, layer: nn.Conv2d) -> Node:
-    """``layer`` without dilation or groups."""
-    padding = list(layer.padding)
-    products = opset.convolution(
-        x, _constant(layer.weight), list(layer.stride), padding, padding, [1, 1]
-    )
-    if layer.bias is None:
-        return products
-    return opset.add(products, _constant(layer.bias.reshape(1, -1, 1, 1)))
+def convolution(
+    x: Node,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    *,
+    stride: int = 1,
+    padding: int = 0,
+) -> Node:
+    """Weight (out, in, rows, columns) and bias (out,), without dilation or groups."""
+    strides, pads = [stride] * 2, [padding] * 2
+    products = opset.convolution(x, opset.constant(weight), strides, pads, pads, [1, 1])
+    return opset.add(products, opset.constant(bias.reshape(1, -1, 1, 1)))
 
 
-def prelu(x: Node, layer: nn.PReLU) -> Node:
-    """``layer``, with one slope for each channel."""
-    return opset.prelu(x, _constant(layer.weight))
+def prelu(x: Node, slopes: NDArray[np.float32]) -> Node:
+    """Slopes (channels,)."""
+    return opset.prelu(x, opset.constant(slopes))
 
 
 def max_pool(x: Node, size: int, stride: int, *, ceil_mode: bool = False) -> Node:
@@ -137,11 +138,7 @@ def max_pool(x: Node, size: int, stride: int, *, ceil_mode: bool = False) -> Nod
     return opset.max_pool(x, strides, [1, 1], [0, 0], [0, 0], sides, rounding).output(0)
 
 
-def linear(x: Node, layer: nn.Linear) -> Node:
-    """``layer`` on rows."""
-    products = opset.matmul(x, _constant(layer.weight), False, True)
-    return products if layer.bias is None else opset.add(products, _constant(layer.bias))
-
-
-def _constant(tensor: torch.Tensor) -> Node:
-    return opset.constant(tensor.detach().contiguous().numpy())
+def linear(x: Node, weight: NDArray[np.float32], bias: NDArray[np.float32] | None = None) -> Node:
+    """Rows times weight (out, in), plus bias (out,)."""
+    products = opset.matmul(x, opset.constant(weight), False, True)
+    return products if bias is None else opset.add(products, opset.constant(bias))

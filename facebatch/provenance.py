@@ -9,6 +9,8 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
+from facebatch.engines import cpu_flags
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -25,11 +27,10 @@ class Provenance:
     precision: str
 
 
-TORCH_CPU = Provenance(engine="torch", device="cpu", precision="float32")
-
-
 def cpu_class() -> str:
-    """Returns the CPU's architecture and the widest vector extension that torch uses on it."""
-    import torch
+    """Returns the CPU's architecture and, where known, its widest vector extension."""
+    widest = [name for flag, name in _EXTENSIONS.items() if flag in cpu_flags()][:1]
+    return "-".join([platform.machine(), *widest])
 
-    return f"{platform.machine()}-{torch.backends.cpu.get_cpu_capability()}"
+
+_EXTENSIONS = {"avx512f": "AVX512", "avx2": "AVX2"}  # by Linux's flag, the widest first

@@ -22,10 +22,9 @@ from apache_beam.utils.shared import Shared
 
 from facebatch import tables
 from facebatch.collection import Collection
-from facebatch.config import ExtractSettings
+from facebatch.config import Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
-from facebatch.engines import DEFAULT_ENGINE
 from facebatch.extract import ShardTables, detect_shard, embed_shard
 from facebatch.media.sources import (
     Ignored,
@@ -106,17 +105,17 @@ def plan(pipeline: beam.Pipeline, job: PlanJob) -> tuple[beam.PCollection, beam.
 
 
 def extract(
-    pipeline: beam.Pipeline, job: PlanJob, collection: Collection, engine: str = DEFAULT_ENGINE
+    pipeline: beam.Pipeline, job: PlanJob, collection: Collection, execution: Execution
 ) -> None:
-    """Applies the whole stage to a pipeline; ``engine`` runs the networks."""
+    """Applies the whole stage to a pipeline."""
     total, items = plan(pipeline, job)
     (
         items
         | CutShards(job.workers)
         # The side input makes the chain wait until the plan is written, so that progress has an
         # end to count towards.
-        | "detect" >> beam.ParDo(DetectFaces(collection, engine), AsSingleton(total))
-        | "embed" >> beam.ParDo(EmbedFaces(collection.settings, engine))
+        | "detect" >> beam.ParDo(DetectFaces(collection, execution), AsSingleton(total))
+        | "embed" >> beam.ParDo(EmbedFaces(collection.settings, execution))
         | "write" >> beam.ParDo(WriteShard(collection))
     )
 
@@ -187,9 +186,9 @@ class CutShards(beam.PTransform):
 class DetectFaces(beam.DoFn):
     """Turns a shard's references into its tables, chips as pixels: decode, detect, align."""
 
-    def __init__(self, collection: Collection, engine: str) -> None:
+    def __init__(self, collection: Collection, execution: Execution) -> None:
         self._collection = collection
-        self._engine = engine
+        self._execution = execution
         self._detector = Shared()
         self._reader = MediaReader()
 
@@ -200,14 +199,17 @@ class DetectFaces(beam.DoFn):
         # Beam drives the rest of the chain while this generator waits at its yield.
         with stopping.attempt(self._collection.storage, shard):
             yield detect_shard(
-                shard, self._reader, self._load, self._collection.settings, self._engine
+                shard, self._reader, self._load, self._collection.settings, self._execution
             )
 
     def _load(self) -> Detector:
-        settings = self._collection.settings
+        settings, execution = self._collection.settings, self._execution
         detector: Detector = self._detector.acquire(
             lambda: load_detector(
-                settings.detector, min_face=settings.min_face, engine=self._engine
+                settings.detector,
+                min_face=settings.min_face,
+                engine=execution.engine,
+                device=execution.device,
             )
         )
         return detector
@@ -216,18 +218,21 @@ class DetectFaces(beam.DoFn):
 class EmbedFaces(beam.DoFn):
     """Puts embeddings in the place of a shard's chip pixels, all its faces in full batches."""
 
-    def __init__(self, settings: ExtractSettings, engine: str) -> None:
+    def __init__(self, settings: ExtractSettings, execution: Execution) -> None:
         self._settings = settings
-        self._engine = engine
+        self._execution = execution
         self._embedder = Shared()
 
     def process(self, shard: ShardTables) -> Iterator[ShardTables]:
         """Embeds one shard's faces."""
-        yield embed_shard(shard, self._load, self._settings)
+        yield embed_shard(shard, self._load, self._settings, self._execution)
 
     def _load(self) -> Embedder:
+        settings, execution = self._settings, self._execution
         embedder: Embedder = self._embedder.acquire(
-            lambda: load_embedder(self._settings.embedder, self._settings.tta, self._engine)
+            lambda: load_embedder(
+                settings.embedder, settings.tta, execution.engine, execution.device
+            )
         )
         return embedder
 

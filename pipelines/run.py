@@ -93,7 +93,7 @@ def check_input(roots: Sequence[Root], settings: RunSettings) -> None:
     """
     check_roots(roots)
     check_runner(settings)
-    choose(settings.engine)
+    choose(settings.engine, settings.device)
 
 
 def make_plan(
@@ -120,6 +120,7 @@ def make_plan(
         UsageError: The roots or a setting can't be used.
     """
     check_input(roots, settings)
+    settings = settings.arranged()
     extraction = settings_for(url, flags, config_file)
     check_target(url, extraction)
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
@@ -130,7 +131,7 @@ def make_plan(
     each = BYTES_PER_PHOTO if extraction.chips else BYTES_PER_PHOTO_WITHOUT_CHIPS
     return {
         **plan.as_json(),
-        "workers": settings.worker_count(),
+        "workers": settings.workers,
         "estimated_output_bytes": plan.to_extract * each,
     }
 
@@ -213,6 +214,7 @@ def run_extract(
     """
     begun = time.monotonic()
     check_input(roots, settings)
+    settings = settings.arranged()
     collection.sweep()
     storage = collection.storage
     plan_path = f"{PLAN_PREFIX}{secrets.token_hex(8)}.json"
@@ -221,7 +223,7 @@ def run_extract(
     progressing = Progressing(storage, plan_path)
     try:
         run_watched(
-            lambda pipeline: extract.extract(pipeline, job, collection, settings.engine),
+            lambda pipeline: extract.extract(pipeline, job, collection, settings.execution()),
             settings,
             lambda: report(progressing.look()),
         )
@@ -253,7 +255,7 @@ def _job(
         roots=tuple(replace(root, exclude=_excluded(root, storage)) for root in roots),
         storage=storage,
         shards=take(storage).shards if exists else (),
-        workers=settings.worker_count(),
+        workers=settings.workers,
         retry=frozenset(settings.retry),
         dead_attempts={},
         plan_storage=plan_storage,

@@ -66,7 +66,7 @@ def run_watched(
 
     Args:
         build: Applies the transforms to an empty pipeline.
-        settings: Runner, workers and Beam's own options.
+        settings: Runner, workers (as a number) and Beam's own options.
         poll: Called a few times a second while the pipeline runs.
 
     Raises:
@@ -120,7 +120,7 @@ def _run(pipeline: beam.Pipeline, ending: list[BaseException | None]) -> None:
 def _options(settings: RunSettings) -> PipelineOptions:
     options = PipelineOptions(list(settings.beam_options))
     if _has_local_workers(settings):
-        options.view_as(DirectOptions).direct_num_workers = settings.worker_count()
+        options.view_as(DirectOptions).direct_num_workers = settings.workers
     return options
 
 
@@ -156,7 +156,7 @@ def _runner(settings: RunSettings) -> Any:
         return FnApiRunner()
     # The name DirectRunner would first look for Prism, a binary that it downloads. This is the
     # runner that it falls back to, with a worker of our own and a quoted interpreter path.
-    _LOG.info("%s is run as FnApiRunner, in %d processes", settings.runner, settings.worker_count())
+    _LOG.info("%s is run as FnApiRunner, in %d processes", settings.runner, settings.workers)
     # -P keeps a folder called facebatch in the current directory from standing in for it.
     worker = [sys.executable, "-P", "-m", _WORKER_MODULE, str(os.getpid())]
     if _LOG.isEnabledFor(logging.INFO):

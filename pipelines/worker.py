@@ -39,6 +39,9 @@ def main() -> None:
         # hands it to the launcher, which says it once.
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (it lives as long as the process)
     sdk_worker_main.main(sys.argv)
+    # All work is handed over. Taking torch or OpenVINO apart would take half a second a worker, and
+    # the launcher waits for one after the other.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from facebatch.config import (
     RunSettings,
     resolve_extract,
     resolve_run,
-    usable_cores,
 )
 from facebatch.errors import InputError, SettingsMismatch, UsageError
 
@@ -157,19 +155,30 @@ def test_the_processs_own_environment_is_looked_into(monkeypatch: pytest.MonkeyP
     assert resolve_run({}).workers == 7
 
 
-def test_workers_default_to_the_cores_this_process_may_use() -> None:
-    assert RunSettings().worker_count() == usable_cores() >= 1
-    assert RunSettings(workers=3).worker_count() == 3
+@pytest.mark.parametrize("source", ["flag", "variable", "file"])
+def test_workers_may_be_a_number_or_left_to_the_program(source: str, tmp_path: Path) -> None:
+    def resolved(text: str) -> RunSettings:
+        if source == "flag":
+            return resolve_run({"workers": text}, environment={})
+        if source == "variable":
+            return resolve_run({}, environment={"FACEBATCH_WORKERS": text})
+        quoted = text if text.isdigit() else f'"{text}"'
+        return resolve_run({}, toml(tmp_path, f"[run]\nworkers = {quoted}\n"), environment={})
+
+    assert resolved("3").workers == 3
+    assert resolved("auto").workers == resolved("0").workers == RunSettings().workers
+    with pytest.raises(UsageError, match="many"):
+        resolved("many")
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
-def test_cores_that_are_withheld_dont_count() -> None:
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        assert usable_cores() == 1
-    finally:
-        os.sched_setaffinity(0, before)
+def test_a_run_is_arranged_once_with_what_was_asked_for() -> None:
+    asked = RunSettings(workers=3)
+    assert (asked.arranged().workers, asked.arranged().threads) == (3, 1)
+    assert RunSettings(workers=1, threads=4).arranged().threads == 4
+    automatic = RunSettings().arranged()
+    assert automatic.workers >= 1
+    assert automatic.arranged() == automatic
+    assert automatic.execution().threads == automatic.threads >= 1
 
 
 SPACE, FINGERPRINT, NEITHER = "space", "fingerprint", "neither"

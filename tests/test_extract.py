@@ -15,7 +15,7 @@ from PIL import Image
 
 from facebatch import align, ids, quality, tables
 from facebatch.collection import Collection
-from facebatch.config import ExtractSettings
+from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
@@ -156,16 +156,26 @@ def test_a_large_jpegs_faces_lie_where_they_are_in_the_full_picture(
     assert np.abs(chip.astype(float) - expected).mean() < 1.5
 
 
-def test_chips_are_cut_from_the_resolution_that_serves_the_embedder(
-    detector: Detector, portrait: Pixels
+def decodings(photo: Photo, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The scales at which a photo is decoded from now on."""
+    scales: list[int] = []
+    decode = photo.decode
+    monkeypatch.setattr(photo, "decode", lambda scale=1: (scales.append(scale), decode(scale))[1])
+    return scales
+
+
+def test_a_small_face_is_cut_from_the_resolution_that_serves_the_embedder(
+    detector: Detector, portrait: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = encode(pasted(portrait, (4001, 3003), (1500, 900)), quality=95)
+    side = portrait.shape[0] * 3 // 5
+    small = np.asarray(Image.fromarray(portrait).resize((side, side)))
+    data = encode(pasted(small, (4001, 3003), (1500, 900)), quality=95)
     photo = Photo(data)
+    scales = decodings(photo, monkeypatch)
     faces = find_faces(photo, detector, SETTINGS)
+    assert scales == [2, 1]
     [matrix], [[chip]] = faces.chip_to_picture, faces.views
-    full = photo.decode()
-    coarse = photo.decode(photo.scale_for(SETTINGS.max_side))
-    assert coarse.scale == 2, "found at half the size"
+    full, coarse = photo.decode(), photo.decode(2)
     best = align.cut_chip(full.pixels, matrix, TEMPLATE.size)
     blurred = align.cut_chip(coarse.pixels, matrix / coarse.scale, TEMPLATE.size)
     np.testing.assert_array_equal(chip, best)
@@ -173,14 +183,21 @@ def test_chips_are_cut_from_the_resolution_that_serves_the_embedder(
     assert sharpness[1] < 0.7 * sharpness[0], "the coarse picture would not have served"
 
 
-def test_a_large_face_is_cut_from_the_coarse_picture_that_serves_it(
-    detector: Detector, portrait: Pixels
+@pytest.mark.parametrize(("side", "covered"), [(450, (1.2, 2)), (800, (2, 4))])
+def test_other_faces_are_cut_from_the_picture_that_served_detection(
+    detector: Detector,
+    portrait: Pixels,
+    side: int,
+    covered: tuple[float, float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    large = np.asarray(Image.fromarray(portrait).resize((800, 800)))
-    photo = Photo(encode(pasted(large, (4001, 3003), (900, 700)), quality=95))
+    larger = np.asarray(Image.fromarray(portrait).resize((side, side)))
+    photo = Photo(encode(pasted(larger, (4001, 3003), (900, 700)), quality=95))
+    scales = decodings(photo, monkeypatch)
     faces = find_faces(photo, detector, SETTINGS)
+    assert scales == [2], "decoded once"
     [matrix], [[chip]] = faces.chip_to_picture, faces.views
-    assert 2 < align.picture_pixels_per_chip_pixel(matrix) < 4
+    assert covered[0] < align.picture_pixels_per_chip_pixel(matrix) < covered[1]
     coarse = photo.decode(2)
     expected = align.cut_chip(coarse.pixels, matrix / 2, TEMPLATE.size)
     np.testing.assert_array_equal(chip, expected)
@@ -219,6 +236,25 @@ def test_a_copy_in_the_shard_is_a_duplicate_and_its_faces_count_once(
         (1, ids.content_id(encode(portrait)), 320)
     }
     assert found.faces["media_id"].to_pylist() == [rows["a.jpg"]["media_id"]]
+
+
+def test_threads_change_nothing(
+    photos: Path, detector: Detector, embedder: Embedder, portrait: Pixels
+) -> None:
+    for number in range(20, 24):
+        (photos / f"{number}.jpg").write_bytes(encode(render_face(number)))
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (photos / name).write_bytes(encode(portrait))
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    shard, results = shard_of(photos), []
+    for threads in (1, 3):
+        execution = Execution(threads=threads)
+        found = detect_shard(shard, MediaReader(), lambda: detector, SETTINGS, execution)
+        results.append(embed_shard(found, lambda: embedder, SETTINGS, execution))
+    one, several = results
+    assert several.media.equals(one.media)
+    assert several.faces.equals(one.faces)
+    assert one.media["status"].to_pylist().count("duplicate") == 2
 
 
 def test_a_copy_of_a_broken_file_is_quarantined_as_well(photos: Path) -> None:

@@ -92,10 +92,28 @@ Engine = Annotated[
         rich_help_panel=_EXECUTION,
     ),
 ]
-Workers = Annotated[
-    int | None,
+Device = Annotated[
+    str | None,
     typer.Option(
-        help="Worker processes; 0, the default, is one for each core.", rich_help_panel=_EXECUTION
+        help="Where they run: cpu, cuda, mps, or auto (default): a GPU if torch can use one.",
+        rich_help_panel=_EXECUTION,
+    ),
+]
+Workers = Annotated[
+    str | None,
+    typer.Option(
+        help="Worker processes, or auto (default): one for each core, as far as memory allows.",
+        metavar="N|auto",
+        rich_help_panel=_EXECUTION,
+    ),
+]
+Threads = Annotated[
+    str | None,
+    typer.Option(
+        help="Threads of each worker, or auto (default): 1, or more where memory is too short "
+        "for a worker on each core.",
+        metavar="N|auto",
+        rich_help_panel=_EXECUTION,
     ),
 ]
 MaxFailures = Annotated[

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.engines import DEFAULT_ENGINE
+from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
 from facebatch.errors import UsageError
 from facebatch.provenance import Provenance
 
@@ -79,7 +79,11 @@ class Detector(Protocol):
 
 
 def load_detector(
-    name: str, *, min_face: int = DEFAULT_MIN_FACE, engine: str = DEFAULT_ENGINE
+    name: str,
+    *,
+    min_face: int = DEFAULT_MIN_FACE,
+    engine: str = DEFAULT_ENGINE,
+    device: str = DEFAULT_DEVICE,
 ) -> Detector:
     """Load a detector by its registry name.
 
@@ -87,13 +91,14 @@ def load_detector(
         name: One of ``DETECTORS``.
         min_face: Side of the smallest face to look for, in pixels of the image.
         engine: What runs its networks, one of ``facebatch.engines.ENGINES``.
+        device: Where they run, one of ``facebatch.engines.DEVICES``.
 
     Raises:
-        UsageError: There is no such detector or engine, or the engine isn't installed.
+        UsageError: There is no such detector, or the engine or the device can't be used.
         WeightsError: Its weights are missing or aren't the expected ones.
     """
     if name == "mtcnn":
         from facebatch.detect.mtcnn import MtcnnDetector
 
-        return MtcnnDetector(min_face=min_face, engine=engine)
+        return MtcnnDetector(min_face=min_face, engine=engine, device=device)
     raise UsageError(f"no detector named {name!r}; there are {', '.join(DETECTORS)}")

@@ -8,6 +8,7 @@ comes from one integral image. ``detect`` converts to the coordinates of ``faceb
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -23,10 +24,10 @@ from facebatch.detect.boxes import (
     squared,
 )
 from facebatch.detect.integral import area_crops, area_level, integral_image
-from facebatch.detect.nets import ArrayFunction, Cascade, eager
+from facebatch.detect.nets import ArrayFunction, Cascade
 from facebatch.detect.nms import suppress_minimum, suppress_union
-from facebatch.engines import DEFAULT_ENGINE, choose
-from facebatch.provenance import TORCH_CPU, Provenance
+from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, choose
+from facebatch.provenance import Provenance
 
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
@@ -43,17 +44,18 @@ _STAGE_OVERLAP = 0.7
 
 
 class MtcnnDetector:
-    """MTCNN on one thread of the CPU in float32.
+    """MTCNN in float32, on one thread of the CPU or on a GPU.
 
     Args:
         min_face: Side of the smallest face to look for, in pixels of the image.
         thresholds: Least scores after P-Net (reached), R-Net and O-Net (exceeded), each 0..1.
         factor: Ratio of neighbouring pyramid scales, between 0 and 1.
         engine: What runs the networks, one of ``facebatch.engines.ENGINES``.
+        device: Where they run, one of ``facebatch.engines.DEVICES``.
 
     Raises:
         ValueError: An argument is out of its range.
-        UsageError: There is no such engine, or it isn't installed.
+        UsageError: The engine or the device can't be used.
         WeightsError: A weight file is missing or isn't the expected one.
     """
 
@@ -65,6 +67,7 @@ class MtcnnDetector:
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
         factor: float = 0.709,
         engine: str = DEFAULT_ENGINE,
+        device: str = DEFAULT_DEVICE,
     ) -> None:
         if min_face < 1:
             raise ValueError(f"min_face must be at least 1 pixel, not {min_face}")
@@ -75,7 +78,7 @@ class MtcnnDetector:
         self.min_face = min_face
         self.thresholds = thresholds
         self.factor = factor
-        self._nets, self._provenance = _load_cascade(engine)
+        self._nets, self._provenance = _load_cascade(engine, device)
 
     @property
     def provenance(self) -> Provenance:
@@ -153,12 +156,17 @@ class MtcnnDetector:
         return boxes[kept], scores[kept], landmarks[kept]
 
 
-def _load_cascade(engine: str) -> tuple[Cascade, Provenance]:
-    if choose(engine) == "openvino":
-        from facebatch.detect import openvino_nets
+def _load_cascade(engine: str, device: str) -> tuple[Cascade, Provenance]:
+    chosen = choose(engine, device)
+    if chosen.engine == "openvino":
+        from facebatch.detect.openvino_nets import compiled
 
-        return Cascade(openvino_nets.compiled), openvino_nets.PROVENANCE
-    return Cascade(eager), TORCH_CPU
+        cascade = Cascade(compiled)
+    else:
+        from facebatch.detect.torch_nets import eager
+
+        cascade = Cascade(partial(eager, device=chosen.device))
+    return cascade, Provenance(chosen.engine, chosen.device, "float32")
 
 
 def _image_size(sums: NDArray[np.uint32]) -> tuple[int, int]:

@@ -1,131 +1,200 @@
-"""MTCNN's three networks, reading facenet-pytorch's weight files; torch runs them, or an engine.
+"""MTCNN's three networks as data, and their loading from facenet-pytorch's weight files.
 
 The architecture is that of Zhang et al., "Joint face detection and alignment using multitask
 cascaded convolutional networks" (2016), figure 2, with the layer names of facenet-pytorch's state
-dicts. Arrays go in and out; what they mean in the image is the cascade's business.
+dicts. ``torch_nets`` and ``openvino_nets`` run a description. Arrays go in and out; what they mean
+in the image is the cascade's business.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from facebatch import weights
 from facebatch.errors import WeightsError
-from facebatch.torch_runtime import single_thread
+from facebatch.torch_file import read_state
 
 ArrayFunction = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]]
 """A network: from a batch of images to its outputs, which are the caller's."""
 
-
-class PNet(nn.Module):
-    """Proposals: a fully convolutional net with a 12 x 12 field at stride 2."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 10, 3)
-        self.prelu1 = nn.PReLU(10)
-        self.pool1 = nn.MaxPool2d(2, 2, ceil_mode=True)
-        self.conv2 = nn.Conv2d(10, 16, 3)
-        self.prelu2 = nn.PReLU(16)
-        self.conv3 = nn.Conv2d(16, 32, 3)
-        self.prelu3 = nn.PReLU(32)
-        self.conv4_1 = nn.Conv2d(32, 2, 1)
-        self.conv4_2 = nn.Conv2d(32, 4, 1)
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give regressions (n, 4, h, w) and face probabilities (n, h, w) of (n, 3, H, W)."""
-        x = self.pool1(self.prelu1(self.conv1(x)))
-        x = self.prelu2(self.conv2(x))
-        x = self.prelu3(self.conv3(x))
-        return self.conv4_2(x), self.conv4_1(x).softmax(dim=1)[:, 1]
+Weights = Mapping[str, NDArray[np.float32]]
+"""The tensors of a network by name, such as ``conv1.weight``."""
 
 
-class RNet(nn.Module):
-    """Refinement of 24 x 24 crops."""
+@dataclass(frozen=True)
+class Convolution:
+    """Square windows at stride 1, without padding."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 28, 3)
-        self.prelu1 = nn.PReLU(28)
-        self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv2 = nn.Conv2d(28, 48, 3)
-        self.prelu2 = nn.PReLU(48)
-        self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv3 = nn.Conv2d(48, 64, 2)
-        self.prelu3 = nn.PReLU(64)
-        self.dense4 = nn.Linear(576, 128)
-        self.prelu4 = nn.PReLU(128)
-        self.dense5_1 = nn.Linear(128, 2)
-        self.dense5_2 = nn.Linear(128, 4)
+    name: str
+    inputs: int
+    outputs: int
+    size: int
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give regressions (n, 4) and face probabilities (n,) of (n, 3, 24, 24)."""
-        x = self.pool1(self.prelu1(self.conv1(x)))
-        x = self.pool2(self.prelu2(self.conv2(x)))
-        x = self.prelu3(self.conv3(x))
-        x = self.prelu4(self.dense4(_caffe_flatten(x)))
-        return self.dense5_2(x), self.dense5_1(x).softmax(dim=1)[:, 1]
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor."""
+        weight = (self.outputs, self.inputs, self.size, self.size)
+        return {f"{self.name}.weight": weight, f"{self.name}.bias": (self.outputs,)}
 
 
-class ONet(nn.Module):
-    """Output: the last decision and the landmarks of 48 x 48 crops."""
+@dataclass(frozen=True)
+class Prelu:
+    """Values below zero times a slope for each channel."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 32, 3)
-        self.prelu1 = nn.PReLU(32)
-        self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv2 = nn.Conv2d(32, 64, 3)
-        self.prelu2 = nn.PReLU(64)
-        self.pool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.conv3 = nn.Conv2d(64, 64, 3)
-        self.prelu3 = nn.PReLU(64)
-        self.pool3 = nn.MaxPool2d(2, 2, ceil_mode=True)
-        self.conv4 = nn.Conv2d(64, 128, 2)
-        self.prelu4 = nn.PReLU(128)
-        self.dense5 = nn.Linear(1152, 256)
-        self.prelu5 = nn.PReLU(256)
-        self.dense6_1 = nn.Linear(256, 2)
-        self.dense6_2 = nn.Linear(256, 4)
-        self.dense6_3 = nn.Linear(256, 10)
+    name: str
+    channels: int
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Give regressions (n, 4), face probabilities (n,) and landmarks (n, 10): xs, then ys."""
-        x = self.pool1(self.prelu1(self.conv1(x)))
-        x = self.pool2(self.prelu2(self.conv2(x)))
-        x = self.pool3(self.prelu3(self.conv3(x)))
-        x = self.prelu4(self.conv4(x))
-        x = self.prelu5(self.dense5(_caffe_flatten(x)))
-        return self.dense6_2(x), self.dense6_1(x).softmax(dim=1)[:, 1], self.dense6_3(x)
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor."""
+        return {f"{self.name}.weight": (self.channels,)}
 
 
-def _caffe_flatten(x: torch.Tensor) -> torch.Tensor:
-    # The dense layers' weights were trained in Matlab's column order: width, height, channel.
-    return x.permute(0, 3, 2, 1).flatten(start_dim=1)
+@dataclass(frozen=True)
+class Linear:
+    """A product with every row."""
+
+    name: str
+    inputs: int
+    outputs: int
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor."""
+        weight = (self.outputs, self.inputs)
+        return {f"{self.name}.weight": weight, f"{self.name}.bias": (self.outputs,)}
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Square windows without padding; the last of a row or column may hang over the edge."""
+
+    size: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """Rows of values in Matlab's column order, as in training: width, height, channel."""
+
+
+@dataclass(frozen=True)
+class FaceProbability:
+    """The second of two classes: softmax over the channels."""
+
+
+Layer = Convolution | Prelu | Linear | MaxPool | Flatten | FaceProbability
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network with several outputs.
+
+    Args:
+        side: Height and width of the images that it reads; None for one image of any size.
+        body: The layers that all outputs share.
+        heads: The layers of each output.
+    """
+
+    side: int | None
+    body: tuple[Layer, ...]
+    heads: tuple[tuple[Layer, ...], ...]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every tensor by name."""
+        return {name: shape for layer in self._weighted() for name, shape in layer.shapes().items()}
+
+    def _weighted(self) -> Iterator[Convolution | Prelu | Linear]:
+        for layer in (*self.body, *(layer for head in self.heads for layer in head)):
+            if isinstance(layer, Convolution | Prelu | Linear):
+                yield layer
+
+
+PNET = Net(
+    side=None,
+    body=(
+        Convolution("conv1", 3, 10, size=3),
+        Prelu("prelu1", 10),
+        MaxPool(2, stride=2),
+        Convolution("conv2", 10, 16, size=3),
+        Prelu("prelu2", 16),
+        Convolution("conv3", 16, 32, size=3),
+        Prelu("prelu3", 32),
+    ),
+    heads=(
+        (Convolution("conv4_2", 32, 4, size=1),),
+        (Convolution("conv4_1", 32, 2, size=1), FaceProbability()),
+    ),
+)
+"""Proposals: a fully convolutional net with a 12 x 12 field at stride 2.
+
+Regressions (n, 4, h, w) and face probabilities (n, h, w) of (n, 3, H, W).
+"""
+
+RNET = Net(
+    side=24,
+    body=(
+        Convolution("conv1", 3, 28, size=3),
+        Prelu("prelu1", 28),
+        MaxPool(3, stride=2),
+        Convolution("conv2", 28, 48, size=3),
+        Prelu("prelu2", 48),
+        MaxPool(3, stride=2),
+        Convolution("conv3", 48, 64, size=2),
+        Prelu("prelu3", 64),
+        Flatten(),
+        Linear("dense4", 576, 128),
+        Prelu("prelu4", 128),
+    ),
+    heads=((Linear("dense5_2", 128, 4),), (Linear("dense5_1", 128, 2), FaceProbability())),
+)
+"""Refinement of crops: regressions (n, 4) and face probabilities (n,) of (n, 3, 24, 24)."""
+
+ONET = Net(
+    side=48,
+    body=(
+        Convolution("conv1", 3, 32, size=3),
+        Prelu("prelu1", 32),
+        MaxPool(3, stride=2),
+        Convolution("conv2", 32, 64, size=3),
+        Prelu("prelu2", 64),
+        MaxPool(3, stride=2),
+        Convolution("conv3", 64, 64, size=3),
+        Prelu("prelu3", 64),
+        MaxPool(2, stride=2),
+        Convolution("conv4", 64, 128, size=2),
+        Prelu("prelu4", 128),
+        Flatten(),
+        Linear("dense5", 1152, 256),
+        Prelu("prelu5", 256),
+    ),
+    heads=(
+        (Linear("dense6_2", 256, 4),),
+        (Linear("dense6_1", 256, 2), FaceProbability()),
+        (Linear("dense6_3", 256, 10),),
+    ),
+)
+"""Output: the last decision and the landmarks of crops.
+
+Regressions (n, 4), face probabilities (n,) and landmarks (n, 10: xs, then ys) of (n, 3, 48, 48).
+"""
 
 
 class Cascade:
     """The three loaded networks as functions from array to arrays.
 
     Args:
-        prepare: Makes such a function of a loaded network; ``eager`` or another engine's.
+        prepare: Makes such a function of a network and its tensors, which it may keep.
 
     Raises:
         WeightsError: A weight file is missing or isn't the expected one.
     """
 
-    def __init__(self, prepare: Callable[[nn.Module], ArrayFunction]) -> None:
-        single_thread()
-        self._pnet = prepare(_load(PNet(), weights.PNET))
-        self._rnet = prepare(_load(RNet(), weights.RNET))
-        self._onet = prepare(_load(ONet(), weights.ONET))
+    def __init__(self, prepare: Callable[[Net, Weights], ArrayFunction]) -> None:
+        self._pnet = prepare(PNET, load(PNET, weights.PNET))
+        self._rnet = prepare(RNET, load(RNET, weights.RNET))
+        self._onet = prepare(ONET, load(ONET, weights.ONET))
 
     def propose(
         self, level: NDArray[np.float32]
@@ -143,26 +212,18 @@ class Cascade:
         return self._onet(crops)
 
 
-def _load(net: nn.Module, file: weights.WeightFile) -> nn.Module:
-    try:
-        state: dict[str, Any] = torch.load(
-            io.BytesIO(weights.read(file)), map_location="cpu", weights_only=True
-        )
-        net.load_state_dict(state)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise WeightsError(f"{file.name} doesn't fit its network: {error}") from error
-    for parameter in net.parameters():
-        if parameter.dim() == 4:  # convolutions run faster on weights in the images' own order
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return net.eval().requires_grad_(False)
+def load(net: Net, file: weights.WeightFile) -> Weights:
+    """The tensors of a network from its weight file.
 
-
-def eager(net: nn.Module) -> ArrayFunction:
-    """Give a loaded network as torch runs it, operator by operator, in inference mode."""
-
-    def run(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        with torch.inference_mode():
-            batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
-            return tuple(out.contiguous().numpy() for out in net(batch))
-
-    return run
+    Raises:
+        WeightsError: The file is missing, isn't the expected one, or holds other tensors.
+    """
+    loaded = read_state(weights.read(file))
+    expected = net.shapes()
+    found = {name: tensor.shape for name, tensor in loaded.items()}
+    for name in sorted({*expected, *found}):
+        if (one := found.get(name, "none")) != (other := expected.get(name, "none")):
+            raise WeightsError(
+                f"{file.name} doesn't fit its network: the shape of {name} is {one}, not {other}"
+            )
+    return loaded

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.engines import DEFAULT_ENGINE
+from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
 from facebatch.errors import UsageError
 from facebatch.provenance import Provenance
 
@@ -74,7 +74,10 @@ class Embedder(Protocol):
 
 
 def load_embedder(
-    name: str = DEFAULT_EMBEDDER, tta: TTA = DEFAULT_TTA, engine: str = DEFAULT_ENGINE
+    name: str = DEFAULT_EMBEDDER,
+    tta: TTA = DEFAULT_TTA,
+    engine: str = DEFAULT_ENGINE,
+    device: str = DEFAULT_DEVICE,
 ) -> Embedder:
     """Load an embedder by its registry name.
 
@@ -82,9 +85,11 @@ def load_embedder(
         name: One of ``EMBEDDERS``.
         tta: The test-time averaging; part of the space, since it moves every embedding.
         engine: What runs its network, one of ``facebatch.engines.ENGINES``.
+        device: Where it runs, one of ``facebatch.engines.DEVICES``.
 
     Raises:
-        UsageError: There is no such embedder, averaging or engine, or the engine isn't installed.
+        UsageError: There is no such embedder or averaging, or the engine or the device can't be
+            used.
         WeightsError: Its weights are missing or aren't the expected ones.
     """
     if tta not in TTA_CHOICES:
@@ -92,5 +97,5 @@ def load_embedder(
     if name == "dlib-resnet":
         from facebatch.embed.dlib_resnet import DlibResnetEmbedder
 
-        return DlibResnetEmbedder(tta, engine)
+        return DlibResnetEmbedder(tta, engine, device=device)
     raise UsageError(f"no embedder named {name!r}; there are {', '.join(EMBEDDERS)}")

@@ -3,39 +3,40 @@
 The network is ``anet_type`` of dlib's dnn_face_recognition_ex.cpp: 29 convolutions in 14 residual
 blocks over a 150 x 150 chip. Each affine layer is folded into the convolution before it, and the
 input's mean and scale into the first one (exact, since it has no padding), so the network reads
-raw 0..255 values. torch runs it, or another engine that builds its graph from the torch module.
-The rest of facebatch sees only ``DlibResnetEmbedder``.
+raw 0..255 values. ``load_network`` gives it as plain arrays; ``torch_resnet`` and
+``openvino_resnet`` run them. The rest of facebatch sees only ``DlibResnetEmbedder``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from numpy.typing import NDArray
-from torch import nn
 
 from facebatch import weights
 from facebatch.align import TEMPLATES
-from facebatch.embed import DEFAULT_TTA, MIRRORED, SCALES, TTA
+from facebatch.embed import DEFAULT_TTA, MIRRORED, SCALES, TTA, dlib_dat
 from facebatch.embed.dlib_dat import (
     AddPrevious,
     Affine,
-    Convolution,
     FullyConnected,
     Layer,
-    MetricNetwork,
     Pool,
     Relu,
     TagOrSkip,
-    read_network,
 )
-from facebatch.engines import DEFAULT_ENGINE, Precision, choose, embedding_precision
-from facebatch.errors import DatFormatError, UsageError
+from facebatch.engines import (
+    DEFAULT_DEVICE,
+    DEFAULT_ENGINE,
+    Choice,
+    Precision,
+    choose,
+    embedding_precision,
+)
+from facebatch.errors import DatFormatError
 from facebatch.provenance import Provenance
-from facebatch.torch_runtime import single_thread
 
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """The network: from chips uint8 (n, 150, 150, 3), of any strides, to raw outputs (n, 128)."""
@@ -58,100 +59,95 @@ _BLOCKS = (
 )
 
 
-class Residual(nn.Module):
-    """Two convolutions and the way around them, which may halve the image."""
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A convolution: weight float32 (out, in, rows, columns), bias float32 (out,)."""
 
-    def __init__(self, inputs: int, outputs: int, halves: bool) -> None:
-        super().__init__()
-        self.halves = halves
-        # dlib pads by half the kernel, but not where it strides.
-        stride, padding = (2, 0) if halves else (1, 1)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=padding)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give (n, outputs, h, w)."""
-        y = self.conv2(F.relu(self.conv1(x)))
-        if self.halves:
-            x, y = _same_shape(F.avg_pool2d(x, 2), y)
-        return F.relu(x + y)
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    stride: int
+    padding: int
 
 
-def _same_shape(shortcut: torch.Tensor, main: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad with zeros what dlib's add_prev reads as zero: channels, rows and columns at the end."""
-    channels = main.shape[1] - shortcut.shape[1]
-    rows = shortcut.shape[2] - main.shape[2]
-    columns = shortcut.shape[3] - main.shape[3]
-    return F.pad(shortcut, (0, 0, 0, 0, 0, channels)), F.pad(main, (0, columns, 0, rows))
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """Two convolutions with a ReLU between them, the way around them, and a ReLU after their sum.
+
+    Where ``halves``, the way around is an average over windows of 2 x 2. dlib's add_prev reads
+    zeros where one summand is smaller: the way around lacks channels, and the other can lack the
+    last row and column.
+    """
+
+    conv1: Convolution
+    conv2: Convolution
+    halves: bool
 
 
-class DlibResnet(nn.Module):
-    """The network with everything folded; parameters are uninitialised until loaded."""
+@dataclass(frozen=True, eq=False)
+class Network:
+    """The loaded network, reading RGB in 0..255.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 32, 7, stride=2)
-        blocks, inputs = [], 32
-        for outputs, halves in _BLOCKS:
-            blocks.append(Residual(inputs, outputs, halves))
-            inputs = outputs
-        self.blocks = nn.Sequential(*blocks)
-        self.fc = nn.Linear(256, 128, bias=False)
+    Args:
+        stem: The first convolution; a ReLU and a maximum over 3 x 3 at stride 2 follow it.
+        blocks: In the order in which they are applied; the mean of each channel follows them.
+        projection: float32 (128, 256), without a bias.
+    """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give float32 (n, 128), not normalised, of RGB float32 (n, 3, 150, 150) in 0..255."""
-        x = F.max_pool2d(F.relu(self.stem(x)), 3, stride=2)
-        out: torch.Tensor = self.fc(self.blocks(x).mean(dim=(2, 3)))
-        return out
-
-    def residuals(self) -> Iterator[Residual]:
-        """Every residual block in the order in which they are applied."""
-        return (module for module in self.blocks if isinstance(module, Residual))
-
-    def convolutions(self) -> Iterator[nn.Conv2d]:
-        """Every convolution in the order in which they are applied."""
-        return (module for module in self.modules() if isinstance(module, nn.Conv2d))
+    stem: Convolution
+    blocks: tuple[Residual, ...]
+    projection: NDArray[np.float32]
 
 
-def eager(net: DlibResnet) -> Forward:
-    """Give the loaded network as torch runs it, operator by operator, in inference mode."""
-
-    def forward(chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # A chip's bytes are channels last already; the permuted tensor keeps that order.
-        images = chips.astype(np.float32, order="C")
-        with torch.inference_mode():
-            outputs: NDArray[np.float32] = net(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
-        return outputs
-
-    return forward
-
-
-def load_network(content: bytes) -> DlibResnet:
-    """Build the network from the bytes of its ``.dat`` file.
+def load_network(content: bytes) -> Network:
+    """Decode the bytes of the network's ``.dat`` file.
 
     Raises:
         DatFormatError: The bytes don't hold this network.
     """
-    stored = read_network(content)
+    stored = dlib_dat.read_network(content)
     _check_wiring(stored)
-    net = DlibResnet()
-    convolutions = [layer for layer in stored.layers if isinstance(layer, Convolution)]
-    affines = [layer for layer in stored.layers if isinstance(layer, Affine)]
-    for index, target in enumerate(net.convolutions()):
-        weight, bias = _folded(convolutions[index], affines[index])
-        if index == 0:
-            weight = weight / _INPUT_SCALE
-            bias = bias - np.einsum("oihw,i->o", weight, np.array(stored.mean))
-        _fill(target, convolutions[index], weight, bias)
+    convolutions = _convolutions(stored)
+    stem = next(convolutions)
+    blocks = tuple(
+        Residual(next(convolutions), next(convolutions), halves) for _, halves in _BLOCKS
+    )
     last = stored.layers[-1]
     if not isinstance(last, FullyConnected) or last.weight.shape != (256, 128):
         raise DatFormatError("the last layer isn't a projection from 256 to 128 values")
-    net.fc.weight.data = torch.from_numpy(last.weight.T.copy())
-    return net.eval().requires_grad_(False)
+    return Network(stem, blocks, last.weight.T.copy())
+
+
+def _convolutions(stored: dlib_dat.MetricNetwork) -> Iterator[Convolution]:
+    """Every convolution in the order in which they are applied, folded and checked."""
+    convolutions = [layer for layer in stored.layers if isinstance(layer, dlib_dat.Convolution)]
+    affines = [layer for layer in stored.layers if isinstance(layer, Affine)]
+    for layer, affine, expected in zip(convolutions, affines, _expected(), strict=True):
+        found = (layer.weight.shape, layer.stride, layer.padding)
+        shape, stride, padding = expected
+        if found != (shape, (stride, stride), (padding, padding)):
+            raise DatFormatError(
+                f"a convolution has shape, stride and padding {found}; expected {expected}"
+            )
+        weight, bias = _folded(layer, affine)
+        if layer is convolutions[0]:
+            weight = weight / _INPUT_SCALE
+            bias = bias - np.einsum("oihw,i->o", weight, np.array(stored.mean))
+        yield Convolution(weight.astype(np.float32), bias.astype(np.float32), stride, padding)
+
+
+def _expected() -> Iterator[tuple[tuple[int, int, int, int], int, int]]:
+    """Shape, stride and padding of every convolution that dlib's ``anet_type`` has."""
+    yield (32, 3, 7, 7), 2, 0
+    inputs = 32
+    for outputs, halves in _BLOCKS:
+        # dlib pads by half the kernel, but not where it strides.
+        yield (outputs, inputs, 3, 3), *((2, 0) if halves else (1, 1))
+        yield (outputs, outputs, 3, 3), 1, 1
+        inputs = outputs
 
 
 def _folded(
-    convolution: Convolution, affine: Affine
+    convolution: dlib_dat.Convolution, affine: Affine
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weight and bias of a convolution followed by an affine layer; float64 rounds only once."""
     gamma, beta = affine.gamma.astype(np.float64), affine.beta.astype(np.float64)
@@ -160,34 +156,12 @@ def _folded(
     return convolution.weight * gamma[:, None, None, None], convolution.bias * gamma + beta
 
 
-def _fill(
-    target: nn.Conv2d,
-    stored: Convolution,
-    weight: NDArray[np.float64],
-    bias: NDArray[np.float64],
-) -> None:
-    if (weight.shape, stored.stride, stored.padding) != (
-        tuple(target.weight.shape),
-        target.stride,
-        target.padding,
-    ):
-        raise DatFormatError(
-            f"a convolution is {weight.shape} with stride {stored.stride} and padding "
-            f"{stored.padding}; expected {target}"
-        )
-    # Convolutions run faster on weights in the order of the images, which are channels last.
-    target.weight.data = torch.from_numpy(weight.astype(np.float32)).contiguous(
-        memory_format=torch.channels_last
-    )
-    target.bias = nn.Parameter(torch.from_numpy(bias.astype(np.float32)))
-
-
-def _check_wiring(stored: MetricNetwork) -> None:
+def _check_wiring(stored: dlib_dat.MetricNetwork) -> None:
     """Compare the layers' kinds, in order, and the poolings with those of dlib's ``anet_type``."""
-    kinds: list[type[Layer]] = [Convolution, Affine, Relu, Pool]
+    kinds: list[type[Layer]] = [dlib_dat.Convolution, Affine, Relu, Pool]
     pools = [Pool("max", (3, 3), (2, 2), (0, 0))]
     for _, halves in _BLOCKS:
-        kinds += [TagOrSkip, Convolution, Affine, Relu, Convolution, Affine]
+        kinds += [TagOrSkip, dlib_dat.Convolution, Affine, Relu, dlib_dat.Convolution, Affine]
         if halves:
             kinds += [TagOrSkip, TagOrSkip, Pool]
             pools.append(Pool("average", (2, 2), (2, 2), (0, 0)))
@@ -203,16 +177,17 @@ def _check_wiring(stored: MetricNetwork) -> None:
 
 
 class DlibResnetEmbedder:
-    """The ResNet on one thread of the CPU.
+    """The ResNet on one thread of the CPU, or on a GPU.
 
     Args:
         tta: Which views of a face are averaged, before normalisation.
         engine: What runs the network, one of ``facebatch.engines.ENGINES``.
-        precision: The network's arithmetic; by default the engine's choice for this CPU.
+        precision: The network's arithmetic; by default the fastest that the device computes in.
+        device: Where it runs, one of ``facebatch.engines.DEVICES``.
 
     Raises:
         WeightsError: The weight file is missing or isn't the expected one.
-        UsageError: There is no such engine, it isn't installed, or it hasn't that precision.
+        UsageError: The engine or the device can't be used.
     """
 
     name = "dlib-resnet"
@@ -224,13 +199,13 @@ class DlibResnetEmbedder:
         tta: TTA = DEFAULT_TTA,
         engine: str = DEFAULT_ENGINE,
         precision: Precision | None = None,
+        device: str = DEFAULT_DEVICE,
     ) -> None:
-        single_thread()
-        chosen = choose(engine)
-        arithmetic = precision or embedding_precision(chosen)
+        chosen = choose(engine, device)
+        arithmetic = precision or embedding_precision(chosen.device)
         net = load_network(weights.read(weights.DLIB_RESNET))
         self._forward = _prepare(net, chosen, arithmetic)
-        self._provenance = Provenance(engine=chosen, device="cpu", precision=arithmetic)
+        self._provenance = Provenance(chosen.engine, chosen.device, arithmetic)
         self._scales = SCALES[tta]
         self._mirrored = MIRRORED[tta]
 
@@ -291,11 +266,11 @@ class DlibResnetEmbedder:
                 yield view[:, :, ::-1]
 
 
-def _prepare(net: DlibResnet, engine: str, precision: Precision) -> Forward:
-    if engine == "openvino":
+def _prepare(net: Network, chosen: Choice, precision: Precision) -> Forward:
+    if chosen.engine == "openvino":
         from facebatch.embed.openvino_resnet import compiled
 
         return compiled(net, precision)
-    if precision != "float32":
-        raise UsageError(f"torch runs dlib-resnet in float32 only, not in {precision}")
-    return eager(net)
+    from facebatch.embed.torch_resnet import eager
+
+    return eager(net, precision, chosen.device)

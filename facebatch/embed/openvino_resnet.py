@@ -1,14 +1,12 @@
-"""dlib's face recognition ResNet in OpenVINO, built from the loaded torch module.
-
-The graph repeats the module's ``forward``; tests compare the two.
-"""
+"""dlib's face recognition ResNet in OpenVINO; tests compare it with torch's."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.embed.dlib_resnet import SIDE, DlibResnet, Forward, Residual
+from facebatch.embed import dlib_resnet
+from facebatch.embed.dlib_resnet import SIDE, Convolution, Forward, Residual
 from facebatch.engines import Precision
 from facebatch.openvino_runtime import (
     Network,
@@ -25,12 +23,12 @@ from facebatch.openvino_runtime import (
 _BATCH = 8
 
 
-def compiled(net: DlibResnet, precision: Precision) -> Forward:
+def compiled(net: dlib_resnet.Network, precision: Precision) -> Forward:
     """Give the loaded network as a function from chips, of any number, to raw outputs."""
     network = _graph(net, precision)
 
     def forward(chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        outputs = np.empty((len(chips), net.fc.out_features), np.float32)
+        outputs = np.empty((len(chips), len(net.projection)), np.float32)
         batch = np.zeros((_BATCH, SIDE, SIDE, 3), np.uint8)
         for start in range(0, len(chips), _BATCH):
             part = chips[start : start + _BATCH]
@@ -41,23 +39,27 @@ def compiled(net: DlibResnet, precision: Precision) -> Forward:
     return forward
 
 
-def _graph(net: DlibResnet, precision: Precision) -> Network:
+def _graph(net: dlib_resnet.Network, precision: Precision) -> Network:
     chips = parameter((_BATCH, SIDE, SIDE, 3), np.uint8)
     channels_first = np.array([0, 3, 1, 2], np.int64)
     x = opset.transpose(opset.convert(chips, "f32"), channels_first)
-    x = max_pool(opset.relu(convolution(x, net.stem)), 3, 2)
-    for block in net.residuals():
+    x = max_pool(opset.relu(_convolved(x, net.stem)), 3, 2)
+    for block in net.blocks:
         x = _residual(x, block)
     x = opset.reduce_mean(x, np.array([2, 3], np.int64), False)
-    return Network(chips, [linear(x, net.fc)], precision)
+    return Network(chips, [linear(x, net.projection)], precision)
 
 
 def _residual(x: Node, block: Residual) -> Node:
-    y = convolution(opset.relu(convolution(x, block.conv1)), block.conv2)
+    y = _convolved(opset.relu(_convolved(x, block.conv1)), block.conv2)
     if block.halves:
         x = opset.avg_pool(x, [2, 2], [0, 0], [0, 0], [2, 2], True)
         x, y = _same_shape(x, y)
     return opset.relu(opset.add(x, y))
+
+
+def _convolved(x: Node, by: Convolution) -> Node:
+    return convolution(x, by.weight, by.bias, stride=by.stride, padding=by.padding)
 
 
 def _same_shape(shortcut: Node, main: Node) -> tuple[Node, Node]:

@@ -29,6 +29,10 @@ MAX_PIXELS = 250_000_000
 # Pillow's own limit is lower; it refuses what is twice this, Photo what is above it.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
+# Pillow warns of odd metadata, one line a photo; the picture is what counts. This holds for the
+# whole process, since filters that are set for a moment aren't safe in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 JPEG_SCALES = (8, 4, 2, 1)
 """The scales at which Pillow asks libjpeg to decode; 1/s gives ceil(side / s) pixels, of which
 each covers exactly s pixels of the photo."""
@@ -48,6 +52,8 @@ _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _TURNED_BY_PILLOW = frozenset({"TIFF"})
 """Formats whose pictures Pillow turns upright itself while it loads them, and gives the upright
 size of from the start."""
+
+_NEARLY = 0.95  # of the detection size, which then is as good as that
 
 # Orientations whose upright left (top) edge is a stored right or bottom edge.
 _MIRRORS_X = frozenset({2, 3, 6, 7})
@@ -92,6 +98,9 @@ class Picture:
     def shrunk(self, max_side: int) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
         """Returns the picture with its long side at most ``max_side``, and its scale.
 
+        The long side is ``max_side`` itself, or a few per cent less where whole blocks of pixels
+        can be averaged then: for phones' 4032 x 3024 in a tenth of the time.
+
         Returns:
             The pixels, uint8 (height, width, 3), covering the full-size picture edge to edge, and
             the full-size pixels that one of them covers along x and y.
@@ -106,7 +115,11 @@ class Picture:
             (height - self.offset[1]) / self.scale,
         )
         pixels = self.pixels
-        if pixels.size != size or box != (0, 0, *pixels.size):
+        is_whole = box == (0.0, 0.0, float(pixels.width), float(pixels.height))
+        if is_whole and (block := _block(pixels.size, max_side)):
+            pixels = pixels.reduce(block)
+            size = pixels.size
+        elif pixels.size != size or not is_whole:
             pixels = pixels.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
         return np.array(pixels), (width / size[0], height / size[1])
 
@@ -167,6 +180,13 @@ class Photo:
         return Image.open(io.BytesIO(self._data), formats=FORMATS)
 
 
+def _block(size: tuple[int, int], max_side: int) -> int:
+    """Returns the side of the blocks that shrink a picture to about ``max_side``; 0 if none do."""
+    block = -(-max(size) // max_side)
+    whole = block > 1 and all(side % block == 0 for side in size)
+    return block if whole and max(size) / block >= _NEARLY * max_side else 0
+
+
 def _draft(image: Image.Image, scale: int) -> int:
     """Asks for scaled decoding and returns the scale it will have."""
     width, height = image.size
@@ -180,11 +200,7 @@ def _draft(image: Image.Image, scale: int) -> int:
 def _decoding() -> Iterator[None]:
     """Gives whatever a decoder says of broken bytes its reason code."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata; the picture is what counts, and its size is checked
-            # against MAX_PIXELS here.
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except UnidentifiedImageError as error:
         raise MediaError("not_an_image", "no known picture format") from error
     except Image.DecompressionBombError as error:

@@ -244,7 +244,7 @@ def test_an_unknown_detector_is_refused_with_the_known_ones():
 
 
 def test_detection_runs_on_one_thread(detector):
-    assert torch.get_num_threads() == 1
+    assert detector.provenance.engine != "torch" or torch.get_num_threads() == 1
     assert detector.provenance.precision == "float32"
 
 

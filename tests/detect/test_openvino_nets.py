@@ -8,9 +8,9 @@ import numpy as np
 import psutil
 import pytest
 from installed import needs_openvino
-from torch import nn
 
-from facebatch.detect.nets import Cascade, eager
+from facebatch.detect.nets import Cascade
+from facebatch.detect.torch_nets import eager
 
 pytestmark = needs_openvino
 
@@ -82,10 +82,3 @@ def test_memory_does_not_grow_with_every_new_shape(compiled):
             sizes.append(psutil.Process().memory_info().rss)
     # 28 MB here; with OpenVINO's own bound of the cache 259 MB.
     assert sizes[1] - sizes[0] < 40e6
-
-
-def test_another_network_is_refused():
-    from facebatch.detect import openvino_nets
-
-    with pytest.raises(TypeError, match="Linear"):
-        openvino_nets.compiled(nn.Linear(2, 2))

@@ -76,7 +76,7 @@ def test_a_mark_is_found_where_a_shrunk_picture_says(
     photo = Photo(encode(stored, "JPEG", exif=with_orientation(orientation), **SHARP))
     pixels, covered = photo.decode(scale).shrunk(max_side)
     height, width = upright.shape[:2]
-    assert max(pixels.shape[:2]) == min(max_side, max(width, height))
+    assert 0.95 * min(max_side, max(width, height)) <= max(pixels.shape[:2]) <= max_side
     assert (pixels.shape[1] * covered[0], pixels.shape[0] * covered[1]) == pytest.approx(
         (width, height)
     )
@@ -161,6 +161,29 @@ def test_a_picture_that_needs_no_shrinking_is_given_as_it_is() -> None:
     np.testing.assert_array_equal(pixels, upright)
     assert covered == (1.0, 1.0)
     assert pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("size", "shrunk"),
+    [
+        ((4032, 3024), (1008, 756)),
+        ((3000, 4000), (750, 1000)),
+        ((4160, 3120), (1024, 768)),
+        ((2048, 16), (1024, 8)),
+        ((2046, 15), (1024, 8)),
+    ],
+)
+def test_pictures_of_nearly_whole_multiples_shrink_by_whole_blocks(
+    size: tuple[int, int], shrunk: tuple[int, int]
+) -> None:
+    photo = Photo(encode(gradient(*size)))
+    picture = photo.decode(photo.scale_for(1400))
+    pixels, covered = picture.shrunk(1024)
+    assert pixels.shape[1::-1] == shrunk
+    assert covered == (size[0] / shrunk[0], size[1] / shrunk[1])
+    smooth = picture.pixels.resize(shrunk, Image.Resampling.BILINEAR)
+    # The third channel is rough, where averaging blocks and weighing their neighbours differ.
+    assert np.abs(pixels.astype(int) - np.asarray(smooth))[..., :2].mean() < 2
 
 
 @pytest.mark.parametrize(
