@@ -36,9 +36,13 @@ demo: setup  ## render an album, run the whole pipeline on it, score it against 
 	$(BIN)/facebatch demo demo
 
 bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos of your own
-	$(BIN)/python -P benchmarks/workers.py $(if $(PHOTOS),--photos "$(PHOTOS)")
-	$(BIN)/python -P benchmarks/engines.py $(if $(PHOTOS),--photos "$(PHOTOS)")
-	$(BIN)/python -P benchmarks/renderer_distances.py
+	$(BIN)/python benchmarks/workers.py $(if $(PHOTOS),--photos "$(PHOTOS)",--rounds 2)
+	$(BIN)/python benchmarks/engines.py $(if $(PHOTOS),--photos "$(PHOTOS)")
+	$(BIN)/python benchmarks/steps.py $(if $(PHOTOS),--photos "$(PHOTOS)",--limit 20 --rounds 2)
+	$(BIN)/python benchmarks/overhead.py $(if $(PHOTOS),--photos "$(PHOTOS)",--rounds 2)
+	$(BIN)/python benchmarks/memory.py $(if $(PHOTOS),--photos "$(PHOTOS)",--counts 50 500)
+	$(BIN)/python benchmarks/compare.py $(if $(PHOTOS),--photos "$(PHOTOS)",--limit 12 --rounds 2 --each-core)
+	$(BIN)/python benchmarks/renderer_distances.py
 
 docs: setup  ## write the pages that are made from the code
 	$(BIN)/python docs/build.py

@@ -12,10 +12,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import resource
 import statistics
-import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -23,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from common import ONE_THREAD, own_peak, photo_folder, photos_in
 from PIL import Image
 
 from facebatch.config import ExtractSettings
@@ -30,7 +28,6 @@ from facebatch.errors import MediaError
 from facebatch.media.images import Photo
 
 ENGINES = ("torch", "openvino")
-_KILO = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts bytes there, else kilobytes
 
 
 @dataclass
@@ -82,7 +79,7 @@ def serve(connection: Connection, engine: str, photos: list[Path]) -> None:
         begun = time.perf_counter()
         embedder.embed(np.array(chips).reshape(-1, 1, template.size, template.size, 3))
         connection.send(Round(detection, time.perf_counter() - begun, len(chips)))
-    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILO)
+    connection.send(own_peak())
 
 
 def decoded(photos: list[Path]) -> list[npt.NDArray[np.uint8]]:
@@ -152,16 +149,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=60, help="photos, evenly from the folder")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with tempfile.TemporaryDirectory() as rendered:
-        folder = arguments.photos
-        if folder is None:
-            from facebatch.demo.album import write_album
-
-            folder = Path(rendered) / "album"
-            write_album(folder)
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        photos = files[:: max(1, len(files) // arguments.limit)][: arguments.limit]
+    os.environ.update(ONE_THREAD)
+    with photo_folder(arguments.photos) as folder:
+        photos = photos_in(folder, arguments.limit)
         pictures = decoded(photos)
         if not pictures:
             raise SystemExit(f"{folder} holds no photo")

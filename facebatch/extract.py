@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -42,8 +42,8 @@ somewhat larger one costs little, and most chips can then be cut from it."""
 FILES_READ_AHEAD = 4
 """Files that are read while one is worked on, which hides the delays of networks and disks."""
 
-EMBEDDED_TOGETHER = 64
-"""Faces that one thread embeds in a call: several of the network's own batches."""
+FACES_TOGETHER = 64
+"""Faces that one thread embeds in a call, which is several of the network's own batches."""
 
 LEAST_CHIP_DETAIL = 0.6
 """Decoded pixels that a side of a chip's pixel covers at least, where the photo has them.
@@ -229,8 +229,7 @@ def detect_shard(
     """
     first: dict[bytes, tuple[Item, Outcome]] = {}
     media: list[dict[str, Any]] = []
-    schema = _schema_with_views(settings)
-    faces = [schema.empty_table()]
+    found: list[_Found] = []
     outcomes = _outcomes(shard, reader, detector, settings, execution, first.__contains__)
     for item, outcome in zip(shard.items, outcomes, strict=True):
         row = {**_identity(item), **_fate(outcome)}
@@ -239,9 +238,19 @@ def detect_shard(
         elif outcome.faces is not None and outcome.content is not None:
             first[outcome.content] = (item, outcome)
             if len(outcome.faces):
-                faces.append(_face_rows(item, outcome.content, outcome.faces, schema))
+                found.append(_Found(item.file.media_id, outcome.content, outcome.faces))
         media.append(row)
-    return ShardTables(shard, tables.from_rows("media", media), pa.concat_tables(faces))
+    faces = _face_rows(found, _schema_with_views(settings))
+    return ShardTables(shard, tables.from_rows("media", media), faces)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The faces of one item, at least one."""
+
+    media_id: bytes
+    content_id: bytes
+    faces: Faces
 
 
 def _outcomes(
@@ -321,32 +330,47 @@ def _fate(outcome: Outcome) -> dict[str, Any]:
     return row
 
 
-def _face_rows(item: Item, content: bytes, faces: Faces, schema: pa.Schema) -> pa.Table:
-    n = len(faces)
-    views = np.ascontiguousarray(faces.views)
+def _face_rows(found: Sequence[_Found], schema: pa.Schema) -> pa.Table:
+    """Returns the rows of all items together: a table for each would cost more than its faces."""
+    if not found:
+        return schema.empty_table()
+    owners = [(one, place) for one in found for place in range(len(one.faces))]
+    boxes = np.concatenate([one.faces.boxes for one in found])
+    landmarks = np.concatenate([one.faces.landmarks for one in found])
+    matrices = np.concatenate([one.faces.chip_to_picture for one in found])
+    views = np.concatenate([one.faces.views for one in found])
     unscaled = views[:, views.shape[1] // 2]
-    pose = quality.pose(faces.landmarks)
+    pose = quality.pose(landmarks)
     columns = {
-        "face_id": pa.array([ids.face_id(content, 0, 0, place) for place in range(n)], _ID),
-        "media_id": pa.array([item.file.media_id] * n, _ID),
-        "content_id": pa.array([content] * n, _ID),
-        "segment": pa.array([0] * n, pa.int32()),
-        "timestamp_us": pa.array([0] * n, pa.int64()),
-        "ordinal": pa.array(range(n), pa.int32()),
-        **{name: pa.array(faces.boxes[:, at]) for at, name in enumerate(("x0", "y0", "x1", "y1"))},
-        "landmarks": tables.vectors(faces.landmarks.reshape(n, 10)),
-        "score": pa.array(faces.scores),
-        "size": pa.array(quality.size(faces.boxes)),
-        "sharpness": pa.array(quality.sharpness(unscaled)),
+        "face_id": pa.array([ids.face_id(one.content_id, 0, 0, at) for one, at in owners], _ID),
+        "media_id": pa.array([one.media_id for one, _ in owners], _ID),
+        "content_id": pa.array([one.content_id for one, _ in owners], _ID),
+        "segment": pa.array(np.zeros(len(owners), np.int32)),
+        "timestamp_us": pa.array(np.zeros(len(owners), np.int64)),
+        "ordinal": pa.array([at for _, at in owners], pa.int32()),
+        **{name: pa.array(boxes[:, at]) for at, name in enumerate(("x0", "y0", "x1", "y1"))},
+        "landmarks": tables.vectors(landmarks.reshape(-1, 10)),
+        "score": pa.array(np.concatenate([one.faces.scores for one in found])),
+        "size": pa.array(quality.size(boxes)),
+        "sharpness": pa.array(_in_parts(quality.sharpness, unscaled)),
         "yaw": pa.array(pose.yaw, from_pandas=True),
         "pitch": pa.array(pose.pitch, from_pandas=True),
         "roll": pa.array(pose.roll, from_pandas=True),
-        "chip_to_picture": tables.vectors(faces.chip_to_picture.reshape(n, 6)),
+        "chip_to_picture": tables.vectors(matrices.reshape(-1, 6)),
         _VIEWS: pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(views[0].nbytes), n, [None, pa.py_buffer(views.tobytes())]
+            pa.binary(views[0].nbytes), len(views), [None, pa.py_buffer(views)]
         ),
     }
     return pa.table(columns, schema=schema)
+
+
+def _in_parts(
+    measure: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
+    chips: npt.NDArray[np.uint8],
+) -> npt.NDArray[np.float32]:
+    """Returns a measure of each chip, of a few at a time: it needs many times their memory."""
+    edges = range(0, len(chips), FACES_TOGETHER)
+    return np.concatenate([measure(chips[edge : edge + FACES_TOGETHER]) for edge in edges])
 
 
 def _schema_with_views(settings: ExtractSettings) -> pa.Schema:
@@ -379,8 +403,8 @@ def embed_shard(
     views = _views(shard.faces, settings)
     if len(views):
         model = embedder()
-        edges = range(0, len(views), EMBEDDED_TOGETHER)
-        parts = [views[edge : edge + EMBEDDED_TOGETHER] for edge in edges]
+        edges = range(0, len(views), FACES_TOGETHER)
+        parts = [views[edge : edge + FACES_TOGETHER] for edge in edges]
         embeddings = np.concatenate([*in_order(model.embed, parts, execution.threads)])
         ran = {**asdict(model.provenance), "cpu": cpu_class()}
         for name, value in ran.items():
@@ -401,12 +425,11 @@ def _views(faces: pa.Table, settings: ExtractSettings) -> npt.NDArray[np.uint8]:
     """Returns the chips' pixels, uint8 (n, v, size, size, 3)."""
     size = _template(settings).size
     shape = (-1, len(SCALES[settings.tta]), size, size, 3)
-    column = pa.concat_arrays(
-        [pa.array([], faces.schema.field(_VIEWS).type), *faces[_VIEWS].chunks]
-    )
+    column = faces[_VIEWS].combine_chunks()
     # A fixed-size column's values lie one after the other in its only buffer.
     flat = np.frombuffer(column.buffers()[1] or b"", np.uint8)
-    return flat[: len(column) * column.type.byte_width].reshape(shape)
+    width = column.type.byte_width
+    return flat[column.offset * width : (column.offset + len(column)) * width].reshape(shape)
 
 
 def _jpeg(chip: npt.NDArray[np.uint8]) -> bytes:

@@ -11,7 +11,7 @@ element is one shard, and a worker holds one shard's chips at a time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -189,7 +189,7 @@ class DetectFaces(beam.DoFn):
     def __init__(self, collection: Collection, execution: Execution) -> None:
         self._collection = collection
         self._execution = execution
-        self._detector = Shared()
+        self._detector = _Model()
         self._reader = MediaReader()
 
     def process(self, shard: Shard, _plan: Plan) -> Iterator[ShardTables]:
@@ -204,7 +204,7 @@ class DetectFaces(beam.DoFn):
 
     def _load(self) -> Detector:
         settings, execution = self._collection.settings, self._execution
-        detector: Detector = self._detector.acquire(
+        detector: Detector = self._detector.get(
             lambda: load_detector(
                 settings.detector,
                 min_face=settings.min_face,
@@ -221,7 +221,7 @@ class EmbedFaces(beam.DoFn):
     def __init__(self, settings: ExtractSettings, execution: Execution) -> None:
         self._settings = settings
         self._execution = execution
-        self._embedder = Shared()
+        self._embedder = _Model()
 
     def process(self, shard: ShardTables) -> Iterator[ShardTables]:
         """Embeds one shard's faces."""
@@ -229,12 +229,30 @@ class EmbedFaces(beam.DoFn):
 
     def _load(self) -> Embedder:
         settings, execution = self._settings, self._execution
-        embedder: Embedder = self._embedder.acquire(
+        embedder: Embedder = self._embedder.get(
             lambda: load_embedder(
                 settings.embedder, settings.tta, execution.engine, execution.device
             )
         )
         return embedder
+
+
+class _Model:
+    """A model that is loaded once a process, at its first use, and kept.
+
+    Beam's ``Shared`` alone holds on to what was acquired last, of all that a process shares: a
+    detector and an embedder that take turns would be loaded anew for every shard.
+    """
+
+    def __init__(self) -> None:
+        self._shared = Shared()
+        self._kept: Any = None
+
+    def get(self, load: Callable[[], Any]) -> Any:
+        """Returns the model; ``load`` gives it the first time."""
+        if self._kept is None:
+            self._kept = self._shared.acquire(load)
+        return self._kept
 
 
 class WriteShard(beam.DoFn):

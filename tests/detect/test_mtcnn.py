@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +19,10 @@ from facebatch.demo.render import render_face
 from facebatch.detect import load_detector
 from facebatch.detect.boxes import regions
 from facebatch.detect.mtcnn import MtcnnDetector
+from facebatch.embed.facenet_package import import_facenet_pytorch
 from facebatch.errors import UsageError
 
 MIN_FACE = 24
-OPERATORS = torch.library.Library("torchvision", "FRAGMENT")  # declarations live as long as it
 Faces = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -42,28 +41,12 @@ def greedy_nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> t
     return torch.tensor(kept, dtype=torch.long)
 
 
-def import_facenet_pytorch():
-    """facenet_pytorch, also beside a torchvision whose compiled operators don't load.
-
-    torchvision then fails at import because it describes operators that were never declared.
-    """
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        for operator in ("nms", "qnms"):
-            OPERATORS.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-    return importlib.import_module("facenet_pytorch")
-
-
 @pytest.fixture(scope="module")
 def reference() -> Callable[[NDArray[np.uint8]], Faces]:
     """facenet_pytorch.MTCNN.detect as a function from image to boxes, scores and landmarks."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # importing torchvision warns of what it can't load
-        facenet_pytorch = import_facenet_pytorch()
-        mtcnn = facenet_pytorch.MTCNN(keep_all=True, min_face_size=MIN_FACE)
+        warnings.simplefilter("ignore")  # MTCNN reads its weights in a way that torch warns of
+        mtcnn = import_facenet_pytorch().MTCNN(keep_all=True, min_face_size=MIN_FACE)
     module = importlib.import_module("facenet_pytorch.models.utils.detect_face")
     patch = pytest.MonkeyPatch()
     patch.setattr(module, "batched_nms", lambda b, s, _, threshold: greedy_nms(b, s, threshold))

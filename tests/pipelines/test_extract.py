@@ -1,0 +1,46 @@
+"""The stage's own parts, without Beam: what a worker keeps between shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pictures import encode
+
+from facebatch.collection import Collection
+from facebatch.config import Execution, ExtractSettings
+from facebatch.demo.render import render_face
+from facebatch.media.sources import MediaFile, list_root, parse_root
+from facebatch.pipelines import extract
+from facebatch.plan import Item, Plan, cut
+
+
+def test_a_worker_loads_each_model_once_however_many_shards_it_works_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+    for name in ("load_detector", "load_embedder"):
+        load = getattr(extract, name)
+
+        def counted(*arguments, name=name, load=load, **named):
+            loaded.append(name)
+            return load(*arguments, **named)
+
+        monkeypatch.setattr(extract, name, counted)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(3):
+        (photos / f"{number}.jpg").write_bytes(encode(render_face(number)))
+    files = [entry for entry in list_root(parse_root(str(photos))) if isinstance(entry, MediaFile)]
+    collection = Collection.create(str(tmp_path / "collection"), ExtractSettings())
+    detect = extract.DetectFaces(collection, Execution())
+    embed = extract.EmbedFaces(collection.settings, Execution())
+    shards = [shard for file in files for shard in cut([Item(file)], 1_000)]
+    done = [
+        tables
+        for shard in shards
+        for found in detect.process(shard, Plan())
+        for tables in embed.process(found)
+    ]
+    assert [len(tables.faces) for tables in done] == [1, 1, 1]
+    assert sorted(loaded) == ["load_detector", "load_embedder"]
