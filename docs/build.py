@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from typer.main import get_command
 
@@ -55,16 +56,25 @@ def cli_page() -> str:
     group = get_command(app)
     lines = ["# Commands", "", "Made from the program's own help by `make docs`.", ""]
     lines += [group.epilog or "", ""]
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
-        lines += [f"## facebatch {name}", "", command.help or "", "", command.epilog or "", ""]
+    for name, command in _commands("facebatch", group):
+        lines += [f"## {name}", "", command.help or "", "", command.epilog or "", ""]
         lines += ["| option | what it does |", "|---|---|"]
         for parameter in command.params:
             label = ", ".join([*parameter.opts, *parameter.secondary_opts])
             if parameter.param_type_name == "argument":
-                label = parameter.metavar or label  # type: ignore[attr-defined]
+                label = parameter.metavar or label
             lines.append(f"| `{label}` | {getattr(parameter, 'help', '') or ''} |")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """Yields every command with its full name; those of a sub-app stand where it does."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(f"{prefix} {name}", command)
+        else:
+            yield f"{prefix} {name}", command
 
 
 PAGES = {"tables.md": tables_page, "cli.md": cli_page}

@@ -24,7 +24,7 @@ from facebatch.snapshot import Snapshot, take
 from facebatch.storage import Storage
 
 FORMAT_VERSION = 1
-STAGES = ("index", "clusters", "people")
+STAGES = ("index", "matches", "clusters", "people")
 PLAN_PREFIX = "attempts/plan-"
 """Begins the path of a run's plan, which lies beside the marks of attempts."""
 GENERATIONS_KEPT = 3
@@ -42,7 +42,7 @@ class Generation:
     """One result of one stage.
 
     Args:
-        stage: ``index``, ``clusters`` or ``people``.
+        stage: One of `STAGES`.
         name: ``<UTC time>-<random>``; names sort by time.
         manifest: What the result was made from, and its figures.
     """

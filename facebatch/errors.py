@@ -6,6 +6,7 @@
     │   ├── SettingsMismatch       2    a setting differs from the collection's frozen one
     │   ├── CollectionError        2    the output root isn't, or isn't yet, a usable collection
     │   │   └── SpaceMismatch      2    embeddings of two spaces were brought together
+    │   ├── GalleryError           2    a gallery is missing, damaged or lacks what was asked for
     │   └── WeightsError           2    model weights are missing or aren't the ones expected
     │       └── DatFormatError     2    a dlib .dat file that doesn't hold the network expected
     ├── TooManyFailures            3    more items were quarantined than --max-failures allows
@@ -49,6 +50,10 @@ class CollectionError(UsageError):
 
 class SpaceMismatch(CollectionError):
     """Embeddings of two spaces were brought together; their distances mean nothing."""
+
+
+class GalleryError(UsageError):
+    """A gallery is missing, damaged, of another format or lacks what was asked for."""
 
 
 class WeightsError(UsageError):

@@ -1,4 +1,4 @@
-"""The stages after extraction, from tables to tables: index, then clusters and people.
+"""The stages after extraction, from tables to tables: index, matches, then clusters and people.
 
 Each reads one snapshot and writes one generation around a pure function of another module. A
 stage whose faces and settings are those of its current generation does nothing.
@@ -7,7 +7,7 @@ stage whose faces and settings are those of its current generation does nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables, weights
+from facebatch.calibrate import DEFAULTS, DISTANCE_METHODS, Calibration, default_for, threshold_for
 from facebatch.cluster import ClusterSettings, cluster_faces
+from facebatch.cluster.constraints import join_named
 from facebatch.cluster.people import Clustering, Person, carry_over
 from facebatch.cluster.tau import choose_tau
 from facebatch.collection import Collection, Generation, generation_name
+from facebatch.gallery import Gallery
+from facebatch.identify import DEFAULT_METHOD, Model, accept, entries_hash
 from facebatch.quality import Gate, inside_picture
 from facebatch.snapshot import Snapshot
+
+DEFAULT_FPIR = 0.01
+"""One stranger in a hundred may be taken for somebody of the gallery."""
 
 SCRATCH_ADVICE_GROWTH = 2.0
 """Growth since tau was chosen from which on choosing it anew is advised."""
@@ -75,6 +82,126 @@ def build_index(collection: Collection, snapshot: Snapshot) -> StageResult:
     return StageResult(collection.finish(generation), unchanged=False)
 
 
+@dataclass(frozen=True)
+class Question:
+    """Who of a gallery is looked for, and how sure an answer must be.
+
+    Args:
+        gallery: The gallery.
+        method: One of `facebatch.identify.METHODS`.
+        fpir: Share of strangers that may be taken for somebody, above 0 and below 1.
+        threshold: Instead of it, the largest score that is accepted.
+    """
+
+    gallery: Gallery
+    method: str = DEFAULT_METHOD
+    fpir: float = DEFAULT_FPIR
+    threshold: float | None = None
+
+    def decided_by(self, model: Model) -> tuple[float, str]:
+        """Returns the threshold and where it comes from.
+
+        Raises:
+            UsageError: Nothing was measured for the gallery's embedder.
+        """
+        if self.threshold is not None:
+            return self.threshold, "stated"
+        return threshold_for(self.calibration(), self.method, len(model.people), fpir=self.fpir)
+
+    def calibration(self) -> Calibration:
+        """Returns what was measured for the gallery, else for its embedder.
+
+        Raises:
+            UsageError: Nothing was.
+        """
+        settings = self.gallery.settings
+        return self.gallery.calibration() or default_for(settings.embedder, settings.tta)
+
+
+def identify_faces(collection: Collection, snapshot: Snapshot, question: Question) -> StageResult:
+    """Says of every face who of a gallery it is, or nobody.
+
+    Faces that aren't good enough to be grouped (`facebatch.quality.Gate`) are nobody: cut off or
+    blurred, they look like one another whoever they are.
+
+    Args:
+        collection: The collection.
+        snapshot: The faces.
+        question: Gallery, method and certainty.
+
+    Returns:
+        The result of the stage ``matches``.
+
+    Raises:
+        GalleryError: The gallery is empty or damaged.
+        SpaceMismatch: It is of another space.
+        UsageError: There is no such method, or no threshold for it.
+    """
+    gallery = question.gallery
+    gallery.check_space(collection.space, collection.settings)
+    model = gallery.model(question.method)
+    names = np.array(model.people, dtype=object)
+    threshold, source = question.decided_by(model)
+    current = collection.current("matches")
+    gate = Gate()
+    inputs = {
+        "faces_hash": snapshot.faces_hash,
+        "gate": asdict(gate),
+        "config": {
+            "gallery": gallery.storage.full_path(),
+            "entries_hash": entries_hash(model.entries, [names[number] for number in model.person]),
+            "method": question.method,
+            "threshold": threshold,
+            "threshold_source": source,
+        },
+    }
+    if current and all(current.manifest.get(name) == value for name, value in inputs.items()):
+        return StageResult(current, unchanged=True)
+    faces = snapshot.faces(["face_id", "embedding"])
+    best = model.best(_embeddings(collection, faces), 2)
+    decided = accept(best, threshold)
+    good = _good_faces(collection, snapshot, gate)
+    known = good & (decided.person >= 0)
+    columns = {
+        "face_id": faces["face_id"],
+        "person": pa.array(names[decided.person], pa.string(), mask=~known),
+        "nearest": pa.array(names[best.people[:, 0]], pa.string()),
+        "score": pa.array(decided.score),
+        "runner_up": pa.array(decided.runner_up, mask=~np.isfinite(decided.runner_up)),
+        "probability": _probabilities(question, decided.score, good),
+    }
+    generation = Generation(
+        "matches",
+        generation_name(current),
+        {
+            **inputs,
+            "parents": [],
+            "space": collection.space,
+            "gallery_people": len(model.people),
+            "faces": len(faces),
+            "below_gate": int((~good).sum()),
+            "matched": int(known.sum()),
+            "people": len(np.unique(decided.person[known])),
+        },
+    )
+    _write(collection, generation, "matches", pa.table(columns))
+    return StageResult(collection.finish(generation), unchanged=False)
+
+
+def _probabilities(
+    question: Question, scores: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]
+) -> pa.Array:
+    """Returns how likely each face is its nearest person; nulls where that isn't known."""
+    if question.method in DISTANCE_METHODS:
+        settings = question.gallery.settings
+        measured = (question.gallery.calibration(), DEFAULTS.get((settings.embedder, settings.tta)))
+        for calibration in measured:
+            if calibration is not None and calibration.curve is not None:
+                likely = calibration.probability(scores).astype(np.float32)
+                return pa.array(likely, mask=~good)
+    return pa.nulls(len(scores), pa.float32())
+
+
 def cluster_people(
     collection: Collection,
     snapshot: Snapshot,
@@ -83,6 +210,9 @@ def cluster_people(
     from_scratch: bool = False,
 ) -> tuple[StageResult, StageResult]:
     """Clusters a snapshot's faces and carries the people's identities over.
+
+    Where the snapshot's faces were identified against a gallery, the faces of one name become one
+    person of that name, whatever their neighbours say.
 
     Args:
         collection: The collection.
@@ -117,12 +247,14 @@ def _cluster(
     collection: Collection, snapshot: Snapshot, settings: ClusterSettings, chosen_at: int
 ) -> StageResult:
     current = collection.current("clusters")
+    matches = _current_matches(collection, snapshot)
     gate = Gate()
     inputs = {
         "faces_hash": snapshot.faces_hash,
         "config": asdict(settings),
         "gate": asdict(gate),
         "tau_chosen_at_faces": chosen_at,
+        "matches": matches.name if matches else None,
     }
     if current and all(current.manifest.get(name) == value for name, value in inputs.items()):
         return StageResult(current, unchanged=True)
@@ -130,18 +262,20 @@ def _cluster(
 
     faces = snapshot.faces(["face_id", "embedding"])
     good = _good_faces(collection, snapshot, gate)
-    embeddings = _embeddings(collection, faces)[good]
+    embeddings = _embeddings(collection, faces)
     seed = int(snapshot.faces_hash[:8], 16)
-    neighbors = exact_neighbors(embeddings, settings.neighbors)
+    neighbors = exact_neighbors(embeddings[good], settings.neighbors)
     labels = np.full(len(faces), -1, np.int32)
-    labels[good] = cluster_faces(embeddings, neighbors, settings, seed)
+    labels[good] = cluster_faces(embeddings[good], neighbors, settings, seed)
+    if matches is not None:
+        labels = join_named(labels, _named(collection, matches)[0], embeddings)
     sizes = np.bincount(labels[labels >= 0])
     generation = Generation(
         "clusters",
         generation_name(current),
         {
             **inputs,
-            "parents": [current.name] if current else [],
+            "parents": [made.name for made in (current, matches) if made],
             "space": collection.space,
             "faces": len(labels),
             "clusters": len(sizes),
@@ -155,6 +289,28 @@ def _cluster(
     rows = pa.table({"face_id": faces["face_id"], "cluster": numbers})
     _write(collection, generation, "clusters", rows)
     return StageResult(collection.finish(generation), unchanged=False)
+
+
+def _current_matches(collection: Collection, snapshot: Snapshot) -> Generation | None:
+    """Returns the current matches, if they are of exactly this snapshot's faces."""
+    current = collection.current("matches")
+    return current if current and current.manifest["faces_hash"] == snapshot.faces_hash else None
+
+
+def _named(collection: Collection, matches: Generation) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """Returns the number of each face's name (n,), -1 for none, and the names."""
+    people = read_matches(collection, matches, ["person"])["person"].combine_chunks()
+    encoded = people.dictionary_encode()
+    numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    return numbers, encoded.dictionary.to_pylist()
+
+
+def read_matches(
+    collection: Collection, generation: Generation, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Returns a generation's matches, sorted by face id; all columns by default."""
+    path = f"{generation.folder}/matches.parquet"
+    return tables.read(collection.storage, path, "matches", columns)
 
 
 def _good_faces(collection: Collection, snapshot: Snapshot, gate: Gate) -> npt.NDArray[np.bool_]:
@@ -176,6 +332,8 @@ def _people(collection: Collection, snapshot: Snapshot, clusters: Generation) ->
     name = generation_name(current)
     face_ids, labels = read_clusters(collection, clusters)
     people = carry_over(face_ids, labels, _previous(collection, current), name)
+    names = _names_of_clusters(collection, clusters, labels)
+    people = tuple(replace(one, name=names.get(one.cluster, one.name)) for one in people)
     generation = Generation(
         "people",
         name,
@@ -193,6 +351,24 @@ def _people(collection: Collection, snapshot: Snapshot, clusters: Generation) ->
     rows = tables.from_rows("people", _describe(collection, snapshot, labels, people))
     _write(collection, generation, "people", rows)
     return StageResult(collection.finish(generation), unchanged=False)
+
+
+def _names_of_clusters(
+    collection: Collection, clusters: Generation, labels: npt.NDArray[np.int32]
+) -> dict[int | None, str]:
+    """Returns the names that the matches, which a clustering was made with, give its clusters."""
+    matches = next(
+        (
+            m
+            for m in collection.generations("matches")
+            if m.name == clusters.manifest.get("matches")
+        ),
+        None,
+    )
+    if matches is None:
+        return {}
+    named, names = _named(collection, matches)
+    return {int(labels[row]): names[named[row]] for row in np.flatnonzero(named >= 0)}
 
 
 def _previous(collection: Collection, people: Generation | None) -> Clustering | None:

@@ -28,7 +28,7 @@ ROW_GROUP_ROWS = 10_000
 """Rows in a row group at most: about 5 MB of 128-d embeddings, 60 MB with chips."""
 
 _METADATA_PREFIX = "facebatch."
-_TABLES = ("media", "faces", "ids", "clusters", "people")
+_TABLES = ("media", "faces", "ids", "matches", "clusters", "people", "gallery")
 _PLAIN_TYPES: Mapping[str, pa.DataType] = {
     "string": pa.string(),
     "binary": pa.binary(),
@@ -97,7 +97,7 @@ def schema(table: str, dimension: int | None = None) -> pa.Schema:
 
     Args:
         table: One of `table_names`.
-        dimension: Length of the embedding, needed for ``faces`` alone.
+        dimension: Length of the embedding, needed for ``faces`` and ``gallery`` alone.
     """
     return pa.schema(
         pa.field(column.name, _arrow_type(column.type, dimension), nullable=column.nullable)
@@ -113,7 +113,7 @@ def _arrow_type(text: str, dimension: int | None) -> pa.DataType:
     if match := re.fullmatch(r"fixed_size_list<(\w+)>\[(\w+)\]", text):
         length = dimension if match[2] == "dimension" else int(match[2])
         if length is None:
-            raise ValueError("the faces table needs the embedding's dimension")
+            raise ValueError("a table with embeddings needs their dimension")
         return pa.list_(pa.field("item", _PLAIN_TYPES[match[1]], nullable=False), length)
     raise ValueError(f"the contract names a type that isn't known here: {text}")
 
@@ -165,8 +165,7 @@ def write(
     Returns:
         The size of the file in bytes.
     """
-    dimension = rows.schema.field("embedding").type.list_size if table == "faces" else None
-    wanted = schema(table, dimension)
+    wanted = schema(table, _dimension(rows))
     metadata = {
         "table": table,
         "schema_version": str(contract(table).version),
@@ -189,6 +188,11 @@ def write(
     data = sink.getvalue()
     storage.write(path, data)
     return len(data)
+
+
+def _dimension(rows: pa.Table) -> int | None:
+    names = rows.schema.names
+    return rows.schema.field("embedding").type.list_size if "embedding" in names else None
 
 
 def read(storage: Storage, path: str, table: str, columns: Sequence[str] | None = None) -> pa.Table:

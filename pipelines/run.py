@@ -26,7 +26,7 @@ from facebatch.plan import Plan, version_name
 from facebatch.progress import Progress, Progressing, totals
 from facebatch.report import write_report
 from facebatch.snapshot import Snapshot, take
-from facebatch.stages import StageResult, build_index, cluster_people
+from facebatch.stages import Question, StageResult, build_index, cluster_people, identify_faces
 from facebatch.storage import Storage, filesystem
 
 TOLERATED_FAILURES = 20
@@ -143,6 +143,7 @@ class Run:
     Args:
         extraction: Of the first stage.
         index: Of the stage ``index``.
+        matches: Of the stage ``matches``; None where no gallery was given.
         clusters: Of the stage ``clusters``.
         people: Of the stage ``people``.
         report: Where the report lies.
@@ -150,6 +151,7 @@ class Run:
 
     extraction: Extraction
     index: StageResult
+    matches: StageResult | None
     clusters: StageResult
     people: StageResult
     report: str
@@ -159,6 +161,7 @@ class Run:
         return {
             "extract": self.extraction.as_json(),
             "index": self.index.as_json(),
+            **({"matches": self.matches.as_json()} if self.matches else {}),
             "clusters": self.clusters.as_json(),
             "people": self.people.as_json(),
             "report": self.report,
@@ -170,24 +173,31 @@ def run_all(
     collection: Collection,
     settings: RunSettings,
     report: Callable[[Progress], None],
+    question: Question | None = None,
 ) -> Run:
-    """Extracts, indexes, clusters and reports.
+    """Extracts, indexes, identifies where a gallery is given, clusters and reports.
 
     Args:
         roots: What is to be listed.
         collection: Where everything goes.
         settings: Runner, workers, retries.
         report: Called with the extraction's progress a few times a second.
+        question: The gallery that faces are identified against.
 
     Raises:
         FacebatchError: As for `run_extract`.
+        SpaceMismatch: The gallery is of another space; nothing was extracted.
     """
+    if question is not None:
+        question.gallery.check_space(collection.space, collection.settings)
+        question.decided_by(question.gallery.model(question.method))
     extraction = run_extract(roots, collection, settings, report)
     snapshot = extraction.snapshot
     indexed = build_index(collection, snapshot)
+    matches = identify_faces(collection, snapshot, question) if question else None
     clusters, people = cluster_people(collection, snapshot)
     path = write_report(collection, snapshot)
-    return Run(extraction, indexed, clusters, people, collection.storage.full_path(path))
+    return Run(extraction, indexed, matches, clusters, people, collection.storage.full_path(path))
 
 
 def run_extract(

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs, so that ``facebatch --help`` an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -15,8 +16,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from facebatch import __version__
-from facebatch.cli import commands
-from facebatch.errors import FacebatchError, Interrupted, WorkerDied
+from facebatch.cli import commands, evaluate, gallery, identify
+from facebatch.errors import FacebatchError, Interrupted
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
 
@@ -24,15 +25,17 @@ app = typer.Typer(
     name="facebatch",
     help="Turn an archive of photos into an index of faces and a list of people.",
     epilog="Exit codes: 0 done; 1 bug or dead worker; 2 usage or input error; "
-    "3 too many failures; 130 interrupted.",
+    "3 too many failures; 4 refused or different (unlock, verify); 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in commands.ALL:
+for command in (*commands.ALL, *identify.ALL):
     app.command(epilog=command.epilog)(command.function)
+app.add_typer(gallery.app, name="gallery")
+app.add_typer(evaluate.app)
 
 
 def _show_version(asked: bool) -> None:
@@ -71,16 +74,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Typer ends the process by itself when Ctrl-C reaches it, and says nothing.
         if ended.code == Interrupted.exit_code:
             print(f"facebatch: {_INTERRUPTED}", file=sys.stderr)  # noqa: T201
-        raise
+        _end(ended.code)
     except FacebatchError as error:
         print(f"facebatch: {error}", file=sys.stderr)  # noqa: T201
-        if isinstance(error, WorkerDied | Interrupted):
-            # The local runner's own threads wait for the dead workers and would never end.
+        _end(error.exit_code)
+    _end(0)
+
+
+def _end(code: str | int | None) -> NoReturn:
+    """Ends the process; at once where a pipeline ran.
+
+    The local runner's threads wait for dead workers and would never end, and those of gRPC now and
+    then abort a process whose interpreter is being taken apart.
+    """
+    if "apache_beam" in sys.modules and not isinstance(code, str):
+        with contextlib.suppress(OSError):  # nobody reads any more
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(error.exit_code)
-        sys.exit(error.exit_code)
-    sys.exit(0)
+        os._exit(code or 0)
+    sys.exit(code)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect as introspection
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from facebatch.collection import Collection
     from facebatch.config import RunSettings
     from facebatch.media.sources import Root
+    from facebatch.stages import Question
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,26 @@ class _Request:
         return Collection.for_extraction(self.url, self.flags, self.config)
 
 
-def _extracting(work: Callable[[_Request], None]) -> Callable[..., None]:
-    """Gives a command that extracts its options, which `run` and `extract` share."""
+def question(
+    gallery: str, method: str | None, fpir: float | None, threshold: float | None
+) -> Question:
+    """Returns what is asked of a gallery."""
+    from facebatch.errors import UsageError
+    from facebatch.gallery import Gallery
+    from facebatch.identify import DEFAULT_METHOD
+    from facebatch.stages import DEFAULT_FPIR, Question
+
+    if fpir is not None and threshold is not None:
+        raise UsageError("--fpir and --threshold are two ways to say one thing: give one")
+    rate = DEFAULT_FPIR if fpir is None else fpir
+    return Question(Gallery.open(gallery), method or DEFAULT_METHOD, rate, threshold)
+
+
+def _extracting(work: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command that extracts its options, which `run` and `extract` share.
+
+    Options of its own are the parameters that ``work`` has beside the request.
+    """
 
     def command(
         context: typer.Context,
@@ -75,6 +95,7 @@ def _extracting(work: Callable[[_Request], None]) -> Callable[..., None]:
         dry_run: options.DryRun = False,
         as_json: options.Json = False,
         verbose: options.Verbose = False,
+        **own: Any,
     ) -> None:
         output.quiet(verbose)
         from facebatch.config import resolve_run
@@ -106,10 +127,23 @@ def _extracting(work: Callable[[_Request], None]) -> Callable[..., None]:
         if dry_run:
             _print_plan(request)
         else:
-            work(request)
+            work(request, **own)
 
+    command.__signature__ = introspection.Signature(  # type: ignore[attr-defined]
+        [*_parameters(command), *_parameters(work)[1:]]
+    )
     command.__name__, command.__doc__ = work.__name__, work.__doc__
     return command
+
+
+def _parameters(function: Callable[..., None]) -> list[introspection.Parameter]:
+    """Returns a function's named parameters, with their annotations as Typer needs them."""
+    kinds = get_type_hints(function, include_extras=True)
+    return [
+        parameter.replace(annotation=kinds[name])
+        for name, parameter in introspection.signature(function).parameters.items()
+        if parameter.kind is not parameter.VAR_KEYWORD
+    ]
 
 
 def _print_plan(request: _Request) -> None:
@@ -120,17 +154,26 @@ def _print_plan(request: _Request) -> None:
 
 
 @_extracting
-def run(request: _Request) -> None:
+def run(
+    request: _Request,
+    *,
+    gallery: options.GalleryOption = None,
+    method: options.Method = None,
+    fpir: options.Fpir = None,
+    threshold: options.Threshold = None,
+) -> None:
     """Photos to people: extract what is new, index, cluster, write the report.
 
-    A second run over an unchanged folder extracts nothing. Stopped at any moment, the same
-    command goes on where it was. Options of Beam itself follow after a `--`.
+    With a gallery, faces of its people are named and grouped by their names. A second run over an
+    unchanged folder extracts nothing. Stopped at any moment, the same command goes on where it was.
+    Options of Beam itself follow after a `--`.
     """
     from facebatch.pipelines.run import run_all
 
+    asked = question(gallery, method, fpir, threshold) if gallery else None
     collection = request.collection()
     with output.progress_bar(shown=not request.as_json) as show:
-        done = run_all(request.roots, collection, request.settings, show)
+        done = run_all(request.roots, collection, request.settings, show, asked)
     summary = done.as_json()
     output.emit(summary, output.run_lines(summary), request.as_json)
     done.extraction.check_failures(request.settings.max_failures)

@@ -131,6 +131,34 @@ Retry = Annotated[
         rich_help_panel=_EXECUTION,
     ),
 ]
+GalleryOption = Annotated[
+    str | None,
+    typer.Option("--gallery", "-g", help="The gallery: a folder that `facebatch gallery` made."),
+]
+GalleryArgument = Annotated[
+    str, typer.Argument(help="The gallery, a folder or fsspec URL.", metavar="GALLERY")
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="How a face is compared with a person's: centroid (default), nearest, both, vote, "
+        "svm or knn."
+    ),
+]
+Fpir = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of strangers that may be taken for somebody of the gallery. Default 0.01.",
+    ),
+]
+Far = Annotated[
+    float | None,
+    typer.Option(help="Share of strangers that may be taken for the same. Default 0.001."),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="Largest distance that is accepted, in place of an error rate."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Beam's own messages.")]

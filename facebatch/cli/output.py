@@ -14,6 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from facebatch.progress import Progress
 
@@ -93,10 +94,10 @@ def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
     """Yields an extraction's lines."""
     plan = done["plan"]
     if plan["to_extract"] == 0:
-        yield f"nothing to extract: {_count(plan['unchanged'], 'photo')} unchanged"
+        yield f"nothing to extract: {count(plan['unchanged'], 'photo')} unchanged"
     else:
         yield (
-            f"extracted {_count(done['extracted'], 'photo')}, {_count(done['faces'], 'face')} in "
+            f"extracted {count(done['extracted'], 'photo')}, {count(done['faces'], 'face')} in "
             f"{_duration(done['seconds'])} ({done['items_per_second']:.1f} photos/s)"
         )
     notes = {
@@ -119,17 +120,17 @@ def index_lines(index: Mapping[str, Any]) -> Iterator[str]:
     """Yields the lines of an index."""
     state = "unchanged" if index["unchanged"] else "built"
     kind = index["config"]["kind"]
-    yield f"index {state}: {_count(index['faces'], 'face')}, {index['dimension']}-d, {kind}"
+    yield f"index {state}: {count(index['faces'], 'face')}, {index['dimension']}-d, {kind}"
 
 
 def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields the lines of clusters and people."""
     clusters, people = summary["clusters"], summary["people"]
     yield (
-        f"{_count(people['active'], 'person', 'people')} of two faces or more among "
-        f"{_count(clusters['faces'], 'face')}; {_count(clusters['alone'], 'face')} not grouped, "
+        f"{count(people['active'], 'person', 'people')} of two faces or more among "
+        f"{count(clusters['faces'], 'face')}; {count(clusters['alone'], 'face')} not grouped, "
         f"{clusters['below_gate']:,} of them too small, cut off or unsure for it; largest person "
-        f"{_count(clusters['largest'], 'face')}" + (" (unchanged)" if people["unchanged"] else "")
+        f"{count(clusters['largest'], 'face')}" + (" (unchanged)" if people["unchanged"] else "")
     )
     if people["merged"] or people["dissolved"]:
         yield f"  earlier people: {people['merged']:,} merged, {people['dissolved']:,} dissolved"
@@ -144,8 +145,126 @@ def run_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields a whole run's lines."""
     yield from extraction_lines(summary["extract"])
     yield from index_lines(summary["index"])
+    if "matches" in summary:
+        yield from matches_lines(summary["matches"])
     yield from people_lines(summary)
     yield f"report: {summary['report']}"
+
+
+def enrolment_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields an enrolment's lines."""
+    yield (
+        f"{count(summary['added'], 'new entry', 'new entries')}; the gallery "
+        f"{summary['gallery']} holds {count(summary['people'], 'person', 'people')} by "
+        f"{count(summary['entries'], 'entry', 'entries')}"
+    )
+    for problem in summary["problems"]:
+        place = problem["source"] or problem["folder"]
+        yield f"  {problem['code']:<16}{place}: {problem['message']}"
+
+
+def gallery_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields who is in a gallery."""
+    people = summary["people"]
+    calibrated = "calibrated" if summary["calibrated"] else "with the shipped thresholds"
+    yield (
+        f"gallery {summary['gallery']}: {count(len(people), 'person', 'people')}, "
+        f"{summary['embedder']} with tta {summary['tta']}, {calibrated}"
+    )
+    for name, entries in people.items():
+        yield f"{entries:>6,}  {name}"
+
+
+def matches_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what an identification found."""
+    config = summary["config"]
+    state = " (unchanged)" if summary["unchanged"] else ""
+    yield (
+        f"{summary['matched']:,} of {count(summary['faces'], 'face')} are one of "
+        f"{summary['people']:,} among {count(summary['gallery_people'], 'person', 'people')} of "
+        f"the gallery{state}"
+    )
+    yield (
+        f"  by {config['method']}, accepted up to {config['threshold']:.4f} "
+        f"({_short(config['threshold_source'])})"
+    )
+
+
+def _short(source: str) -> str:
+    """Returns what a threshold is, without what it was measured on; JSON has that too."""
+    return source.partition(": ")[0]
+
+
+def search_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the faces that a search found."""
+    if summary["other_faces"]:
+        others = count(summary["other_faces"], "other face")
+        yield f"{summary['photo']}: the central face; there are {others}"
+    yield f"searched {count(summary['searched'], 'face')}"
+    yield "    d2  probability  person                            photo"
+    for face in summary["results"]:
+        likely = "" if face["probability"] is None else f"{face['probability']:.1%}"
+        person = (face["person"] or "")[:32]
+        yield f"{face['d2']:6.3f}  {likely:>11}  {person:<32}  {face['root']}/{face['path']}"
+
+
+def verification_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields an answer and how sure it is."""
+    yield "same person" if summary["same"] else "different people"
+    likely = summary["probability"]
+    yield (
+        f"  d2 {summary['d2']:.4f}, accepted up to {summary['threshold']:.4f} "
+        f"({_short(summary['threshold_source'])})"
+    )
+    if likely is not None:
+        yield f"  probability of the same person, if both are as likely beforehand: {likely:.1%}"
+    for note in summary["notes"]:
+        yield f"  {note}"
+
+
+def calibration_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields measured thresholds."""
+    yield f"{summary['embedder']} with tta {summary['tta']}"
+    for point in summary["far"]:
+        yield _point_line("FAR", "TAR", point)
+    for measured in summary["fpir"]:
+        people = count(measured["people"], "person", "people")
+        yield f"{measured['method']} against a gallery of {people}"
+        for point in measured["points"]:
+            yield _point_line("FPIR", "TPIR", point)
+    if "gallery" in summary:
+        yield f"kept with the gallery {summary['gallery']}"
+
+
+def _point_line(rate: str, share: str, point: Mapping[str, Any]) -> str:
+    if point["threshold"] is None:
+        return f"  {rate} {point['rate']:<8g} not measured: {point['source']}"
+    found = "" if point["found"] is None else f"  {share} {point['found']:.3f}"
+    return f"  {rate} {point['rate']:<8g} accepted up to {point['threshold']:.4f}{found}"
+
+
+def annotation_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what was drawn into copies of photos."""
+    for photo in summary["written"]:
+        names = [face["name"] for face in photo["faces"] if face["name"] is not None]
+        named = f": {', '.join(names)}" if names else ""
+        yield f"{photo['copy']}  {count(len(photo['faces']), 'face')}{named}"
+    for photo in summary["failed"]:
+        yield f"left out: {photo['message']}"
+
+
+def write_json(path: Path, summary: Mapping[str, Any]) -> None:
+    """Writes a summary to a file.
+
+    Raises:
+        InputError: The file can't be written.
+    """
+    from facebatch.errors import InputError
+
+    try:
+        path.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error}") from error
 
 
 def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -156,13 +275,13 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"media    {sum(media.values()):,} items: {media['ok']:,} ok, "
         f"{media['duplicate']:,} duplicates, {media['quarantined']:,} failed"
     )
-    yield f"faces    {summary['faces']:,} in {_count(summary['shards'], 'shard')}"
+    yield f"faces    {summary['faces']:,} in {count(summary['shards'], 'shard')}"
     for stage, generation in summary["generations"].items():
         yield f"{stage:<9}{generation or 'not made yet'}"
     if summary["people"] is not None:
         yield f"people   {summary['people']:,}, and {summary['alone']:,} faces on their own"
-    for reason, count in summary["reasons"].items():
-        yield f"failed   {count:,} {reason}"
+    for reason, number in summary["reasons"].items():
+        yield f"failed   {number:,} {reason}"
     for failure in summary.get("failures", ()):
         yield f"  {failure['reason']:<14}{failure['root']}/{failure['path']}: {failure['message']}"
     yield f"settings {', '.join(f'{name} {value}' for name, value in summary['settings'].items())}"
@@ -179,7 +298,8 @@ def demo_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _count(number: int, noun: str, plural: str | None = None) -> str:
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Returns a number with its noun in the right form."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 

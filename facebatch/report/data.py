@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,17 @@ from facebatch import weights
 from facebatch.collection import STAGES, Collection
 from facebatch.plan import MAX_ATTEMPTS, RETRYABLE
 from facebatch.reasons import REASONS
-from facebatch.report.sheets import FaceList, Sheets, collect_sheets
+from facebatch.report.matches import Matches, make_matches, plan_matches
+from facebatch.report.overview import Overview, collect_overview
+from facebatch.report.sheets import (
+    FaceList,
+    Sheets,
+    make_sheets,
+    plan_sheets,
+    read_groups,
+    show,
+)
+from facebatch.report.words import without_password
 from facebatch.snapshot import Snapshot
 
 PATHS_PER_REASON = 50
@@ -118,6 +127,8 @@ class ReportData:
         captured: Capture times, where any is known.
         failures: What failed, the most frequent reason first.
         sheets: People, and faces that belong to nobody.
+        matches: Who of a gallery the faces are; None where nobody was looked for.
+        overview: What the plots show.
         widest: The mean d2 above which a group of faces is broken up; None before clustering.
         settings: All settings and generations.
         models: The registry's entries of the detector and the embedder.
@@ -133,6 +144,8 @@ class ReportData:
     captured: Captured | None
     failures: tuple[FailureGroup, ...]
     sheets: Sheets
+    matches: Matches | None
+    overview: Overview
     widest: float | None
     settings: tuple[SettingsGroup, ...]
     models: tuple[weights.Model, ...]
@@ -153,9 +166,14 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
     clusters = collection.current("clusters")
     config = clusters.manifest["config"] if clusters else None
     chosen = collection.settings
+    plan = plan_sheets(collection, snapshot, faces, read_groups(collection, faces))
+    matched = plan_matches(collection, faces)
+    wanted = np.concatenate([plan.wanted, matched.wanted if matched else plan.loose[:0]])
+    # At once, since reading chips is most of what a report costs.
+    shown = show(collection, snapshot, faces, wanted, plan.covers)
     return ReportData(
         name=collection.name,
-        url=_without_password(collection.storage.url),
+        url=without_password(collection.storage.url),
         made_at=datetime.now(UTC),
         version=facebatch.__version__,
         has_chips=chosen.chips,
@@ -163,15 +181,13 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
         roots=_roots(media, faces),
         captured=_captured(media["captured_at"]),
         failures=_failures(media),
-        sheets=collect_sheets(collection, snapshot, faces),
+        sheets=make_sheets(plan, faces, shown),
+        matches=make_matches(matched, shown) if matched else None,
+        overview=collect_overview(collection, snapshot, faces, plan, shown),
         widest=config["guard_factor"] * config["tau"] if config else None,
         settings=_settings(collection, snapshot),
         models=(weights.model(chosen.detector), weights.model(chosen.embedder)),
     )
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def _totals(media: pa.Table, faces: int) -> Totals:
@@ -277,4 +293,4 @@ def _shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else without_password(str(value))

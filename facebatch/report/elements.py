@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 _VOID = frozenset({"img", "meta"})
-# Control characters are no text of an HTML page, yet file names may hold them.
-_CONTROL_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
-_CONTROL_PICTURES[0x7F] = 0x2421
+CONTROL_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
+CONTROL_PICTURES[0x7F] = 0x2421
+"""Control characters are no text of a page, yet file names may hold them: what shows them."""
 
 
 class Html(str):
@@ -60,4 +60,4 @@ def _markup(child: Child) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(text.translate(_CONTROL_PICTURES))
+    return html.escape(text.translate(CONTROL_PICTURES))

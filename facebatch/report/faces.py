@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from facebatch.report.data import ReportData
 from facebatch.report.elements import Html, tag
 from facebatch.report.sheets import PersonSheet, Sheets, ShownFace
-from facebatch.report.words import count, moment, span
-
-SHORT_ID = 8
-"""Hex digits that an unnamed person is called by."""
+from facebatch.report.words import SHORT_ID, count, moment, person_name, span
 
 _LARGE = 13
 """Faces beside the cover from which on a sheet takes the page's full width."""
@@ -60,14 +57,13 @@ def _summary(sheets: Sheets) -> str:
 
 
 def _person(sheet: PersonSheet, data: ReportData) -> Html:
-    short = sheet.person_id[:SHORT_ID]
     cover = sheet.cover
     images = [face_image(face) for face in sheet.others]
     chips = tag("div", images, class_="chips") if images else None
     beside_cover = len(images) <= _FEW
     texts = tag(
         "div",
-        tag("h3", tag("bdi", sheet.name) if sheet.name else f"Person {short}"),
+        tag("h3", tag("bdi", person_name(sheet.name, sheet.person_id))),
         tag("p", _facts(sheet, data), class_="soft small"),
         tag("p", "for example ", tag("bdi", f"{cover.root}/{cover.path}"), class_="small")
         if cover.jpeg is None

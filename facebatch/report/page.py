@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from facebatch.report.charts import charts_section, has_charts, matches_section
 from facebatch.report.data import FailedItem, FailureGroup, ReportData, SettingsGroup, Totals
+from facebatch.report.document import document
 from facebatch.report.elements import Html, tag
 from facebatch.report.faces import face_image, people_section
 from facebatch.report.sheets import CANDIDATES_PER_PERSON
-from facebatch.report.style import STYLE
 from facebatch.report.words import count, moment, size, span
 from facebatch.weights import Model
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""Tells browsers to fetch nothing and to run no script, whatever the page held."""
 
 _ALL_OPEN = 12
 """Failures up to which their paths are shown without a click."""
@@ -25,28 +23,21 @@ def render(data: ReportData) -> str:
     Args:
         data: What it says.
     """
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{data.name}: people in photos"),
-        tag("style", Html(STYLE)),
-    )
-    body = tag(
-        "body",
+    return document(
+        f"{data.name}: people in photos",
         _header(data),
         tag(
             "main",
             _processed(data),
             _failures(data),
             people_section(data),
+            matches_section(data),
+            charts_section(data),
             _alone(data),
             _settings(data),
             _reading(data),
         ),
     )
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _header(data: ReportData) -> Html:
@@ -54,6 +45,8 @@ def _header(data: ReportData) -> Html:
         "processed": "Processed",
         "failures": "Failures",
         "people": "People",
+        **({"matches": "Matches"} if data.matches else {}),
+        **({"glance": "At a glance"} if has_charts(data) else {}),
         "alone": "On their own",
         "settings": "Settings",
         "reading": "How to read this",

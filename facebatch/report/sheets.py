@@ -6,8 +6,7 @@ still opens in a browser. Chips are read for the faces shown and for no others.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection import Collection, Generation
+from facebatch.report.thumbnails import thumbnail
 from facebatch.snapshot import Snapshot
 
 PEOPLE_SHOWN = 200
@@ -39,8 +39,7 @@ CHIP_SIDE = 80
 COVER_SIDE = 144
 """Side of a cover in pixels."""
 
-_THUMBNAIL_QUALITY = 75
-_ALONE, _NOT_CLUSTERED = -1, -2
+ALONE, NOT_CLUSTERED = -1, -2
 
 Rows = npt.NDArray[np.intp]
 
@@ -141,47 +140,108 @@ class FaceList:
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """A person with the rows of the faces that stand for them, cover first."""
+class Groups:
+    """The current clusters and people.
+
+    Args:
+        people: Rows of the table of people.
+        labels: The cluster of each face, (n,); `ALONE` or `NOT_CLUSTERED` where it has none.
+        vanished: Number of grouped faces that the collection no longer holds.
+    """
+
+    people: Sequence[dict[str, Any]]
+    labels: npt.NDArray[np.int64]
+    vanished: int
+
+
+@dataclass(frozen=True)
+class ChosenPerson:
+    """A person with the rows of all their faces and of those shown, cover first."""
 
     row: dict[str, Any]
     members: Rows
     shown: Rows
 
 
-def collect_sheets(collection: Collection, snapshot: Snapshot, faces: FaceList) -> Sheets:
-    """Reads the current people and chooses the faces that are shown of them.
+@dataclass(frozen=True)
+class SheetPlan:
+    """Which people and faces the sheets show, before any thumbnail is made.
+
+    Args:
+        groups: The clusters and people; None before the first grouping.
+        people: The largest people.
+        active: Number of people with faces.
+        loose: Rows of some faces that belong to nobody.
+    """
+
+    groups: Groups | None
+    people: tuple[ChosenPerson, ...]
+    active: int
+    loose: Rows
+
+    @property
+    def covers(self) -> Rows:
+        """Rows of the people's covers."""
+        return np.array([person.shown[0] for person in self.people], np.intp)
+
+    @property
+    def wanted(self) -> Rows:
+        """Rows of all faces shown."""
+        return np.concatenate([self.loose, *(person.shown for person in self.people)])
+
+
+def read_groups(collection: Collection, faces: FaceList) -> Groups | None:
+    """Reads the current people and the clusters they were made of; None where there are none."""
+    people = collection.current("people")
+    clusters = _parent(collection, people)
+    if people is None or clusters is None:
+        return None
+    path = f"{people.folder}/people.parquet"
+    rows = tables.read(collection.storage, path, "people").to_pylist()
+    return Groups(rows, *_labels(collection, clusters, faces))
+
+
+def plan_sheets(
+    collection: Collection, snapshot: Snapshot, faces: FaceList, groups: Groups | None
+) -> SheetPlan:
+    """Chooses the people and the faces that are shown of them.
 
     Args:
         collection: The collection.
         snapshot: Its shards.
         faces: The snapshot's faces.
+        groups: How they are grouped.
     """
-    people = collection.current("people")
-    clusters = _parent(collection, people)
-    if people is None or clusters is None:
-        loose = _evenly(np.arange(len(faces)), ALONE_SHOWN)
-        shown = _show(collection, snapshot, faces, loose, covers=loose[:0])
-        return Sheets(False, (), 0, 0, 0, 0, len(faces), 0, tuple(shown[row] for row in loose))
-    labels, vanished = _labels(collection, clusters, faces)
-    path = f"{people.folder}/people.parquet"
-    rows = tables.read(collection.storage, path, "people").to_pylist()
-    largest, active = _largest(rows, labels)
+    if groups is None:
+        return SheetPlan(None, (), 0, evenly(np.arange(len(faces)), ALONE_SHOWN))
+    largest, active = _largest(groups.people, groups.labels)
     chosen = _choose(collection, snapshot, faces, largest)
-    loose = _evenly(np.flatnonzero(labels == _ALONE), ALONE_SHOWN)
-    covers = np.array([person.shown[0] for person in chosen], np.intp)
-    wanted = np.concatenate([loose, *(person.shown for person in chosen)])
-    shown = _show(collection, snapshot, faces, wanted, covers)
+    loose = evenly(np.flatnonzero(groups.labels == ALONE), ALONE_SHOWN)
+    return SheetPlan(groups, tuple(chosen), active, loose)
+
+
+def make_sheets(plan: SheetPlan, faces: FaceList, shown: Mapping[np.intp, ShownFace]) -> Sheets:
+    """Returns the sheets that were planned.
+
+    Args:
+        plan: What they show.
+        faces: The snapshot's faces.
+        shown: The faces in the rows that the plan wants, of `show`.
+    """
+    loose = tuple(shown[row] for row in plan.loose)
+    groups = plan.groups
+    if groups is None:
+        return Sheets(False, (), 0, 0, 0, 0, len(faces), 0, loose)
     return Sheets(
         grouped=True,
-        people=tuple(_sheet(person, faces, shown) for person in chosen),
-        active=active,
-        merged=sum(row["status"] == "merged" for row in rows),
-        dissolved=sum(row["status"] == "dissolved" for row in rows),
-        alone=int((labels == _ALONE).sum()),
-        not_clustered=int((labels == _NOT_CLUSTERED).sum()),
-        vanished=vanished,
-        loose=tuple(shown[row] for row in loose),
+        people=tuple(_sheet(person, faces, shown) for person in plan.people),
+        active=plan.active,
+        merged=sum(row["status"] == "merged" for row in groups.people),
+        dissolved=sum(row["status"] == "dissolved" for row in groups.people),
+        alone=int((groups.labels == ALONE).sum()),
+        not_clustered=int((groups.labels == NOT_CLUSTERED).sum()),
+        vanished=groups.vanished,
+        loose=loose,
     )
 
 
@@ -200,8 +260,8 @@ def _labels(
     rows = tables.read(collection.storage, path, "clusters")
     places = pc.index_in(faces.ids["face_id"], value_set=rows["face_id"].combine_chunks())
     clustered = np.flatnonzero(places.is_valid().to_numpy())
-    labels = np.full(len(faces), _NOT_CLUSTERED, np.int64)
-    numbers = rows["cluster"].fill_null(_ALONE).to_numpy()
+    labels = np.full(len(faces), NOT_CLUSTERED, np.int64)
+    numbers = rows["cluster"].fill_null(ALONE).to_numpy()
     labels[clustered] = numbers[places.drop_null().to_numpy()]
     return labels, len(rows) - len(clustered)
 
@@ -227,13 +287,13 @@ def _choose(
     snapshot: Snapshot,
     faces: FaceList,
     people: Sequence[tuple[dict[str, Any], Rows]],
-) -> list[_Chosen]:
+) -> list[ChosenPerson]:
     """Chooses the faces of each sheet: cover, then evenly from the most typical to the least."""
     covers = _covers(people, faces)
     if not collection.settings.chips or not people:
         pairs = zip(people, covers, strict=True)
-        return [_Chosen(person, rows, np.array([cover])) for (person, rows), cover in pairs]
-    candidates = [_evenly(members, CANDIDATES_PER_PERSON) for _, members in people]
+        return [ChosenPerson(person, rows, np.array([cover])) for (person, rows), cover in pairs]
+    candidates = [evenly(members, CANDIDATES_PER_PERSON) for _, members in people]
     read = np.unique(np.concatenate(candidates))
     rows = snapshot.faces(["embedding"], among=faces.ids.take(read))
     embeddings = tables.matrix(rows["embedding"])
@@ -242,8 +302,8 @@ def _choose(
         places = np.searchsorted(read, mine)
         mean = embeddings[places].mean(axis=0, dtype=np.float64)
         typical_first = mine[np.argsort(-(embeddings[places] @ mean), kind="stable")]
-        others = _evenly(typical_first[typical_first != cover], CHIPS_PER_PERSON)
-        chosen.append(_Chosen(person, members, np.concatenate([[cover], others])))
+        others = evenly(typical_first[typical_first != cover], CHIPS_PER_PERSON)
+        chosen.append(ChosenPerson(person, members, np.concatenate([[cover], others])))
     return chosen
 
 
@@ -256,14 +316,14 @@ def _covers(people: Sequence[tuple[dict[str, Any], Rows]], faces: FaceList) -> l
     return [rows.get(number, members[0]) for number, (_, members) in enumerate(people)]
 
 
-def _evenly(rows: Rows, most: int) -> Rows:
+def evenly(rows: Rows, most: int) -> Rows:
     """Returns at most so many of the rows, evenly spaced, the first and the last among them."""
     if len(rows) <= most:
         return rows
     return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.intp)]
 
 
-def _show(
+def show(
     collection: Collection, snapshot: Snapshot, faces: FaceList, rows: Rows, covers: Rows
 ) -> dict[np.intp, ShownFace]:
     """Returns what is shown of the faces in some rows, by row."""
@@ -275,24 +335,14 @@ def _show(
         chips = snapshot.faces(["chip"], among=faces.ids.take(rows))["chip"].to_pylist()
     large = set(covers.tolist())
     return {
-        row: ShownFace(jpeg=_thumbnail(chip, COVER_SIDE if row in large else CHIP_SIDE), **item)
+        row: ShownFace(jpeg=thumbnail(chip, COVER_SIDE if row in large else CHIP_SIDE), **item)
         for row, item, chip in zip(rows, items, chips, strict=True)
     }
 
 
-def _thumbnail(chip: bytes | None, side: int) -> bytes | None:
-    from PIL import Image
-
-    if chip is None:
-        return None
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(chip)) as image:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
-        image.save(buffer, "JPEG", quality=_THUMBNAIL_QUALITY, optimize=True)
-    return buffer.getvalue()
-
-
-def _sheet(person: _Chosen, faces: FaceList, shown: dict[np.intp, ShownFace]) -> PersonSheet:
+def _sheet(
+    person: ChosenPerson, faces: FaceList, shown: Mapping[np.intp, ShownFace]
+) -> PersonSheet:
     items = np.unique(faces.media_rows[person.members])
     moments = pc.min_max(faces.media["captured_at"].take(items))
     first, last = moments["min"].as_py(), moments["max"].as_py()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+
+SHORT_ID = 8
+"""Hex digits that an unnamed person is called by."""
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -32,3 +36,18 @@ def span(first: datetime, last: datetime) -> str:
     """Returns the days that a span covers: ``2001-02-03 to 2007-08-09``."""
     days = [at.date().isoformat() for at in (first, last)]
     return days[0] if days[0] == days[1] else f"{days[0]} to {days[1]}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Returns a text of at most so many characters, the rest being an ellipsis."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def without_password(url: str) -> str:
+    """Returns a URL without the name and password that it may hold."""
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+def person_name(name: str | None, person_id: str) -> str:
+    """Returns what a person is called: the name, or the id's first digits where there is none."""
+    return name or f"Person {person_id[:SHORT_ID]}"

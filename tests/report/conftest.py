@@ -118,7 +118,12 @@ class Archive:
         clusters = Generation(
             "clusters",
             generation_name(),
-            {"parents": [], "config": dataclasses.asdict(ClusterSettings(tau=0.0925))},
+            {
+                "parents": [],
+                "config": dataclasses.asdict(ClusterSettings(tau=0.0925)),
+                "faces": len(labels),
+                "alone": labels.count(None),
+            },
         )
         columns = {"face_id": ids.to_arrow(snapshot.face_ids), "cluster": pa.array(labels)}
         self._write(clusters, pa.table(columns))
@@ -139,6 +144,16 @@ class Archive:
         parents = {"parents": [clusters.name], "config": {}}
         generation = Generation("people", generation_name(), parents)
         self._write(generation, tables.from_rows("people", described))
+        return self
+
+    def identify(
+        self, matches: Mapping[bytes, Mapping[str, Any]], config: Mapping[str, Any] | None = None
+    ) -> Archive:
+        """Says of face ids who they are; what isn't given is of an unknown face."""
+        made = Generation("matches", generation_name(), {"parents": [], "config": config or {}})
+        unknown = {"nearest": "Nobody", "score": 0.5}
+        rows = [{"face_id": face, **unknown, **matches[face]} for face in sorted(matches)]
+        self._write(made, tables.from_rows("matches", rows))
         return self
 
     def _write(self, generation: Generation, rows: pa.Table) -> None:

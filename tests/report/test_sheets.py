@@ -7,6 +7,7 @@ from datetime import datetime
 import pytest
 from PIL import Image
 
+from facebatch.report import collect
 from facebatch.report import sheets as room
 from facebatch.report.sheets import (
     ALONE_SHOWN,
@@ -14,14 +15,12 @@ from facebatch.report.sheets import (
     CHIPS_PER_PERSON,
     COVER_SIDE,
     PEOPLE_SHOWN,
-    FaceList,
-    collect_sheets,
 )
 
 
 def sheets_of(archive):
     snapshot = archive.collection.snapshot()
-    return collect_sheets(archive.collection, snapshot, FaceList.of(snapshot))
+    return collect(archive.collection, snapshot).sheets
 
 
 def test_sheet_runs_from_the_most_typical_face_to_the_least(archive):

@@ -1,0 +1,243 @@
+"""The commands that say who somebody is: identify, search, verify, unlock, calibrate, annotate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facebatch.cli import options, output
+from facebatch.cli.commands import Command, question
+
+if TYPE_CHECKING:
+    from facebatch.calibrate import Calibration
+    from facebatch.config import Execution, ExtractSettings
+    from facebatch.gallery import Gallery
+
+PhotoArgument = Annotated[
+    str, typer.Argument(help="A photo, as a path or fsspec URL.", metavar="PHOTO")
+]
+REFUSED_EXIT_CODE = 4
+"""What `verify` and `unlock` end with when the answer is no."""
+
+
+def _execution(engine: str | None, device: str | None) -> Execution:
+    output.quiet(verbose=False)
+    from facebatch.config import resolve_run
+    from facebatch.engines import choose
+
+    settings = resolve_run({"engine": engine, "device": device})
+    choose(settings.engine, settings.device)
+    return settings.execution()
+
+
+def identify(
+    collection: options.CollectionArgument,
+    gallery: Annotated[str, typer.Option("--gallery", "-g", help="The gallery.")],
+    method: options.Method = None,
+    fpir: options.Fpir = None,
+    threshold: options.Threshold = None,
+    as_json: options.Json = False,
+) -> None:
+    """Faces to names: say of every face who of a gallery it is, or nobody.
+
+    `facebatch cluster` then groups the faces of one name into one person of that name.
+    """
+    from facebatch.collection import Collection
+    from facebatch.stages import identify_faces
+
+    asked = question(gallery, method, fpir, threshold)
+    opened = Collection.open(collection)
+    summary = identify_faces(opened, opened.snapshot(), asked).as_json()
+    output.emit(summary, output.matches_lines(summary), as_json)
+
+
+def search(
+    collection: options.CollectionArgument,
+    photo: PhotoArgument,
+    count: Annotated[
+        int, typer.Option("-k", help="How many faces are shown.", min=1, max=10_000)
+    ] = 20,
+    engine: options.Engine = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
+) -> None:
+    """Find the faces of a collection that are nearest to a photo's central face."""
+    execution = _execution(engine, device)
+    from facebatch.collection import Collection
+    from facebatch.probes import Prober
+    from facebatch.search import search_collection
+
+    opened = Collection.open(collection)
+    probe = Prober(opened.settings, execution).look(photo)
+    summary = search_collection(opened, opened.snapshot(), probe, count)
+    output.emit(summary, output.search_lines(summary), as_json)
+
+
+def verify(
+    left: Annotated[str, typer.Argument(help="A photo.", metavar="A")],
+    right: Annotated[str, typer.Argument(help="Another photo.", metavar="B")],
+    far: options.Far = None,
+    threshold: options.Threshold = None,
+    gallery: options.GalleryOption = None,
+    embedder: options.Embedder = None,
+    tta: options.Tta = None,
+    engine: options.Engine = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say whether two photos show the same person, by their central faces.
+
+    Ends with exit code 0 for the same person and 4 for different ones. With a gallery its settings
+    and its calibration are used.
+    """
+    execution = _execution(engine, device)
+    from facebatch.probes import Prober
+    from facebatch.verify import verify_faces
+
+    settings, calibration = _compared_under(gallery, {"embedder": embedder, "tta": tta})
+    prober = Prober(settings, execution)
+    answer = verify_faces(
+        prober.look(left), prober.look(right), calibration, far=far, threshold=threshold
+    )
+    summary = answer.as_json()
+    output.emit(summary, output.verification_lines(summary), as_json)
+    if not answer.same:
+        raise typer.Exit(REFUSED_EXIT_CODE)
+
+
+def unlock(
+    photo: PhotoArgument,
+    enrol: Annotated[
+        Path, typer.Option("--enrol", help="Folder of photos of the person.", metavar="FOLDER")
+    ],
+    far: options.Far = None,
+    threshold: options.Threshold = None,
+    engine: options.Engine = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
+) -> None:
+    """Accept or refuse one claimed person, against the centroid of the enrolled photos.
+
+    Ends with exit code 0 for accepted and 4 for refused. It is a comparison of faces and no
+    protection against a photo held before the camera.
+    """
+    execution = _execution(engine, device)
+    from facebatch.probes import Prober
+    from facebatch.verify import claim
+
+    settings, calibration = _compared_under(None, {})
+    answer = claim(Prober(settings, execution), enrol, photo, calibration, far, threshold)
+    summary = answer.as_json()
+    output.emit(summary, output.verification_lines(summary), as_json)
+    if not answer.same:
+        raise typer.Exit(REFUSED_EXIT_CODE)
+
+
+def calibrate(
+    folders: Annotated[
+        list[str],
+        typer.Argument(
+            help="Folders with one folder of photos a person, two people with two photos at least.",
+            metavar="FOLDER...",
+        ),
+    ],
+    gallery: options.GalleryOption = None,
+    output_file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="A JSON file for the thresholds.", metavar="FILE"),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure this method against a gallery. Default: nearest, centroid."),
+    ] = None,
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure thresholds for stated error rates on labelled photos, and keep them.
+
+    With `--gallery` they are measured in the gallery's space and stored with it; every later
+    identification against it uses them.
+    """
+    output.quiet(verbose=False)
+    from facebatch.config import resolve_run
+    from facebatch.media.sources import parse_root
+    from facebatch.pipelines.enrol import calibrate_photos
+
+    opened = _opened(gallery)
+    settings, _ = _compared_under(gallery, {})
+    with output.progress_bar(shown=not as_json) as show:
+        calibration = calibrate_photos(
+            [parse_root(folder) for folder in folders],
+            settings,
+            resolve_run({"workers": workers}),
+            show,
+            methods=method or ("nearest", "centroid"),
+        )
+    summary = calibration.as_json()
+    if opened is not None:
+        opened.keep_calibration(calibration)
+        summary["gallery"] = opened.storage.full_path()
+    if output_file is not None:
+        output.write_json(output_file, summary)
+    output.emit(summary, output.calibration_lines(summary), as_json)
+
+
+def annotate(
+    photos: Annotated[list[str], typer.Argument(help="Photos.", metavar="PHOTO...")],
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the copies.", metavar="FOLDER")
+    ],
+    gallery: options.GalleryOption = None,
+    method: options.Method = None,
+    fpir: options.Fpir = None,
+    threshold: options.Threshold = None,
+    engine: options.Engine = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write copies of photos with a box around every face, and a name by a gallery."""
+    execution = _execution(engine, device)
+    from facebatch.annotate import annotate_photos
+    from facebatch.probes import Prober
+
+    asked = question(gallery, method, fpir, threshold) if gallery else None
+    settings, _ = _compared_under(gallery, {})
+    summary = annotate_photos(photos, folder, Prober(settings, execution), asked)
+    output.emit(summary, output.annotation_lines(summary), as_json)
+
+
+def _opened(gallery: str | None) -> Gallery | None:
+    from facebatch.gallery import Gallery
+
+    return None if gallery is None else Gallery.open(gallery)
+
+
+def _compared_under(
+    gallery: str | None, flags: dict[str, Any]
+) -> tuple[ExtractSettings, Calibration]:
+    """Returns settings and calibration: a gallery's, else what was asked for and the shipped."""
+    from dataclasses import asdict
+
+    from facebatch.calibrate import Calibration, default_for
+    from facebatch.config import resolve_extract
+    from facebatch.errors import UsageError
+
+    opened = _opened(gallery)
+    settings = resolve_extract(flags, None, asdict(opened.settings) if opened else None)
+    kept = opened.calibration() if opened else None
+    try:
+        return settings, kept or default_for(settings.embedder, settings.tta)
+    except UsageError:
+        return settings, Calibration(settings.embedder, settings.tta)
+
+
+ALL = (
+    Command(identify, "facebatch identify ~/faces --gallery ~/gallery"),
+    Command(search, "facebatch search ~/faces portrait.jpg -k 20"),
+    Command(verify, "facebatch verify a.jpg b.jpg"),
+    Command(unlock, "facebatch unlock door.jpg --enrol ~/known/Ada"),
+    Command(calibrate, "facebatch calibrate ~/labelled --gallery ~/gallery"),
+    Command(annotate, "facebatch annotate party.jpg -o annotated --gallery ~/gallery"),
+)

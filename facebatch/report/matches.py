@@ -1,0 +1,202 @@
+"""Who of a gallery the faces are: the current matches, as a report shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facebatch import tables
+from facebatch.collection import Collection
+from facebatch.report.sheets import FaceList, Rows, ShownFace, evenly
+from facebatch.report.words import without_password
+
+PEOPLE_SHOWN = 60
+"""People of the gallery whose faces are shown, those with the most first."""
+
+FACES_PER_PERSON = 5
+"""Faces shown of each, from the nearest to the farthest."""
+
+DOUBTFUL_SHOWN = 24
+"""Faces shown of those that might as well be somebody else."""
+
+
+@dataclass(frozen=True)
+class MatchedPerson:
+    """Somebody of the gallery who was found.
+
+    Args:
+        name: Their name.
+        faces: Number of faces that are taken for them.
+        farthest: The largest score among these.
+        shown: Some of them, from the nearest to the farthest.
+    """
+
+    name: str
+    faces: int
+    farthest: float
+    shown: tuple[ShownFace, ...]
+
+
+@dataclass(frozen=True)
+class DoubtfulMatch:
+    """A face whose second nearest person is hardly farther than the nearest.
+
+    Args:
+        face: The face.
+        name: The person it is taken for.
+        score: That person's score, lower being nearer.
+        runner_up: The second nearest person's score.
+        probability: Probability that the face is that person; None where it isn't known.
+    """
+
+    face: ShownFace
+    name: str
+    score: float
+    runner_up: float
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The current matches.
+
+    Args:
+        gallery: Where the gallery lies, without any name and password; None where not stated.
+        method: How faces were compared with it; None where not stated.
+        threshold: Largest score at which a face is somebody; None where not stated.
+        people: Those found, with the most faces first; at most `PEOPLE_SHOWN`.
+        found: Number of people found.
+        matched: Number of faces that are somebody.
+        unknown: Number of faces that are nobody.
+        not_looked_at: Number of faces that came since.
+        doubtful: The most doubtful of the faces that are somebody.
+    """
+
+    gallery: str | None
+    method: str | None
+    threshold: float | None
+    people: tuple[MatchedPerson, ...]
+    found: int
+    matched: int
+    unknown: int
+    not_looked_at: int
+    doubtful: tuple[DoubtfulMatch, ...]
+
+
+@dataclass(frozen=True)
+class _Person:
+    name: str
+    faces: int
+    farthest: float
+    shown: Rows
+
+
+@dataclass(frozen=True)
+class MatchPlan:
+    """Which faces the section on matches shows, before any thumbnail is made."""
+
+    config: Mapping[str, Any]
+    people: tuple[_Person, ...]
+    found: int
+    matched: int
+    unknown: int
+    not_looked_at: int
+    doubtful: tuple[tuple[np.intp, dict[str, Any]], ...]
+
+    @property
+    def wanted(self) -> Rows:
+        """Rows of all faces shown."""
+        doubtful = np.array([row for row, _ in self.doubtful], np.intp)
+        return np.concatenate([doubtful, *(person.shown for person in self.people)])
+
+
+def plan_matches(collection: Collection, faces: FaceList) -> MatchPlan | None:
+    """Chooses the faces that are shown; None where nobody was looked for.
+
+    Args:
+        collection: The collection.
+        faces: Its faces.
+
+    Raises:
+        CollectionError: The table can't be read.
+    """
+    current = collection.current("matches")
+    if current is None:
+        return None
+    matches = tables.read(collection.storage, f"{current.folder}/matches.parquet", "matches")
+    places = pc.index_in(faces.ids["face_id"], value_set=matches["face_id"].combine_chunks())
+    rows = np.flatnonzero(places.is_valid().to_numpy())
+    matches = matches.take(places.drop_null())
+    known = matches["person"].is_valid().to_numpy()
+    people = _people(matches.filter(pa.array(known)), rows[known])
+    return MatchPlan(
+        config=current.manifest.get("config", {}),
+        people=tuple(people[:PEOPLE_SHOWN]),
+        found=len(people),
+        matched=int(known.sum()),
+        unknown=int((~known).sum()),
+        not_looked_at=len(faces) - len(rows),
+        doubtful=_doubtful(matches.filter(pa.array(known)), rows[known]),
+    )
+
+
+def make_matches(plan: MatchPlan, shown: Mapping[np.intp, ShownFace]) -> Matches:
+    """Returns the matches that were planned, with the faces in the rows that the plan wants."""
+    gallery, threshold = plan.config.get("gallery"), plan.config.get("threshold")
+    return Matches(
+        gallery=without_password(str(gallery)) if gallery is not None else None,
+        method=plan.config.get("method"),
+        threshold=float(threshold) if threshold is not None else None,
+        people=tuple(
+            MatchedPerson(
+                person.name,
+                person.faces,
+                person.farthest,
+                tuple(shown[row] for row in person.shown),
+            )
+            for person in plan.people
+        ),
+        found=plan.found,
+        matched=plan.matched,
+        unknown=plan.unknown,
+        not_looked_at=plan.not_looked_at,
+        doubtful=tuple(DoubtfulMatch(shown[row], **values) for row, values in plan.doubtful),
+    )
+
+
+def _people(known: pa.Table, rows: npt.NDArray[np.intp]) -> list[_Person]:
+    """Returns the people of matches whose faces are in some rows, those with the most first."""
+    encoded = known["person"].combine_chunks().dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    numbers = encoded.indices.to_numpy()
+    scores = known["score"].to_numpy()
+    order = np.lexsort((scores, numbers))
+    bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
+    found = [
+        _Person(
+            name=name,
+            faces=int(bounds[number + 1] - bounds[number]),
+            farthest=float(scores[order[bounds[number + 1] - 1]]),
+            shown=evenly(rows[order[bounds[number] : bounds[number + 1]]], FACES_PER_PERSON),
+        )
+        for number, name in enumerate(names)
+    ]
+    return sorted(found, key=lambda person: (-person.faces, person.name))
+
+
+def _doubtful(
+    known: pa.Table, rows: npt.NDArray[np.intp]
+) -> tuple[tuple[np.intp, dict[str, Any]], ...]:
+    """Returns rows and figures of the faces whose two nearest people are nearest to each other."""
+    gaps = pc.subtract(known["runner_up"], known["score"]).fill_null(np.inf).to_numpy()
+    order = np.argsort(gaps, kind="stable")[:DOUBTFUL_SHOWN]
+    order = order[np.isfinite(gaps[order])]
+    chosen = known.select(["person", "score", "runner_up", "probability"]).take(order)
+    named = chosen.rename_columns(["name", "score", "runner_up", "probability"]).to_pylist()
+    return tuple(zip(rows[order], named, strict=True))

@@ -1,0 +1,195 @@
+"""What the plots of a collection's report show: sizes of people, history, faces on a plane.
+
+Its cost is bounded by the constants here, whatever the size of the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from facebatch import tables
+from facebatch.collection import Collection
+from facebatch.report import projection
+from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
+from facebatch.report.thumbnails import thumbnail
+from facebatch.report.words import person_name
+from facebatch.snapshot import Snapshot
+
+FACES_ON_PLANE = {"PCA": 2000, "t-SNE": 1200}
+"""Faces that each method projects; t-SNE takes one to two seconds for so many."""
+
+PEOPLE_COLOURED = 10
+"""People with a colour, the largest."""
+
+FACES_PER_PERSON = 80
+"""Faces projected of each of these; a random sample of all others fills the plane."""
+
+FACES_PICTURED = 40
+"""Covers that may lie on the plane, where there is room."""
+
+_PICTURE_SIDE = 56
+_STAMP, _STAMP_DIGITS = "%Y%m%dT%H%M%S", 15
+
+
+@dataclass(frozen=True)
+class Clustered:
+    """One clustering among those that are kept.
+
+    Args:
+        day: When it was made, as shown.
+        faces: Faces that it grouped.
+        people: People that came of it; None where that isn't known.
+        alone: Share of the faces that stayed on their own, 0..1.
+        tau: Longest link, as d2.
+    """
+
+    day: str
+    faces: int
+    people: int | None
+    alone: float
+    tau: float
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Some faces on a plane.
+
+    Args:
+        method: What made it.
+        points: (n, 2) places.
+        people: (n,) number of each face's person among the names, -1 for others.
+        names: Names of the people that have a colour.
+        pictures: Small JPEG by row, of the largest people first.
+    """
+
+    method: str
+    points: npt.NDArray[np.float64]
+    people: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    pictures: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """What the plots show.
+
+    Args:
+        sizes: (n,) faces of each person; None before the first grouping.
+        alone: Number of faces on their own.
+        history: The clusterings that are kept, oldest first.
+        planes: Faces on a plane, by each method.
+    """
+
+    sizes: npt.NDArray[np.int64] | None
+    alone: int
+    history: tuple[Clustered, ...]
+    planes: tuple[Plane, ...]
+
+
+def collect_overview(
+    collection: Collection,
+    snapshot: Snapshot,
+    faces: FaceList,
+    plan: SheetPlan,
+    shown: Mapping[np.intp, ShownFace],
+) -> Overview:
+    """Reads what the plots show.
+
+    Args:
+        collection: The collection.
+        snapshot: Its shards.
+        faces: The snapshot's faces.
+        plan: The people.
+        shown: Their covers among others, by row.
+    """
+    if plan.groups is None:
+        return Overview(None, 0, _history(collection), ())
+    labels = plan.groups.labels
+    sizes = np.unique(labels[labels >= 0], return_counts=True)[1]
+    planes = _planes(snapshot, faces, plan, shown)
+    return Overview(sizes, int((labels < 0).sum()), _history(collection), planes)
+
+
+def _history(collection: Collection) -> tuple[Clustered, ...]:
+    people = {
+        made.manifest["parents"][0]: made.manifest.get("active")
+        for made in collection.generations("people")
+    }
+    kept = [
+        made
+        for made in collection.generations("clusters")
+        if {"faces", "alone"} <= made.manifest.keys()
+    ]
+    return tuple(
+        Clustered(
+            day=day,
+            faces=made.manifest["faces"],
+            people=people.get(made.name),
+            alone=made.manifest["alone"] / max(1, made.manifest["faces"]),
+            tau=made.manifest["config"]["tau"],
+        )
+        for made, day in zip(kept, _moments([made.name for made in kept]), strict=True)
+    )
+
+
+def _moments(generations: Sequence[str]) -> list[str]:
+    """Returns the days of generations; their times of day where all are of one."""
+    moments = [datetime.strptime(name[:_STAMP_DIGITS], _STAMP) for name in generations]
+    one_day = len({moment.date() for moment in moments}) == 1
+    return [moment.strftime("%H:%M UTC" if one_day else "%Y-%m-%d") for moment in moments]
+
+
+def _planes(
+    snapshot: Snapshot, faces: FaceList, plan: SheetPlan, shown: Mapping[np.intp, ShownFace]
+) -> tuple[Plane, ...]:
+    if not plan.people:
+        return ()
+    seed = int(snapshot.faces_hash[:8], 16)
+    covers = plan.covers[:FACES_PICTURED]
+    rows = _sample(len(faces), plan, covers, seed)
+    found = snapshot.faces(["embedding"], among=faces.ids.take(rows))
+    embeddings = tables.matrix(found["embedding"])
+    person_of = np.full(len(faces), -1, np.int64)
+    for number, person in enumerate(plan.people[:PEOPLE_COLOURED]):
+        person_of[person.members] = number
+    names = tuple(
+        person_name(one.row["name"], one.row["person_id"].hex())
+        for one in plan.people[:PEOPLE_COLOURED]
+    )
+    pictures = {row: thumbnail(shown[row].jpeg, _PICTURE_SIDE) for row in covers}
+    planes = []
+    for method in projection.methods(len(rows)):
+        if method not in FACES_ON_PLANE:
+            continue
+        places = evenly(np.arange(len(rows)), FACES_ON_PLANE[method])
+        places = np.union1d(places, np.searchsorted(rows, covers)).astype(np.intp)
+        mine = rows[places]
+        planes.append(
+            Plane(
+                method,
+                projection.project(embeddings[places], method, seed),
+                person_of[mine],
+                names,
+                {
+                    int(np.searchsorted(mine, row)): picture
+                    for row, picture in pictures.items()
+                    if picture is not None
+                },
+            )
+        )
+    return tuple(planes)
+
+
+def _sample(n: int, plan: SheetPlan, covers: Rows, seed: int) -> Rows:
+    """Returns rows of some faces of the largest people, of covers and of others, ascending."""
+    largest = [evenly(one.members, FACES_PER_PERSON) for one in plan.people[:PEOPLE_COLOURED]]
+    chosen = np.unique(np.concatenate([covers, *largest])).astype(np.intp)
+    room = max(0, FACES_ON_PLANE["PCA"] - len(chosen))
+    others = np.setdiff1d(np.arange(n), chosen)
+    drawn = np.random.default_rng(seed).permutation(others)[:room]
+    return np.union1d(chosen, drawn).astype(np.intp)

@@ -1,0 +1,170 @@
+"""Enrol: photos of people, one folder each, through the extract stage into a gallery.
+
+The photos are extracted into a collection of their own that lasts as long as the enrolment; what
+the gallery keeps of them are its entries.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from facebatch.calibrate import Calibration, calibrate_gallery, calibrate_pairs, pair_distances
+from facebatch.collection import Collection
+from facebatch.config import ExtractSettings, RunSettings, resolve_extract
+from facebatch.errors import InputError
+from facebatch.gallery import Gallery, Problem, Rule, enrol_snapshot, from_people
+from facebatch.media.sources import Root
+from facebatch.pipelines.run import Extraction, run_extract
+from facebatch.progress import Progress
+from facebatch.tables import matrix
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What an enrolment did.
+
+    Args:
+        gallery: The gallery.
+        added: New entries.
+        problems: What a person should look at.
+    """
+
+    gallery: Gallery
+    added: int
+    problems: tuple[Problem, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the summary as plain data."""
+        people = self.gallery.people()
+        return {
+            "gallery": self.gallery.storage.full_path(),
+            "added": self.added,
+            "people": len(people),
+            "entries": sum(entries for _, entries in people),
+            "problems": [asdict(problem) for problem in self.problems],
+        }
+
+
+def build_gallery(
+    roots: Sequence[Root],
+    url: str,
+    flags: Mapping[str, Any],
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+    *,
+    rule: Rule = "central",
+    config_file: Path | None = None,
+) -> Enrolment:
+    """Enrols folders of photos, one folder a person, into a gallery that may be there already.
+
+    Args:
+        roots: What is enrolled; a person's name is the first folder below a root.
+        url: The gallery.
+        flags: Extraction settings that were asked for. Those of a gallery that is there are the
+            default.
+        settings: Runner and workers.
+        report: Called with the extraction's progress.
+        rule: What to do with photos of several faces.
+        config_file: TOML file with further settings.
+
+    Raises:
+        UsageError: The roots, the settings or the gallery can't be used.
+        InputError: Nobody could be enrolled.
+    """
+    extraction = resolve_extract(flags, config_file, _enrolled_with(url))
+    with extracted(roots, extraction, settings, report) as (collection, _):
+        rows, problems = enrol_snapshot(collection.snapshot(), rule)
+        if not len(rows):
+            raise InputError(_nobody(problems))
+        gallery = Gallery.create(url, extraction)
+        gallery.check_space(collection.space, collection.settings)
+        return Enrolment(gallery, gallery.add(rows), tuple(problems))
+
+
+def enrol_people(collection: Collection, url: str) -> Enrolment:
+    """Enrols the named people of a collection, with all of their faces.
+
+    Raises:
+        InputError: Nobody in it has a name.
+        UsageError: The gallery can't be used, or the collection has no people yet.
+    """
+    rows = from_people(collection, collection.snapshot())
+    if not len(rows):
+        raise InputError(f"nobody in {collection.storage.url} has a name")
+    gallery = Gallery.create(url, collection.settings)
+    gallery.check_space(collection.space, collection.settings)
+    return Enrolment(gallery, gallery.add(rows))
+
+
+def calibrate_photos(
+    roots: Sequence[Root],
+    extraction: ExtractSettings,
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+    *,
+    methods: Sequence[str],
+) -> Calibration:
+    """Measures thresholds on labelled photos, one folder a person, by their central faces.
+
+    Args:
+        roots: The photos.
+        extraction: The settings of the embeddings that the thresholds are for.
+        settings: Runner and workers.
+        report: Called with the extraction's progress.
+        methods: Methods whose thresholds against a gallery are measured.
+
+    Raises:
+        InputError: Fewer than two people have a face, or nobody has two.
+    """
+    with extracted(roots, extraction, settings, report) as (collection, _):
+        rows, problems = enrol_snapshot(collection.snapshot())
+        names = rows["name"].to_pylist()
+        if len(set(names)) < 2 or len(set(names)) == len(names):
+            raise InputError(
+                "calibration needs two people at least, one of them with two photos, in a folder "
+                f"each. {_nobody(problems) if not names else ''}".rstrip()
+            )
+        embeddings = matrix(rows["embedding"])
+        source = f"{', '.join(root.url for root in roots)}: {len(names):,} photos of "
+        source += f"{len(set(names)):,} people"
+        distances, same = pair_distances(embeddings, names)
+        calibration = calibrate_pairs(
+            distances,
+            same,
+            embedder=extraction.embedder,
+            tta=extraction.tta,
+            space=collection.space,
+            source=source,
+        )
+        for method in methods:
+            measured = calibrate_gallery(method, embeddings, names, source=source)
+            calibration = calibration.with_identification(measured)
+    return calibration
+
+
+@contextmanager
+def extracted(
+    roots: Sequence[Root],
+    extraction: ExtractSettings,
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+) -> Iterator[tuple[Collection, Extraction]]:
+    """Gives a collection of the roots' photos, which is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
+        collection = Collection.create(str(Path(folder) / "collection"), extraction)
+        yield collection, run_extract(roots, collection, settings, report)
+
+
+def _enrolled_with(url: str) -> Mapping[str, Any] | None:
+    return asdict(Gallery.open(url).settings) if Gallery.exists(url) else None
+
+
+def _nobody(problems: Sequence[Problem]) -> str:
+    told = [f"{problem.source or problem.folder}: {problem.message}" for problem in problems[:3]]
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return f"nobody could be enrolled: {'; '.join(told) or 'there is no photo'}{more}"
