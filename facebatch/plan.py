@@ -25,7 +25,9 @@ DEAD_ATTEMPTS = 2
 
 SHARD_MS = 30_000
 SHORTEST_SHARD_MS = 1_000
-SHARDS_PER_WORKER = 4
+SHARDS_PER_WORKER = 8
+"""At least so many where there is work for it. Beam's local runner deals shards out beforehand, so
+the last one that a worker has is what the others wait for."""
 
 # Costs are whole milliseconds, so that their sums are the same in whatever order they are added.
 # Detection costs the same for all photos larger than its size, which smaller files are below;
