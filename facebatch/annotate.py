@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from facebatch.calibrate import DISTANCE_METHODS
+from facebatch.calibration import DISTANCE_METHODS
 from facebatch.errors import InputError
 from facebatch.identify import Decisions
 from facebatch.probes import Probe, Prober

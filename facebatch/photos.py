@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.gallery import central_face
+from facebatch.enrol import central_face
 from facebatch.snapshot import Snapshot
 
 _MEDIA = ("root", "path", "content_id", "status", "reason", "width", "height")

@@ -16,9 +16,9 @@ from PIL import Image
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
+from facebatch.enrol import central_face
 from facebatch.errors import InputError, MediaError
 from facebatch.extract import Faces, find_faces
-from facebatch.gallery import central_face
 from facebatch.media.images import Photo, PhotoFacts
 from facebatch.storage import filesystem
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.calibrate import DEFAULTS
 from facebatch.collection import Collection
 from facebatch.index import from_bytes, search
 from facebatch.probes import Probe
 from facebatch.snapshot import Snapshot
 from facebatch.stages import build_index, read_clusters, read_people
+from facebatch.thresholds import DEFAULTS
 
 
 def search_collection(

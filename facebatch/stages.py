@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables, weights
-from facebatch.calibrate import DEFAULTS, DISTANCE_METHODS, Calibration, default_for, threshold_for
+from facebatch.calibration import DISTANCE_METHODS, Calibration
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.constraints import join_named
 from facebatch.cluster.people import Clustering, Person, carry_over
@@ -26,6 +26,7 @@ from facebatch.gallery import Gallery
 from facebatch.identify import DEFAULT_METHOD, Model, accept, entries_hash
 from facebatch.quality import Gate, inside_picture
 from facebatch.snapshot import Snapshot
+from facebatch.thresholds import DEFAULTS, default_for, threshold_for
 
 DEFAULT_FPIR = 0.01
 """One stranger in a hundred may be taken for somebody of the gallery."""

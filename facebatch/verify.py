@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.calibrate import Calibration, threshold_for
+from facebatch.calibration import Calibration
 from facebatch.errors import InputError, UsageError
 from facebatch.identify import fit
 from facebatch.media.sources import PHOTO_EXTENSIONS
 from facebatch.probes import Probe, Prober
+from facebatch.thresholds import threshold_for
 
 DEFAULT_FAR = 1e-3
 """One pair of strangers in a thousand may be taken for one person."""

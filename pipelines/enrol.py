@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from facebatch.calibrate import Calibration, calibrate_gallery, calibrate_pairs, pair_distances
+from facebatch.calibrate import calibrate_gallery, calibrate_pairs, pair_distances
+from facebatch.calibration import Calibration
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
+from facebatch.enrol import Problem, Rule, enrol_snapshot, from_people
 from facebatch.errors import InputError
-from facebatch.gallery import Gallery, Problem, Rule, enrol_snapshot, from_people
+from facebatch.gallery import Gallery
 from facebatch.media.sources import Root
 from facebatch.pipelines.run import Extraction, run_extract
 from facebatch.progress import Progress

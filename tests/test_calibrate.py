@@ -16,20 +16,16 @@ from synthetic import people
 
 from facebatch import identify
 from facebatch.calibrate import (
-    DEFAULTS,
     FAR_RATES,
-    Calibration,
-    Identification,
-    Point,
     calibrate_gallery,
     calibrate_pairs,
-    default_for,
     fit_logistic,
     leave_out,
     pair_distances,
-    threshold_for,
 )
+from facebatch.calibration import Calibration, Identification, Point
 from facebatch.errors import UsageError
+from facebatch.thresholds import DEFAULTS, default_for, threshold_for
 
 ABOUT = {"embedder": "dlib-resnet", "tta": "mirror", "space": "s", "source": "the test"}
 EMBEDDINGS, TRUTH = people([8] * 6 + [5] * 8 + [1] * 30, seed=8)

@@ -18,20 +18,18 @@ from rows import content, media, media_row, memory_collection
 from synthetic import people, unit
 
 from facebatch import ids, tables
-from facebatch.calibrate import Calibration, Point
+from facebatch.calibration import Calibration, Point
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
-from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
-from facebatch.gallery import (
-    ENTRY_COLUMNS,
-    Gallery,
+from facebatch.enrol import (
     PhotoFaces,
     central_face,
     choose_enrolled,
     enrol_snapshot,
-    entry_id,
     from_people,
 )
+from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
+from facebatch.gallery import ENTRY_COLUMNS, Gallery, entry_id
 from facebatch.stages import cluster_people, read_people
 
 DIMENSION = 128

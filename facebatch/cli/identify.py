@@ -11,7 +11,7 @@ from facebatch.cli import options, output
 from facebatch.cli.commands import Command, question
 
 if TYPE_CHECKING:
-    from facebatch.calibrate import Calibration
+    from facebatch.calibration import Calibration
     from facebatch.config import Execution, ExtractSettings
     from facebatch.gallery import Gallery
 
@@ -220,9 +220,10 @@ def _compared_under(
     """Returns settings and calibration: a gallery's, else what was asked for and the shipped."""
     from dataclasses import asdict
 
-    from facebatch.calibrate import Calibration, default_for
+    from facebatch.calibration import Calibration
     from facebatch.config import resolve_extract
     from facebatch.errors import UsageError
+    from facebatch.thresholds import default_for
 
     opened = _opened(gallery)
     settings = resolve_extract(flags, None, asdict(opened.settings) if opened else None)

@@ -1,0 +1,268 @@
+"""How near is near enough: the threshold for a stated error rate, and the shipped calibrations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from types import MappingProxyType
+
+from facebatch.calibration import DISTANCE_METHODS, Calibration, Curve, Identification, Point
+from facebatch.errors import UsageError
+from facebatch.identify import METHODS
+
+_EXTRAPOLATED_DECADES = 2.0
+"""How far beyond the smallest FAR that was measured its line is followed."""
+
+
+def threshold_for(
+    calibration: Calibration,
+    method: str,
+    people: int,
+    *,
+    fpir: float | None = None,
+    far: float | None = None,
+) -> tuple[float, str]:
+    """Returns the threshold for a stated error rate and where it comes from.
+
+    For an FPIR: a stranger is compared with everyone, and if each of g people took it for
+    themselves independently with probability FAR, FPIR = 1 - (1 - FAR)^g. People aren't
+    independent (a face that is like nobody is so for all), and the rule holds approximately. It
+    takes what was measured with one number of people to another. Outside the rates that were
+    measured, the threshold follows the line of the pairs' FARs, for the methods whose score is
+    one d2 (`DISTANCE_METHODS`). Where nothing was measured against a gallery, the FAR of pairs is
+    put into the rule as it is. That counts one photo a person: with several, ``nearest`` has more
+    chances to err and ``centroid`` lies nearer to everybody; calibrating tells.
+
+    Between measured rates the threshold is linear in the logarithm of the rate. At a rate above
+    them it is that of the largest, which is stricter than asked for. Below the smallest FAR the
+    line goes on for two decades. The source says which of these it was.
+
+    What the calibration doesn't have is taken from the shipped defaults of its embedder.
+
+    Args:
+        calibration: Measured for a gallery, or `default_for` its embedder.
+        method: One of `facebatch.identify.METHODS`.
+        people: People in the gallery, at least 1.
+        fpir: Share of strangers that may be taken for somebody, above 0 and below 1.
+        far: Instead of it, the share of pairs of strangers that may be taken for one person.
+
+    Returns:
+        The largest score to accept, and its source in words.
+
+    Raises:
+        UsageError: The method or a rate is wrong, or nothing was measured that would tell.
+    """
+    rate = _checked_rate(method, people, fpir, far)
+    shipped = DEFAULTS.get((calibration.embedder, calibration.tta))
+    sources = [known for known in (calibration, shipped) if known is not None]
+    lines = [known.far for known in sources] if method in DISTANCE_METHODS else []
+    if far is not None:
+        found = _first(_interpolated(line, rate) for line in lines)
+        if found:
+            return found[0], f"d2 at FAR {rate:.2g}: {found[1]}"
+    else:
+        against = (each for known in sources for each in known.fpir if each.method == method)
+        found = _first(_moved(measured, people, rate, lines) for measured in against)
+        if found:
+            return found
+        per_person = _per_person(rate, people)
+        found = _first(_interpolated(line, per_person) for line in lines)
+        if found:
+            rule = f"d2 at FAR {per_person:.2g}, by FPIR = 1 - (1 - FAR)^{people}"
+            return found[0], f"{rule}: {found[1]}"
+    asked = f"FAR {far:g}" if fpir is None else f"FPIR {fpir:g} with {people:,} people"
+    raise UsageError(
+        f"no threshold is known for {method} at {asked} ({calibration.embedder}, tta "
+        f"{calibration.tta}): calibrate with more labelled photos, or state the threshold itself"
+    )
+
+
+def _first(found: Iterable[tuple[float, str] | None]) -> tuple[float, str] | None:
+    return next((each for each in found if each is not None), None)
+
+
+def _checked_rate(method: str, people: int, fpir: float | None, far: float | None) -> float:
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
+    if people < 1:
+        raise UsageError("the gallery is empty: enrol somebody first")
+    if (fpir is None) == (far is None):
+        raise UsageError("state one error rate, either the FPIR or the FAR")
+    rate = fpir if fpir is not None else far
+    if rate is None or not 0 < rate < 1:
+        raise UsageError(f"an error rate lies between 0 and 1, not at {rate}")
+    if far is not None and method not in DISTANCE_METHODS:
+        raise UsageError(
+            f"a FAR is about the distance of two faces, which {method} doesn't give; state an "
+            f"FPIR, or use one of {', '.join(DISTANCE_METHODS)}"
+        )
+    return rate
+
+
+def _per_person(fpir: float, people: int) -> float:
+    """Returns the FAR of each of some people who together have an FPIR: 1 - (1 - FPIR)^(1/g)."""
+    return -math.expm1(math.log1p(-fpir) / people)
+
+
+def _moved(
+    measured: Identification, people: int, fpir: float, lines: Sequence[Sequence[Point]]
+) -> tuple[float, str] | None:
+    """Returns a threshold from what was measured against a gallery of another size.
+
+    Args:
+        measured: What was measured.
+        people: People in the gallery in question.
+        fpir: The FPIR wanted with it.
+        lines: Thresholds of pairs; the line of the first that reaches is followed outside the
+            measured rates.
+    """
+    # All rates here are FARs of one person: galleries of any size are compared by these.
+    wanted = _per_person(fpir, people)
+    known = [
+        replace(point, rate=_per_person(point.rate, measured.people))
+        for point in measured.points
+        if point.threshold is not None
+    ]
+    if not known:
+        return None
+    rates = [point.rate for point in known]
+    if min(rates) * (1 - 1e-6) <= wanted <= max(rates) * (1 + 1e-6):
+        found = _interpolated(known, wanted)
+    else:
+        anchor = min(known, key=lambda point: abs(math.log(point.rate / wanted)))
+        found = _first(_along(line, anchor, wanted) for line in lines)
+        if found is None and wanted > anchor.rate:
+            found = _interpolated(known, wanted)
+    if found is None:
+        return None
+    text = f"{measured.method} at FPIR {fpir:.2g} with {people:,} people"
+    if people != measured.people:
+        text += f", by FPIR = 1 - (1 - FAR)^g from {measured.people:,}"
+    return found[0], f"{text}: {found[1]}"
+
+
+def _along(line: Sequence[Point], anchor: Point, rate: float) -> tuple[float, str] | None:
+    """Returns the threshold at a rate beside the one measured, parallel to the line of FARs."""
+    here, there = _interpolated(line, anchor.rate), _interpolated(line, rate)
+    if here is None or there is None or anchor.threshold is None:
+        return None
+    threshold = max(0.0, anchor.threshold + there[0] - here[0])
+    return threshold, f"{anchor.source}; moved along the d2 at FAR, {there[1]}"
+
+
+def _interpolated(points: Sequence[Point], rate: float) -> tuple[float, str] | None:
+    """Returns the threshold at a rate from measured ones; None if it lies too far below them."""
+    measured = sorted(
+        (-math.log10(point.rate), point.threshold, point.source)
+        for point in points
+        if point.threshold is not None
+    )
+    wanted = -math.log10(rate)
+    if not measured:
+        return None
+    x, threshold, source = measured[0]
+    if wanted <= x + 1e-9:
+        if wanted < x - 1e-9:
+            source += f" (at {10**-x:.2g}, the largest rate measured)"
+        return threshold, source
+    if len(measured) < 2 or wanted > measured[-1][0] + _EXTRAPOLATED_DECADES:
+        return None
+    segments = list(pairwise(measured))
+    (x0, y0, source0), (x1, y1, source1) = next(
+        (segment for segment in segments if wanted <= segment[1][0] + 1e-9), segments[-1]
+    )
+    source = "; ".join(dict.fromkeys([source0, source1] if wanted < x1 - 1e-9 else [source1]))
+    threshold = y0 + (wanted - x0) * (y1 - y0) / (x1 - x0)
+    if wanted > x1 + 1e-9:
+        source += f" (extrapolated: {10**-x1:.2g} is the smallest rate measured)"
+        threshold = max(0.0, threshold)
+    return threshold, source
+
+
+def default_for(embedder: str, tta: str) -> Calibration:
+    """Returns the calibration that is shipped for an embedder.
+
+    Raises:
+        UsageError: None is: nobody measured it.
+    """
+    try:
+        return DEFAULTS[embedder, tta]
+    except KeyError:
+        known = ", ".join(f"{embedder} with tta {tta}" for embedder, tta in DEFAULTS)
+        raise UsageError(
+            f"no thresholds are shipped for {embedder} with tta {tta}, only for {known}: "
+            "calibrate with labelled photos, or state the threshold itself"
+        ) from None
+
+
+_PROJECT = "facebatch's own measurement"
+_TWO_SETS = f"{_PROJECT}: mean of all LFW pairs and all pairs of a second set, pins"
+_ONE_PASS = (
+    f"{_PROJECT}: all LFW pairs, one pass, aligned to dlib's mean face shape (with the template "
+    "that facebatch uses: .149 at 1e-3, .119 at 1e-4, .094 at 1e-5)"
+)
+_SIX_PASSES = f"{_PROJECT}: all LFW pairs, six passes"
+_LFW_GALLERY = (
+    f"{_PROJECT}: LFW, 1,680 people with two photos or more, everyone else as strangers, one-pass "
+    "embeddings aligned to dlib's mean face shape"
+)
+_MIRRORED = " (mirrored embeddings lie about 4 % nearer to each other)"
+
+
+def _far_table(source: str, thresholds: Mapping[float, float]) -> tuple[Point, ...]:
+    return tuple(Point(rate, threshold, source) for rate, threshold in thresholds.items())
+
+
+def _lfw_gallery(note: str) -> tuple[Identification, ...]:
+    """The shipped thresholds against a gallery; nothing was measured at other rates."""
+    photos = {
+        "centroid": (0.083, 0.77, "up to three photos"),
+        "nearest": (0.0905, 0.50, "one photo"),
+    }
+    return tuple(
+        Identification(
+            method, 1680, (Point(0.01, threshold, f"{_LFW_GALLERY}, {shots} each{note}", found),)
+        )
+        for method, (threshold, found, shots) in photos.items()
+    )
+
+
+def _curve(slope: float, intercept: float, tta: str) -> Curve:
+    return Curve(
+        slope,
+        intercept,
+        f"{_PROJECT}: `facebatch extract images --tta {tta}` of LFW's View 1 test set (1,549 "
+        "photos of 963 people), the face nearest the centre of each; 983 pairs of one person, "
+        "1,197,943 of two",
+    )
+
+
+DEFAULTS: Mapping[tuple[str, str], Calibration] = MappingProxyType(
+    {
+        ("dlib-resnet", "none"): Calibration(
+            "dlib-resnet",
+            "none",
+            far=_far_table(
+                _ONE_PASS, {1e-2: 0.185, 1e-3: 0.148, 1e-4: 0.1175, 1e-5: 0.0934, 1e-6: 0.0746}
+            ),
+            curve=_curve(74.747, -14.085, "none"),
+            fpir=_lfw_gallery(""),
+        ),
+        ("dlib-resnet", "mirror"): Calibration(
+            "dlib-resnet",
+            "mirror",
+            far=_far_table(_TWO_SETS, {1e-3: 0.134, 1e-4: 0.110, 1e-5: 0.090, 1e-6: 0.074}),
+            curve=_curve(78.171, -13.992, "mirror"),
+            fpir=_lfw_gallery(_MIRRORED),
+        ),
+        ("dlib-resnet", "full"): Calibration(
+            "dlib-resnet",
+            "full",
+            far=_far_table(_SIX_PASSES, {1e-3: 0.140, 1e-4: 0.111, 1e-5: 0.088}),
+            curve=_curve(77.311, -13.532, "full"),
+        ),
+    }
+)
+"""Shipped thresholds by embedder and tta; there are none for what wasn't measured."""
