@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -20,6 +21,9 @@ from facebatch.cli import commands, evaluate, gallery, identify
 from facebatch.errors import FacebatchError, Interrupted
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
+
+_interrupted = threading.Event()
+"""Set from the moment on in which the user asked the program to stop."""
 
 app = typer.Typer(
     name="facebatch",
@@ -66,14 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if separator and ours[:1] and ours[0] not in ("run", "extract"):
         print(f"facebatch: {ours[0]} takes no Beam options after --", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         app(ours, obj=tuple(beams), prog_name="facebatch")
     except SystemExit as ended:
-        # Typer ends the process by itself when Ctrl-C reaches it, and says nothing.
-        if ended.code == Interrupted.exit_code:
+        # Typer ends the process by itself when Ctrl-C reaches it, and says nothing. What compiled
+        # code calls back swallows an exception that happens to be raised in it.
+        if ended.code == Interrupted.exit_code or _interrupted.is_set():
             print(f"facebatch: {_INTERRUPTED}", file=sys.stderr)  # noqa: T201
+            _end(Interrupted.exit_code)
         _end(ended.code)
     except FacebatchError as error:
         print(f"facebatch: {error}", file=sys.stderr)  # noqa: T201
@@ -97,6 +103,7 @@ def _end(code: str | int | None) -> NoReturn:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """Lets what schedulers and closing terminals send stop the program as Ctrl-C does."""
+    _interrupted.set()
     raise KeyboardInterrupt
 
 

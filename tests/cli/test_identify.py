@@ -12,7 +12,7 @@ from program import facebatch
 
 from facebatch.demo.render import render_face
 
-PEOPLE = {"Ada": 11, "Bo Li": 12, "Çelik": 13}
+PEOPLE = {"Ada": 26, "Bo Li": 12, "Çelik": 27}
 
 
 def portrait(person: int, shot: int, size: int = 240) -> Image.Image:
@@ -29,8 +29,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             portrait(person, shot).save(path, quality=92)
     two = Image.new("RGB", (700, 240), "grey")
-    two.paste(portrait(11, 7), (230, 0))
-    two.paste(portrait(21, 7, 160), (520, 40))
+    two.paste(portrait(26, 7), (230, 0))
+    two.paste(portrait(35, 7, 160), (520, 40))
     two.save(folder / "known" / "Ada" / "two.jpg", quality=92)
     (folder / "known" / "Bo Li" / "broken.jpg").write_bytes(b"no picture")
     album = folder / "album"
