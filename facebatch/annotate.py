@@ -41,8 +41,8 @@ def annotate_photos(
         InputError: None of the photos could be read, or the folder can't be written.
         UsageError: The gallery can't be used.
     """
-    model = question.gallery.model(question.method) if question else None
-    threshold = question.decided_by(model)[0] if question and model else 0.0
+    model = question.model if question else None
+    threshold = question.decided_by()[0] if question else 0.0
     written, failed = [], []
     for path in photos:
         try:

@@ -192,6 +192,10 @@ class Collection:
             found.append(Generation(stage, name, manifest))
         return found
 
+    def generation(self, stage: str, name: str | None) -> Generation | None:
+        """Returns a stage's finished generation of this name; None where there is none."""
+        return next((made for made in self.generations(stage) if made.name == name), None)
+
     def current(self, stage: str) -> Generation | None:
         """Returns a stage's newest finished generation."""
         found = self.generations(stage)

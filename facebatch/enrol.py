@@ -189,7 +189,7 @@ def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
             f"{collection.storage.url} has no people yet: run `facebatch cluster` first"
         )
     parent = people.manifest["parents"][0]
-    clusters = next((g for g in collection.generations("clusters") if g.name == parent), None)
+    clusters = collection.generation("clusters", parent)
     if clusters is None:
         raise CollectionError(
             f"{collection.storage.url} has people without the clusters/{parent} that they were "

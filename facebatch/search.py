@@ -83,10 +83,10 @@ def _described(
 def _people_of(collection: Collection, face_ids: npt.NDArray[np.void]) -> list[str | None]:
     """Returns the name, or the id, of the person that each face belongs to today."""
     current = collection.current("people")
-    if current is None:
+    parent = current.manifest["parents"][0] if current else None
+    clusters = collection.generation("clusters", parent)
+    if current is None or clusters is None:
         return [None] * len(face_ids)
-    parent = current.manifest["parents"][0]
-    clusters = next(g for g in collection.generations("clusters") if g.name == parent)
     clustered, labels = read_clusters(collection, clusters)
     places = pc.index_in(ids.to_arrow(face_ids), ids.to_arrow(clustered)).to_pylist()
     called = {

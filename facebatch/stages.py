@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -99,15 +100,26 @@ class Question:
     fpir: float = DEFAULT_FPIR
     threshold: float | None = None
 
-    def decided_by(self, model: Model) -> tuple[float, str]:
+    @cached_property
+    def model(self) -> Model:
+        """The method fitted to the gallery, once.
+
+        Raises:
+            GalleryError: The gallery is empty or damaged.
+            UsageError: There is no such method, or it needs more than is there.
+        """
+        return self.gallery.model(self.method)
+
+    def decided_by(self) -> tuple[float, str]:
         """Returns the threshold and where it comes from.
 
         Raises:
-            UsageError: Nothing was measured for the gallery's embedder.
+            GalleryError, UsageError: As for `model`; or nothing was measured for the embedder.
         """
+        people = len(self.model.people)
         if self.threshold is not None:
             return self.threshold, "stated"
-        return threshold_for(self.calibration(), self.method, len(model.people), fpir=self.fpir)
+        return threshold_for(self.calibration(), self.method, people, fpir=self.fpir)
 
     def calibration(self) -> Calibration:
         """Returns what was measured for the gallery, else for its embedder.
@@ -140,9 +152,9 @@ def identify_faces(collection: Collection, snapshot: Snapshot, question: Questio
     """
     gallery = question.gallery
     gallery.check_space(collection.space, collection.settings)
-    model = gallery.model(question.method)
+    model = question.model
     names = np.array(model.people, dtype=object)
-    threshold, source = question.decided_by(model)
+    threshold, source = question.decided_by()
     current = collection.current("matches")
     gate = Gate()
     inputs = {
@@ -358,14 +370,7 @@ def _names_of_clusters(
     collection: Collection, clusters: Generation, labels: npt.NDArray[np.int32]
 ) -> dict[int | None, str]:
     """Returns the names that the matches, which a clustering was made with, give its clusters."""
-    matches = next(
-        (
-            m
-            for m in collection.generations("matches")
-            if m.name == clusters.manifest.get("matches")
-        ),
-        None,
-    )
+    matches = collection.generation("matches", clusters.manifest.get("matches"))
     if matches is None:
         return {}
     named, names = _named(collection, matches)
@@ -377,7 +382,7 @@ def _previous(collection: Collection, people: Generation | None) -> Clustering |
     if people is None:
         return None
     parent = people.manifest["parents"][0]
-    clusters = next((g for g in collection.generations("clusters") if g.name == parent), None)
+    clusters = collection.generation("clusters", parent)
     if clusters is None:
         return None
     return Clustering(*read_clusters(collection, clusters), read_people(collection, people))

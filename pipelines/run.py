@@ -190,7 +190,7 @@ def run_all(
     """
     if question is not None:
         question.gallery.check_space(collection.space, collection.settings)
-        question.decided_by(question.gallery.model(question.method))
+        question.decided_by()
     extraction = run_extract(roots, collection, settings, report)
     snapshot = extraction.snapshot
     indexed = build_index(collection, snapshot)

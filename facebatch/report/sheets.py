@@ -248,8 +248,7 @@ def make_sheets(plan: SheetPlan, faces: FaceList, shown: Mapping[np.intp, ShownF
 def _parent(collection: Collection, people: Generation | None) -> Generation | None:
     if people is None:
         return None
-    parent = people.manifest["parents"][0]
-    return next((g for g in collection.generations("clusters") if g.name == parent), None)
+    return collection.generation("clusters", people.manifest["parents"][0])
 
 
 def _labels(
