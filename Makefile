@@ -37,6 +37,8 @@ demo: setup  ## render an album, run the whole pipeline on it, score it against 
 
 bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos of your own
 	$(BIN)/python benchmarks/workers.py $(if $(PHOTOS),--photos "$(PHOTOS)",--rounds 2)
+	$(BIN)/python benchmarks/guard.py $(if $(PHOTOS),--photos "$(PHOTOS)",--rounds 2)
+	$(BIN)/python benchmarks/unchanged.py --items 10000 --folders 100
 	$(BIN)/python benchmarks/engines.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 	$(BIN)/python benchmarks/steps.py $(if $(PHOTOS),--photos "$(PHOTOS)",--limit 20 --rounds 2)
 	$(BIN)/python benchmarks/overhead.py $(if $(PHOTOS),--photos "$(PHOTOS)",--rounds 2)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from facebatch.media.sources import PHOTO_EXTENSIONS
+from facebatch.media.kinds import PHOTO_EXTENSIONS
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """What the product's workers set before they load a math library."""
@@ -60,13 +60,18 @@ def photos_in(folder: Path, limit: int = 0) -> list[Path]:
     return [photos[number * len(photos) // count] for number in range(count)]
 
 
-def extract_command(photos: Path, collection: Path, workers: int) -> list[str]:
+def facebatch_command() -> str:
+    """Returns the path of the program beside this interpreter."""
+    return _FACEBATCH
+
+
+def extract_command(photos: Path, collection: Path, workers: int, *options: str) -> list[str]:
     """Returns the command line that extracts a folder into a new collection."""
     words = [_FACEBATCH, "extract", str(photos), "--output", str(collection)]
-    return [*words, "--workers", str(workers)]
+    return [*words, "--workers", str(workers), *options]
 
 
-def extract(photos: Path, workers: int) -> tuple[float, int]:
+def extract(photos: Path, workers: int, *options: str) -> tuple[float, int]:
     """Extracts a folder into a new collection, which is then removed.
 
     Returns:
@@ -74,7 +79,7 @@ def extract(photos: Path, workers: int) -> tuple[float, int]:
         largest worker process.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = extract_command(photos, Path(folder) / "collection", workers)
+        command = extract_command(photos, Path(folder) / "collection", workers, *options)
         begun = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         peak = 0

@@ -40,7 +40,7 @@ def loop(folder: Path) -> None:
     """Turns photos into embeddings and compressed chips, as the product's worker does."""
     from facebatch.detect import load_detector
     from facebatch.embed import load_embedder
-    from facebatch.extract import find_faces
+    from facebatch.faces import find_faces
 
     settings = ExtractSettings()
     detector = load_detector(settings.detector, min_face=settings.min_face)

@@ -40,7 +40,9 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
 from facebatch.media.images import Photo
-from facebatch.media.sources import MediaFile, MediaReader, list_root, parse_root
+from facebatch.media.reading import MediaReader
+from facebatch.media.roots import parse_root
+from facebatch.media.sources import MediaFile, list_root
 from facebatch.plan import Item, Shard
 
 _CHIPS = 64  # at most, since dlib may take a tenth of a second for one
@@ -177,7 +179,7 @@ def embed(setup: Setup) -> None:
 def _chips(setup: Setup) -> npt.NDArray[np.uint8]:
     """Returns the chips of the photos' faces as dlib reads them, uint8 (n, 150, 150, 3)."""
     from facebatch.detect import load_detector
-    from facebatch.extract import find_faces
+    from facebatch.faces import find_faces
 
     settings = ExtractSettings(embedder="dlib-resnet", tta="none")
     detector = load_detector("mtcnn", min_face=settings.min_face, engine=setup.engine)

@@ -1,71 +1,124 @@
-"""Copies of photos with a box around every face, and the name of whom a gallery knows."""
+"""Copies of photos and videos with a box around every face, and the names a gallery knows."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
 
 from facebatch.calibration import DISTANCE_METHODS
-from facebatch.errors import InputError
+from facebatch.drawing import drawn
+from facebatch.errors import InputError, MediaError
 from facebatch.identify import Decisions
+from facebatch.media.kinds import kind_of
 from facebatch.probes import Probe, Prober
 from facebatch.stages import Question
 from facebatch.storage import filesystem
+from facebatch.urls import public_url
 
-_KNOWN, _UNKNOWN = (0, 200, 83), (255, 193, 7)
+DEFAULT_FPS = 10.0
+"""Frames a second of a video in which faces are looked for: people move little in between."""
+
+Namer = Callable[[npt.NDArray[np.float32]], list[dict[str, Any]]]
+"""Says of faces, by their embeddings (n, d), each one's ``name`` and ``probability``."""
+
 _QUALITY = 92
-_LEAST_TEXT = 12  # pixels
 
 
-def annotate_photos(
-    photos: Sequence[str], folder: Path, prober: Prober, question: Question | None
+def annotate_media(
+    paths: Sequence[str],
+    folder: Path,
+    prober: Prober,
+    question: Question | None,
+    fps: float = DEFAULT_FPS,
 ) -> dict[str, Any]:
-    """Writes a JPEG copy of every photo that can be read, and says what it shows.
+    """Writes a copy of every photo and video that can be read, and says what it shows.
 
-    Copies are called as their photos are, with a number where two would be called the same; a
-    file that is there already is never written over.
+    Photos become JPEG files, videos MP4 files. Copies are called as their originals are, with a
+    number where two would be called the same; a file that is there already is never written over.
 
     Args:
-        photos: Paths or fsspec URLs.
+        paths: Photos and videos, as paths or fsspec URLs.
         folder: Where the copies go.
         prober: What finds faces, under the gallery's settings.
         question: The gallery that faces are named by; None leaves them unnamed.
+        fps: Frames a second of a video in which faces are looked for.
 
     Raises:
-        InputError: None of the photos could be read, or the folder can't be written.
+        InputError: Nothing could be read, or the folder can't be written.
         UsageError: The gallery can't be used.
     """
-    model = question.model if question else None
-    threshold = question.decided_by()[0] if question else 0.0
+    namer = _namer(question)
     written, failed = [], []
-    for path in photos:
+    for path in paths:
         try:
-            probe = prober.look(path)
+            if kind_of(path) == "video":
+                written.append(_annotate_video(path, folder, prober, namer, fps))
+            else:
+                written.append(_annotate_photo(prober.look(path), folder, namer))
+        except _Unwritable:
+            raise
         except InputError as error:
-            failed.append({"photo": path, "message": str(error)})
-            continue
-        decided = model.decide(probe.embeddings, threshold) if model else None
-        people = model.people if model else ()
-        labels = _labels(len(probe.faces), decided, people, question)
-        copy = drawn(probe, labels)
-        target = _target(folder, path)
-        _save(copy, target)
-        faces = [
-            {"box": box, "score": float(score), **label}
-            for box, score, label in zip(
-                probe.faces.boxes.tolist(), probe.faces.scores, labels, strict=True
-            )
-        ]
-        written.append({"photo": path, "copy": str(target), "faces": faces})
+            failed.append({"photo": public_url(path), "message": str(error)})
     if not written:
         raise InputError("; ".join(str(one["message"]) for one in failed[:3]))
     return {"written": written, "failed": failed}
+
+
+class _Unwritable(InputError):
+    """A copy can't be written, which no other photo will change."""
+
+
+def _annotate_photo(probe: Probe, folder: Path, namer: Namer) -> dict[str, Any]:
+    labels = namer(probe.embeddings)
+    boxes = probe.faces.boxes.tolist()
+    buffer = io.BytesIO()
+    drawn(probe.picture(), boxes, labels).save(buffer, "JPEG", quality=_QUALITY)
+    target = _target(folder, probe.path, ".jpg")
+    with _new_file(target) as file:
+        file.write(buffer.getvalue())
+    faces = [
+        {"box": box, "score": float(score), **label}
+        for box, score, label in zip(boxes, probe.faces.scores, labels, strict=True)
+    ]
+    return {"photo": probe.path, "copy": str(target), "faces": faces}
+
+
+def _annotate_video(
+    path: str, folder: Path, prober: Prober, namer: Namer, fps: float
+) -> dict[str, Any]:
+    # FFmpeg is needed for videos only.
+    from facebatch.annotate_video import find_tracks, write_copy
+
+    store, place = filesystem(path)
+    try:
+        with store.open(place, "rb") as file:
+            found = find_tracks(file, prober, namer, fps)
+            target = _target(folder, public_url(path), ".mp4")
+            with _new_file(target) as copy:
+                write_copy(file, found, copy)
+    except MediaError as error:
+        raise InputError(f"{public_url(path)}: {error.message} ({error.reason})") from error
+    except FileNotFoundError as error:
+        raise InputError(f"{public_url(path)}: there is no such video") from error
+    except OSError as error:
+        raise InputError(f"{public_url(path)}: it can't be read: {error}") from error
+    return {"photo": public_url(path), "copy": str(target), "faces": found.described()}
+
+
+def _namer(question: Question | None) -> Namer:
+    """Returns what says who faces are, by their embeddings; nobody without a gallery."""
+    if question is None:
+        return lambda embeddings: _labels(len(embeddings), None, (), None)
+    model, threshold = question.model, question.decided_by()[0]
+    return lambda embeddings: _labels(
+        len(embeddings), model.decide(embeddings, threshold), model.people, question
+    )
 
 
 def _labels(
@@ -87,53 +140,27 @@ def _labels(
     ]
 
 
-def drawn(probe: Probe, labels: Sequence[dict[str, Any]]) -> Image.Image:
-    """Returns the upright full-size picture with boxes and labels.
-
-    Args:
-        probe: The photo and its faces.
-        labels: For each face ``name`` and ``probability``, either of which may be None.
-    """
-    picture = probe.picture().copy()
-    pen = ImageDraw.Draw(picture)
-    width = max(2, max(picture.size) // 400)
-    height = max(_LEAST_TEXT, max(picture.size) // 50)
-    font = ImageFont.load_default(size=height)
-    for box, label in zip(probe.faces.boxes.tolist(), labels, strict=True):
-        colour = _UNKNOWN if label["name"] is None else _KNOWN
-        pen.rectangle(box, outline=colour, width=width)
-        text = _text(label)
-        if text:
-            place = (box[0], min(box[3] + width, picture.height - height - 2 * width))
-            pen.rectangle(pen.textbbox(place, text, font=font), fill=colour)
-            pen.text(place, text, fill="black", font=font)
-    return picture
-
-
-def _text(label: dict[str, Any]) -> str:
-    if label["name"] is None:
-        return ""
-    if label["probability"] is None:
-        return str(label["name"])
-    return f"{label['name']} {label['probability']:.0%}"
-
-
-def _target(folder: Path, photo: str) -> Path:
-    stem = Path(filesystem(photo)[1]).stem
+def _target(folder: Path, original: str, suffix: str) -> Path:
+    stem = Path(original).expanduser().stem
     number = 1
-    target = folder / f"{stem}.jpg"
+    target = folder / f"{stem}{suffix}"
     while target.exists():
         number += 1
-        target = folder / f"{stem}-{number}.jpg"
+        target = folder / f"{stem}-{number}{suffix}"
     return target
 
 
-def _save(picture: Image.Image, target: Path) -> None:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY)
+@contextmanager
+def _new_file(target: Path) -> Iterator[BinaryIO]:
+    """Gives a new file to write to; it stays only if it was written whole."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb") as file:
-            file.write(buffer.getvalue())
+        file = target.open("x+b")
     except OSError as error:
-        raise InputError(f"{target} can't be written: {error}") from error
+        raise _Unwritable(f"{target} can't be written: {error}") from error
+    try:
+        with file:
+            yield file
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

@@ -11,7 +11,8 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -28,12 +29,26 @@ _SAME_START_SECONDS = 2.0
 
 def begin(storage: Storage, shard: Shard) -> str:
     """Leaves a mark for a shard that is about to be extracted, and returns its path."""
-    path = f"{_FOLDER}/{shard.name}-{secrets.token_hex(4)}.json"
+    return _leave(storage, shard.name, [version_key(item) for item in shard.items])
+
+
+@contextmanager
+def running(storage: Storage) -> Iterator[None]:
+    """Leaves a mark while a command works on a collection, so that nothing is erased meanwhile."""
+    path = _leave(storage, "run", [])
+    try:
+        yield
+    finally:
+        end(storage, path)
+
+
+def _leave(storage: Storage, name: str, items: Sequence[str]) -> str:
+    path = f"{_FOLDER}/{name}-{secrets.token_hex(4)}.json"
     mark = {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
-        "items": [version_key(item.file) for item in shard.items],
+        "items": items,
     }
     storage.write(path, json.dumps(mark).encode())
     return path
@@ -88,7 +103,11 @@ def forget(storage: Storage, paths: Iterable[str], committed: Container[str]) ->
             item may be of a root that wasn't listed since.
     """
     for path in paths:
-        if all(item in committed for item in _read(storage, path).get("items", ())):
+        try:
+            mark = _read(storage, path)
+        except CollectionError:
+            continue  # another run forgot it
+        if all(item in committed for item in mark.get("items", ())):
             storage.remove(path)
 
 

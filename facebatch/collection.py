@@ -20,8 +20,9 @@ import pyarrow as pa
 from facebatch import tables
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, SettingsMismatch, UsageError
-from facebatch.snapshot import Snapshot, take
+from facebatch.snapshot import Committed, Snapshot, committed, take, with_column
 from facebatch.storage import Storage
+from facebatch.urls import public_url
 
 FORMAT_VERSION = 1
 STAGES = ("index", "matches", "clusters", "people")
@@ -29,7 +30,8 @@ PLAN_PREFIX = "attempts/plan-"
 """Begins the path of a run's plan, which lies beside the marks of attempts."""
 GENERATIONS_KEPT = 3
 ORPHANS_KEPT = timedelta(days=1)
-"""How long a faces file without a media file, or a file half written, is left to its writer."""
+"""How long a faces file without a media file, or a file half written, is left to its writer, and a
+shard that was replaced to those who read it still."""
 
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _TICK = timedelta(microseconds=1)
@@ -84,13 +86,13 @@ class Collection:
         """
         info = read_info(url)
         if info is None:
-            raise CollectionError(f"{url} is no collection: there is no {_INFO} in it")
+            raise CollectionError(f"{public_url(url)} is no collection: there is no {_INFO} in it")
         try:
             settings = ExtractSettings(**info["extract"])
             resolve_extract(asdict(settings), environment={})
             return cls(Storage(url), info["name"], settings, info["fingerprint"], info["space"])
         except (KeyError, TypeError, UsageError) as error:
-            raise CollectionError(f"{url}/{_INFO} is damaged: {error!r}") from error
+            raise CollectionError(f"{public_url(url)}/{_INFO} is damaged: {error!r}") from error
 
     @classmethod
     def create(cls, url: str, settings: ExtractSettings) -> Collection:
@@ -105,7 +107,7 @@ class Collection:
         if read_info(url) is None:
             info = {
                 "format_version": FORMAT_VERSION,
-                "name": url.rstrip("/").rsplit("/", 1)[-1],
+                "name": public_url(url).rstrip("/").rsplit("/", 1)[-1],
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
                 "fingerprint": settings.fingerprint(),
                 "space": settings.space(),
@@ -135,8 +137,11 @@ class Collection:
         return take(self.storage)
 
     def is_committed(self, shard: str) -> bool:
-        """Tells whether a shard's media file is there."""
-        return self.storage.exists(f"media/{shard}.parquet")
+        """Tells whether a shard's media file is there, and counts.
+
+        One that was replaced doesn't: items that were pruned and came back may give its name anew.
+        """
+        return self.storage.exists(f"media/{shard}.parquet") and shard in self.snapshot().shards
 
     def commit_shard(
         self,
@@ -145,17 +150,20 @@ class Collection:
         faces: pa.Table,
         *,
         after: datetime | None = None,
+        keep_times: bool = False,
         replaces: Sequence[str] = (),
     ) -> int:
         """Writes a shard: its faces, then the media file that commits it.
 
         Args:
             shard: The shard's name.
-            media: Media rows; ``committed_at`` is filled in here.
+            media: Media rows; ``committed_at`` is filled in here unless times are kept.
             faces: Face rows, each of an item in ``media``.
             after: Commit time of the newest row that these take over from. Theirs is later than
                 it even where this machine's clock is behind.
-            replaces: Names of shards that readers ignore from now on.
+            keep_times: Leave the rows the commit times they have, because these are rows of
+                earlier commits written anew.
+            replaces: Shards that readers ignore from now on, as `Committed.reference` names them.
 
         Returns:
             The bytes written.
@@ -163,16 +171,17 @@ class Collection:
         size = tables.write(
             self.storage, f"faces/{shard}.parquet", "faces", faces, self.fingerprint
         )
-        moment = max(datetime.now(UTC), after + _TICK) if after else datetime.now(UTC)
-        now = pa.array([moment] * len(media), type=pa.timestamp("us", tz="UTC"))
-        at = media.schema.get_field_index("committed_at")
+        if not keep_times:
+            moment = max(datetime.now(UTC), after + _TICK) if after else datetime.now(UTC)
+            now = pa.array([moment] * len(media), type=pa.timestamp("us", tz="UTC"))
+            media = with_column(media, "committed_at", now)
         return size + tables.write(
             self.storage,
             f"media/{shard}.parquet",
             "media",
-            media.set_column(at, media.schema.field(at), now),
+            media,
             self.fingerprint,
-            extra={"replaces": json.dumps(list(replaces))},
+            extra={"commit": secrets.token_hex(8), "replaces": json.dumps(list(replaces))},
         )
 
     def generations(self, stage: str) -> list[Generation]:
@@ -186,8 +195,8 @@ class Collection:
                 manifest = json.loads(self.storage.read(path))
             except ValueError as error:
                 raise CollectionError(
-                    f"{self.storage.url}/{path} is damaged: remove the folder {stage}/{name}, and "
-                    "the stage is run again"
+                    f"{self.storage.public}/{path} is damaged: remove the folder {stage}/{name}, "
+                    "and the stage is run again"
                 ) from error
             found.append(Generation(stage, name, manifest))
         return found
@@ -220,21 +229,31 @@ class Collection:
         return generation
 
     def sweep(self) -> list[str]:
-        """Removes what no reader sees and no writer goes on with any more.
-
-        That is, once they are a day old: faces files without a media file, files half written,
-        plans of runs that were killed, and generations without a manifest.
+        """Removes what no reader sees and no writer goes on with any more, as `stale` finds it.
 
         Returns:
             The paths removed.
         """
-        moment = datetime.now(UTC) - ORPHANS_KEPT
-        before = moment.timestamp()
-        committed = {file.path.partition("/")[2] for file in self.storage.files("media")}
+        removed = []
+        for path in self.stale():
+            if path.startswith("faces/") and self.storage.exists(f"media/{path[6:]}"):
+                continue  # committed by a run that went on with it meanwhile
+            self.storage.remove(path)
+            removed.append(path)
+        return removed + self.remove_shards(self.replaced(self.orphan_age()))
+
+    def stale(self) -> list[str]:
+        """Returns paths of what is a day old and of no use to anybody.
+
+        That is: faces files without a media file, files half written, plans of runs that were
+        killed, and generations without a manifest.
+        """
+        before = self.orphan_age()
+        with_media = {file.path.partition("/")[2] for file in self.storage.files("media")}
         orphans = [
             file
             for file in self.storage.files("faces")
-            if file.path.partition("/")[2] not in committed
+            if file.path.partition("/")[2] not in with_media
         ]
         plans = [
             file for file in self.storage.files("attempts") if file.path.startswith(PLAN_PREFIX)
@@ -243,18 +262,61 @@ class Collection:
         for folder in ("", "media", "faces", "attempts"):
             stale += self.storage.stale_temporaries(folder, before)
         for stage in STAGES:
-            finished = {generation.name for generation in self.generations(stage)}
             stale += [
                 f"{stage}/{name}"
                 for name in self.storage.folders(stage)
-                if name not in finished and name < _stamp(moment)
+                if name < _stamp(datetime.fromtimestamp(before, UTC))
+                and not self.storage.exists(f"{stage}/{name}/{_MANIFEST}")
             ]
-        for path in stale:
-            shard = path.removeprefix("faces/").removesuffix(".parquet")
-            if path.startswith("faces/") and self.is_committed(shard):
-                continue  # by a run that went on with it meanwhile
-            self.storage.remove(path)
         return stale
+
+    def orphan_age(self) -> float:
+        """Returns the moment before which orphans were left by nobody alive, epoch seconds."""
+        return (datetime.now(UTC) - ORPHANS_KEPT).timestamp()
+
+    def replaced(self, before: float | None = None) -> list[Committed]:
+        """Returns the shards that were replaced and whose files are there still.
+
+        Args:
+            before: Only those whose replacement was written before this moment, seconds since the
+                epoch; all by default.
+        """
+        found = committed(self.storage)
+        old = [
+            shard
+            for shard in found
+            if before is None or (shard.modified is not None and shard.modified < before)
+        ]
+        return replaced_among(found, by=old)
+
+    def remove_replaced(self) -> list[str]:
+        """Removes the files of all shards that were replaced, and returns their paths."""
+        return self.remove_shards(self.replaced())
+
+    def remove_shards(self, shards: Sequence[Committed]) -> list[str]:
+        """Removes shards' files, and returns their paths; a shard written anew meanwhile stays."""
+        paths = []
+        for shard in shards:
+            if self._is_still(shard):
+                # Without its media file nothing of a shard counts, so that goes first.
+                paths += [f"media/{shard.name}.parquet", f"faces/{shard.name}.parquet"]
+                for path in paths[-2:]:
+                    self.storage.remove(path)
+        return paths
+
+    def _is_still(self, shard: Committed) -> bool:
+        """Tells whether a shard's media file is of the same writing as when it was looked at."""
+        path = f"media/{shard.name}.parquet"
+        if not self.storage.exists(path):
+            return False
+        metadata = tables.read_metadata(self.storage, path, "media")
+        return metadata.get("commit", "") == shard.commit
+
+
+def replaced_among(found: Sequence[Committed], by: Sequence[Committed]) -> list[Committed]:
+    """Returns the shards that some of them replace."""
+    replaced = {name for shard in by for name in shard.replaces}
+    return [shard for shard in found if shard.is_among(replaced)]
 
 
 def read_info(url: str) -> dict[str, Any] | None:
@@ -270,10 +332,11 @@ def read_info(url: str) -> dict[str, Any] | None:
         info = json.loads(storage.read(_INFO))
         version = info["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise CollectionError(f"{url}/{_INFO} is damaged: {error!r}") from error
+        raise CollectionError(f"{public_url(url)}/{_INFO} is damaged: {error!r}") from error
     if version != FORMAT_VERSION:
         raise CollectionError(
-            f"{url} is of collection format {version}; this facebatch reads {FORMAT_VERSION}"
+            f"{public_url(url)} is of collection format {version}; this facebatch reads "
+            f"{FORMAT_VERSION}"
         )
     return dict(info)
 
@@ -289,15 +352,19 @@ def check_target(url: str, settings: ExtractSettings) -> None:
     if read_info(url) is None:
         storage = Storage(url)
         if storage.files("") or storage.folders(""):
-            raise CollectionError(f"{url} holds files but no {_INFO}: choose an empty folder")
+            raise CollectionError(
+                f"{public_url(url)} holds files but no {_INFO}: choose an empty folder"
+            )
         return
     collection = Collection.open(url)
     if collection.settings != settings:
-        raise SettingsMismatch(f"{url} has the settings {collection.settings}, not {settings}")
+        raise SettingsMismatch(
+            f"{public_url(url)} has the settings {collection.settings}, not {settings}"
+        )
     if collection.fingerprint != settings.fingerprint():
         raise SettingsMismatch(
-            f"{url} was extracted with fingerprint {collection.fingerprint}; this facebatch "
-            f"gives {settings.fingerprint()} for the same settings (its weights or rules "
+            f"{public_url(url)} was extracted with fingerprint {collection.fingerprint}; this "
+            f"facebatch gives {settings.fingerprint()} for the same settings (its weights or rules "
             "changed). Extract into a new collection."
         )
 

@@ -26,7 +26,13 @@ from facebatch.embed import DEFAULT_EMBEDDER, DEFAULT_TTA, EMBEDDERS, TTA, TTA_C
 from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
 from facebatch.errors import InputError, SettingsMismatch, UsageError
 from facebatch.machine import Arrangement, arrange, usable_cores, usable_memory
+from facebatch.media.kinds import FrameChoice
+from facebatch.media.limits import DEFAULT_LIMITS, Limits
 from facebatch.reasons import REASONS
+
+VideoFaces = Literal["best", "all"]
+FRAMES: tuple[FrameChoice, ...] = typing.get_args(FrameChoice)
+VIDEO_FACES: tuple[VideoFaces, ...] = typing.get_args(VideoFaces)
 
 QUALITY_RULES = 1
 """Version of facebatch/quality.py's measures; part of the fingerprint."""
@@ -43,6 +49,9 @@ class ExtractSettings:
         embedder: Name of the embedder.
         tta: Views that are averaged: the chip alone, with its mirror, or three scales mirrored.
         chips: Whether the aligned chips are stored beside the embeddings.
+        frames: Which frames of a video are looked at: ``fps`` of them a second, keyframes, or all.
+        fps: Frames a second, where they are sampled by time.
+        video_faces: Whether the best few faces of a video's track are kept, or all.
     """
 
     detector: str = field(default="mtcnn", metadata={"choices": DETECTORS})
@@ -51,6 +60,9 @@ class ExtractSettings:
     embedder: str = field(default=DEFAULT_EMBEDDER, metadata={"choices": EMBEDDERS})
     tta: TTA = field(default=DEFAULT_TTA, metadata={"choices": TTA_CHOICES})
     chips: bool = True
+    frames: FrameChoice = field(default="fps", metadata={"choices": FRAMES})
+    fps: float = field(default=1.0, metadata={"range": (0.001, 1_000.0)})
+    video_faces: VideoFaces = field(default="best", metadata={"choices": VIDEO_FACES})
 
     def space(self) -> str:
         """Returns the hash of what makes embeddings comparable, 32 hex digits."""
@@ -71,9 +83,20 @@ class ExtractSettings:
             detector_weights=[file.sha256 for file in weights.model(self.detector).files],
             max_side=self.max_side,
             min_face=self.min_face,
-            frames="photos",
+            frames=self._frames(),
             quality=QUALITY_RULES,
         )
+
+    def _frames(self) -> str:
+        """Returns what stands for the sampling of videos.
+
+        The default stands as it did before videos were read, so that collections of that time,
+        which hold none, go on.
+        """
+        if (self.frames, self.fps, self.video_faces) == ("fps", 1.0, "best"):
+            return "photos"
+        rate = f" {self.fps:g}" if self.frames == "fps" else ""
+        return f"{self.frames}{rate} {self.video_faces}"
 
 
 @dataclass(frozen=True)
@@ -84,16 +107,24 @@ class Execution:
         engine: What runs the networks, one of ``facebatch.engines.ENGINES``.
         device: Where it runs them, one of ``facebatch.engines.DEVICES``.
         threads: Threads that a shard's items are worked on in.
+        guard: Whether media are decoded in a process of their own.
+        limits: How much one item may ask for.
     """
 
     engine: str = DEFAULT_ENGINE
     device: str = DEFAULT_DEVICE
     threads: int = 1
+    guard: bool = True
+    limits: Limits = DEFAULT_LIMITS
 
 
 DEFAULT_EXECUTION = Execution()
 
 _AUTO: Mapping[str, int] = MappingProxyType({"auto": 0})
+
+# Large numbers, which may be given as 4G or 250M.
+_SIZES = {entry.name: {**entry.metadata, "unit": "size"} for entry in dataclasses.fields(Limits)}
+_UNITS: Mapping[str, int] = MappingProxyType({"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12})
 
 
 @dataclass(frozen=True)
@@ -111,6 +142,15 @@ class RunSettings:
         max_failures: Share of the items tried that may be quarantined before a run ends with
             exit code 3 (never below 20 items).
         retry: Reason codes whose items are tried again whatever their attempts.
+        guard: Whether photos and videos are decoded in a process of their own, so that a file that
+            crashes its decoder, or hangs it, costs itself only.
+        max_pixels: As in `Limits`.
+        max_bytes: As in `Limits`.
+        max_frames: As in `Limits`.
+        max_seconds: As in `Limits`.
+        prune: Whether what vanished from the roots is removed from the collection.
+        max_prune: Share of the items that may be removed so, before it is refused.
+        allow_empty: Whether a root may be empty that the collection knows items of.
         beam_options: Options handed to Beam as they are.
     """
 
@@ -119,8 +159,18 @@ class RunSettings:
     device: str = field(default=DEFAULT_DEVICE, metadata={"choices": DEVICES})
     workers: int = field(default=0, metadata={"range": (0, 1_024), "words": _AUTO})
     threads: int = field(default=0, metadata={"range": (0, 1_024), "words": _AUTO})
-    max_failures: float = field(default=0.1, metadata={"range": (0.0, 1.0)})
+    max_failures: float = field(default=0.1, metadata={"range": (0.0, 1.0), "unit": "share"})
     retry: tuple[str, ...] = field(default=(), metadata={"choices": tuple(REASONS)})
+    guard: bool = True
+    max_pixels: int = field(default=DEFAULT_LIMITS.max_pixels, metadata=_SIZES["max_pixels"])
+    max_bytes: int = field(default=DEFAULT_LIMITS.max_bytes, metadata=_SIZES["max_bytes"])
+    max_frames: int = field(default=DEFAULT_LIMITS.max_frames, metadata=_SIZES["max_frames"])
+    max_seconds: float = field(
+        default=DEFAULT_LIMITS.max_seconds, metadata=_SIZES["max_seconds"] | {"unit": None}
+    )
+    prune: bool = False
+    max_prune: float = field(default=0.1, metadata={"range": (0.0, 1.0), "unit": "share"})
+    allow_empty: bool = False
     beam_options: tuple[str, ...] = ()
 
     def arranged(self) -> RunSettings:
@@ -132,7 +182,12 @@ class RunSettings:
 
     def execution(self) -> Execution:
         """Returns how each worker computes."""
-        return Execution(self.engine, self.device, max(1, self.threads))
+        threads = max(1, self.threads)
+        return Execution(self.engine, self.device, threads, self.guard, self.limits())
+
+    def limits(self) -> Limits:
+        """Returns how much one item may ask for."""
+        return Limits(self.max_pixels, self.max_bytes, self.max_frames, self.max_seconds)
 
 
 def _hash(**parts: Any) -> str:
@@ -209,8 +264,7 @@ def _asked(
             value = flags[name]
             source = f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
         elif variable in variables:
-            words = entry.metadata.get("words", {})
-            value, source = _parse(variables[variable], types[name], variable, words), variable
+            value, source = _parse(variables[variable], types[name], variable, entry), variable
         elif name in from_file:
             value, source = from_file[name], f"{config_file} [{table}]"
         else:
@@ -232,8 +286,8 @@ def _toml_table(path: Path, table: str) -> dict[str, Any]:
     return found
 
 
-def _parse(text: str, kind: Any, variable: str, words: Mapping[str, Any]) -> Any:
-    if text in words:
+def _parse(text: str, kind: Any, variable: str, entry: dataclasses.Field[Any]) -> Any:
+    if text in entry.metadata.get("words", {}):
         return text
     if kind is bool:
         words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -241,22 +295,32 @@ def _parse(text: str, kind: Any, variable: str, words: Mapping[str, Any]) -> Any
             raise UsageError(f"{variable}={text!r} is neither true nor false")
         return words[text.lower()]
     if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError as error:
-            raise UsageError(f"{variable}={text!r} is no number") from error
+        return _number(text, kind, variable, entry.metadata.get("unit"))
     if typing.get_origin(kind) is tuple:
         return tuple(text.split())
     return text
 
 
+def _number(text: str, kind: type, source: str, unit: str | None) -> Any:
+    """Returns a number that is given as text: 0.1 or 10%, 4000000 or 4M, as its unit allows."""
+    number, factor = text, 1.0
+    if unit == "share" and text.endswith("%"):
+        number, factor = text[:-1], 0.01
+    elif unit == "size" and text[-1:] in _UNITS:
+        number, factor = text[:-1], _UNITS[text[-1]]
+    try:
+        return kind(number) if factor == 1 else kind(round(float(number) * factor, 9))
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{source}={text!r} is no number") from error
+
+
 def _checked(value: Any, kind: Any, entry: dataclasses.Field[Any], source: str) -> Any:
-    words = entry.metadata.get("words", {})
+    words, unit = entry.metadata.get("words", {}), entry.metadata.get("unit")
     if isinstance(value, str) and value in words:
         return words[value]
-    if isinstance(value, str) and kind is int and words:
+    if isinstance(value, str) and (words or unit):
         # From the command line, where a number and a word are both text.
-        value = _parse(value, kind, source, {})
+        value = _number(value, kind, source, unit)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if typing.get_origin(kind) is tuple and isinstance(value, list):

@@ -58,9 +58,9 @@ class Problem:
     Args:
         code: ``no_face``; ``several_faces`` (with the rule ``central`` one of them was enrolled);
             ``nobody_enrolled``, of a whole folder; ``no_person``, a photo outside the folders of
-            people; ``bad_name``, a folder whose name isn't UTF-8; ``several_people``, a photo
-            that lies in the folders of several people; else the reason code of a photo that
-            couldn't be read.
+            people; ``bad_name``, a folder whose name isn't UTF-8; ``video``, which isn't enrolled
+            from; ``several_people``, a photo that lies in the folders of several people; else the
+            reason code of a photo that couldn't be read.
         folder: The person's folder; empty where there is none.
         source: The photo; empty where the whole folder is meant.
         message: What a person reads beside it.
@@ -186,13 +186,13 @@ def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
     people = collection.current("people")
     if people is None:
         raise CollectionError(
-            f"{collection.storage.url} has no people yet: run `facebatch cluster` first"
+            f"{collection.storage.public} has no people yet: run `facebatch cluster` first"
         )
     parent = people.manifest["parents"][0]
     clusters = collection.generation("clusters", parent)
     if clusters is None:
         raise CollectionError(
-            f"{collection.storage.url} has people without the clusters/{parent} that they were "
+            f"{collection.storage.public} has people without the clusters/{parent} that they were "
             "found in: run `facebatch cluster` again"
         )
     face_ids, labels = read_clusters(collection, clusters)
@@ -224,7 +224,8 @@ def _rows_by_content(faces: pa.Table) -> Mapping[bytes, list[int]]:
 def _folders(snapshot: Snapshot) -> tuple[dict[str, list[dict[str, Any]]], list[Problem]]:
     """Returns each person's readable photos, by folder and path, and the other photos' problems."""
     columns = ["root", "path", "path_bytes", "content_id", "status", "reason", "message"]
-    media = snapshot.media.select([*columns, "width", "height"]).to_pylist()
+    columns += ["segment", "segments", "width", "height"]
+    media = snapshot.media.select(columns).to_pylist()
     folders: dict[str, list[dict[str, Any]]] = {}
     problems = []
     for row in sorted(media, key=lambda row: (row["path"], row["root"])):
@@ -240,6 +241,11 @@ def _folders(snapshot: Snapshot) -> tuple[dict[str, list[dict[str, Any]]], list[
             problems.append(Problem("bad_name", folder, source, message))
             continue
         photos = folders.setdefault(folder, [])
+        if row["segments"]:
+            if not row["segment"]:
+                message = "people are enrolled from photos, not from videos"
+                problems.append(Problem("video", folder, source, message))
+            continue
         if row["status"] == "quarantined":
             message = row["message"] or ""
             problems.append(Problem(row["reason"], folder, source, message))

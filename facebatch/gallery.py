@@ -27,6 +27,7 @@ from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
 from facebatch.identify import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
 from facebatch.storage import Storage
+from facebatch.urls import public_url
 
 FORMAT_VERSION = 1
 
@@ -80,24 +81,25 @@ class Gallery:
         """
         storage = Storage(url)
         if not storage.exists(_INFO):
-            raise GalleryError(f"{url} is no gallery: there is no {_INFO} in it")
+            raise GalleryError(f"{public_url(url)} is no gallery: there is no {_INFO} in it")
         try:
             info = json.loads(storage.read(_INFO))
             version = info["format_version"]
         except (ValueError, KeyError, TypeError) as error:
-            raise GalleryError(f"{url}/{_INFO} is damaged: {error!r}") from error
+            raise GalleryError(f"{public_url(url)}/{_INFO} is damaged: {error!r}") from error
         if version != FORMAT_VERSION:
             raise GalleryError(
-                f"{url} is of gallery format {version}; this facebatch reads {FORMAT_VERSION}"
+                f"{public_url(url)} is of gallery format {version}; this facebatch reads "
+                f"{FORMAT_VERSION}"
             )
         try:
             settings = ExtractSettings(**info["extract"])
             resolve_extract(asdict(settings), environment={})
             gallery = cls(storage, info["name"], settings, info["fingerprint"], info["space"])
         except (KeyError, TypeError, UsageError) as error:
-            raise GalleryError(f"{url}/{_INFO} is damaged: {error!r}") from error
+            raise GalleryError(f"{public_url(url)}/{_INFO} is damaged: {error!r}") from error
         if not storage.exists(_ENTRIES):
-            raise GalleryError(f"{url} is damaged: there is no {_ENTRIES} in it")
+            raise GalleryError(f"{public_url(url)} is damaged: there is no {_ENTRIES} in it")
         return gallery
 
     @classmethod
@@ -121,10 +123,12 @@ class Gallery:
             gallery.check_space(settings.space(), settings)
             return gallery
         if storage.folders("") or {file.path.strip("/") for file in storage.files("")} - {_ENTRIES}:
-            raise GalleryError(f"{url} holds files but no {_INFO}: choose an empty folder")
+            raise GalleryError(
+                f"{public_url(url)} holds files but no {_INFO}: choose an empty folder"
+            )
         info = {
             "format_version": FORMAT_VERSION,
-            "name": url.rstrip("/").rsplit("/", 1)[-1],
+            "name": public_url(url).rstrip("/").rsplit("/", 1)[-1],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "space": settings.space(),
             "embedder": settings.embedder,
@@ -150,7 +154,7 @@ class Gallery:
         if space != self.space:
             mine, theirs = self.settings, settings
             raise SpaceMismatch(
-                f"the gallery {self.storage.url} is of space {self.space} ({mine.embedder}, tta "
+                f"the gallery {self.storage.public} is of space {self.space} ({mine.embedder}, tta "
                 f"{mine.tta}), the other embeddings are of space {space} ({theirs.embedder}, tta "
                 f"{theirs.tta}): their distances mean nothing. Extract one of them again with "
                 "the settings of the other."
@@ -165,11 +169,11 @@ class Gallery:
         try:
             rows = tables.read(self.storage, _ENTRIES, "gallery")
         except (CollectionError, KeyError, ValueError) as error:
-            raise GalleryError(f"the gallery {self.storage.url} is damaged: {error}") from error
+            raise GalleryError(f"the gallery {self.storage.public} is damaged: {error}") from error
         found, wanted = rows.schema, tables.schema("gallery", _dimension(self.settings))
         if found.types != wanted.types:
             raise GalleryError(
-                f"{self.storage.url}/{_ENTRIES} has columns of other types than a gallery of "
+                f"{self.storage.public}/{_ENTRIES} has columns of other types than a gallery of "
                 f"{self.settings.embedder} has"
             )
         return rows
@@ -221,7 +225,7 @@ class Gallery:
         rows = self.entries()
         kept = rows.filter(pc.not_equal(rows["name"], name))
         if len(kept) == len(rows):
-            raise GalleryError(f"the gallery {self.storage.url} has nobody named {name!r}")
+            raise GalleryError(f"the gallery {self.storage.public} has nobody named {name!r}")
         self._write(kept)
         return len(rows) - len(kept)
 
@@ -290,7 +294,7 @@ class Gallery:
             calibration = Calibration.from_json(json.loads(self.storage.read(_CALIBRATION)))
         except ValueError as error:
             raise GalleryError(
-                f"{self.storage.url}/{_CALIBRATION} is damaged: {error}. Remove it, and "
+                f"{self.storage.public}/{_CALIBRATION} is damaged: {error}. Remove it, and "
                 "calibrate again."
             ) from error
         self._check_calibration(calibration)
@@ -309,7 +313,7 @@ class Gallery:
     def _check_calibration(self, calibration: Calibration) -> None:
         if calibration.space != self.space:
             raise SpaceMismatch(
-                f"the gallery {self.storage.url} is of space {self.space} "
+                f"the gallery {self.storage.public} is of space {self.space} "
                 f"({self.settings.embedder}, tta {self.settings.tta}), the calibration of space "
                 f"{calibration.space} ({calibration.embedder}, tta {calibration.tta}): calibrate "
                 "again with embeddings of the gallery's space"
@@ -318,7 +322,7 @@ class Gallery:
     def _fitted_to(self) -> tuple[npt.NDArray[np.float32], list[str]]:
         rows = self.entries()
         if not len(rows):
-            raise GalleryError(f"the gallery {self.storage.url} is empty: enrol somebody first")
+            raise GalleryError(f"the gallery {self.storage.public} is empty: enrol somebody first")
         return np.ascontiguousarray(tables.matrix(rows["embedding"])), rows["name"].to_pylist()
 
     def _stored(self, entries_hash: str) -> Model | None:
@@ -331,7 +335,7 @@ class Gallery:
                 return Model.from_arrays(arrays)
         except damage as error:
             raise GalleryError(
-                f"{self.storage.url}/{_CLASSIFIER} is damaged: {error}. Remove it, and the "
+                f"{self.storage.public}/{_CLASSIFIER} is damaged: {error}. Remove it, and the "
                 "classifier is trained again."
             ) from error
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 ID_BYTES = 16
+_READ_BYTES = 1 << 20
 _DTYPE = np.dtype(f"V{ID_BYTES}")
 
 
@@ -31,6 +33,14 @@ def digest(*fields: bytes) -> bytes:
 def content_id(data: bytes) -> bytes:
     """Returns the id of a file's bytes: their plain blake2b-128, as other tools give it."""
     return hashlib.blake2b(data, digest_size=ID_BYTES).digest()
+
+
+def content_id_of(file: BinaryIO) -> bytes:
+    """Returns the id of an opened file's bytes, which are read piece by piece."""
+    hasher = hashlib.blake2b(digest_size=ID_BYTES)
+    while data := file.read(_READ_BYTES):
+        hasher.update(data)
+    return hasher.digest()
 
 
 def media_id(root: str, path: str, segment: int = 0) -> bytes:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from facebatch.collection import STAGES, Collection
 
+STATUSES = ("ok", "duplicate", "quarantined", "vanished")
 _FOLDERS = ("faces", "media")
 
 
@@ -28,10 +29,10 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
     clusters, people = generations["clusters"], generations["people"]
     summary: dict[str, Any] = {
         "name": collection.name,
-        "url": collection.storage.url,
+        "url": collection.storage.public,
         "bytes": sum(file.size for name in _FOLDERS for file in collection.storage.files(name)),
         "shards": len(snapshot.shards),
-        "media": {status: statuses[status] for status in ("ok", "duplicate", "quarantined")},
+        "media": {status: statuses[status] for status in STATUSES},
         "faces": len(snapshot.face_ids),
         "people": people.manifest["active"] if people else None,
         "alone": clusters.manifest["alone"] if clusters else None,

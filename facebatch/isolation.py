@@ -64,7 +64,7 @@ def run_isolated(
                 done += 1
         except (EOFError, ConnectionError):
             child.join()
-            yield Crashed(items[done], _ending(child.exitcode))
+            yield Crashed(items[done], ending(child.exitcode))
             done += 1
         finally:
             ours.close()
@@ -79,12 +79,11 @@ def _wait_until_ready(pipe: Connection, child: SpawnProcess) -> None:
         pipe.recv()
     except (EOFError, ConnectionError):
         child.join()
-        raise WorkerDied(
-            f"isolated extraction could not begin: {_ending(child.exitcode)}"
-        ) from None
+        raise WorkerDied(f"isolated extraction could not begin: {ending(child.exitcode)}") from None
 
 
-def _ending(exitcode: int | None) -> str:
+def ending(exitcode: int | None) -> str:
+    """Returns how a process ended, for a person to read."""
     if exitcode is not None and exitcode < 0:
         return f"the process that worked on it was killed by {signal.Signals(-exitcode).name}"
     return f"the process that worked on it ended with exit code {exitcode}"

@@ -1,4 +1,4 @@
-"""A snapshot's photos by name, and the face that stands for each.
+"""A snapshot's photos by name, and the face that stands for each; videos aren't among them.
 
 Truths and lists of pairs name photos, while tables know items and contents. A photo that lies
 twice in the collection is two names for the same faces.
@@ -22,7 +22,7 @@ from facebatch import tables
 from facebatch.enrol import central_face
 from facebatch.snapshot import Snapshot
 
-_MEDIA = ("root", "path", "content_id", "status", "reason", "width", "height")
+_MEDIA = ("root", "path", "content_id", "status", "reason", "width", "height", "segments")
 _RAN_ON = ("engine", "device", "precision", "cpu")
 
 Floats = npt.NDArray[np.float32]
@@ -54,7 +54,8 @@ class Photos:
         media = [
             row
             for row in snapshot.media.select(list(_MEDIA)).to_pylist()
-            if only is None or row["path"] in only.get(row["root"], ())
+            if row["segments"] is None
+            and (only is None or row["path"] in only.get(row["root"], ()))
         ]
         holders = Counter(row["path"] for row in media)
         named = {row["path"] if holders[row["path"]] == 1 else _full(row): row for row in media}

@@ -18,9 +18,12 @@ from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
 from facebatch.enrol import central_face
 from facebatch.errors import InputError, MediaError
-from facebatch.extract import Faces, find_faces
+from facebatch.faces import Faces, faces_of, find_faces
 from facebatch.media.images import Photo, PhotoFacts
+from facebatch.pictures import FramePicture
+from facebatch.retrying import retried
 from facebatch.storage import filesystem
+from facebatch.urls import public_url
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,24 @@ class Prober:
             photo = Photo(_read(path))
             faces = find_faces(photo, self._detector, self._settings)
         except MediaError as error:
-            raise InputError(f"{path}: {error.message} ({error.reason})") from error
-        return Probe(path, photo, faces, self._embedder.embed(faces.views))
+            raise InputError(f"{public_url(path)}: {error.message} ({error.reason})") from error
+        return Probe(public_url(path), photo, faces, self._embedder.embed(faces.views))
+
+    def look_at(self, frame: Image.Image) -> tuple[Faces, npt.NDArray[np.float32]]:
+        """Returns the faces of a video's frame and their embeddings, (n, d), rows of length 1.
+
+        Args:
+            frame: The upright frame, in mode RGB.
+        """
+        faces = faces_of(FramePicture(frame, self._settings), self._detector, self._settings)
+        return faces, self._embedder.embed(faces.views)
 
 
 def _read(path: str) -> bytes:
     store, place = filesystem(path)
     try:
-        return bytes(store.cat_file(place))
+        return bytes(retried(lambda: store.cat_file(place)))
     except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such photo") from error
+        raise InputError(f"{public_url(path)}: there is no such photo") from error
     except OSError as error:
-        raise InputError(f"{path}: it can't be read: {error}") from error
+        raise InputError(f"{public_url(path)}: it can't be read: {error}") from error

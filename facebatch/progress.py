@@ -26,7 +26,9 @@ class Progress:
         plan: What is to be done; None until the roots are listed.
         items: Media items committed so far.
         faces: Faces found in them.
-        duplicates: Items whose content another item of the shard had.
+        duplicates: Items whose content another item has.
+        moved: Items whose content was that of an item that vanished meanwhile.
+        touched: Items of another version and the same content.
         failures: Items quarantined, by reason code.
     """
 
@@ -34,12 +36,20 @@ class Progress:
     items: int = 0
     faces: int = 0
     duplicates: int = 0
+    moved: int = 0
+    touched: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def quarantined(self) -> int:
         """Number of items quarantined."""
         return sum(self.failures.values())
+
+    @property
+    def extracted(self) -> int:
+        """Number of items whose faces were looked for."""
+        others = self.duplicates + self.moved + self.touched
+        return self.items - self.quarantined - others
 
 
 def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Progress:
@@ -50,16 +60,53 @@ def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Prog
         before: The shards that were there before it.
         plan: What was to be done.
     """
-    media = snapshot.media
-    new = media.filter(pc.invert(pc.is_in(media["shard"], pa.array(before, pa.string()))))
-    rows = new.select(["status", "reason", "faces"]).to_pylist()
+    media = snapshot.media.select(
+        ["media_id", "content_id", "segment", "status", "reason", "faces", "shard"]
+    )
+    is_old = _of_shards(media, before)
+    new = media.filter(pc.invert(is_old)).to_pylist()
+    held = _contents(media.filter(is_old), ["ok", "duplicate"])
+    left = _contents(media.filter(pc.invert(is_old)), ["vanished"])
+    stored = snapshot.rows.filter(pc.invert(_of_shards(snapshot.rows, before)))
+    detected = set(stored.filter(pc.equal(stored["status"], "ok"))["media_id"].to_pylist())
+    counts: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    faces = 0
+    # Which of several copies was detected in is chance; the others are copies of it.
+    for row in sorted(new, key=lambda row: row["media_id"] not in detected):
+        content = (row["content_id"], row["segment"])
+        if row["status"] == "vanished":
+            continue
+        if row["status"] == "quarantined":
+            failures[row["reason"]] += 1
+            kind = "quarantined"
+        elif content in held:
+            kind = "duplicates"
+        elif row["media_id"] in detected:
+            kind = "extracted"
+            faces += row["faces"]
+        else:
+            kind = "moved" if content in left else "touched"
+        counts[kind] += 1
+        held.add(content)
     return Progress(
         plan,
-        len(rows),
-        sum(row["faces"] for row in rows if row["status"] == "ok"),
-        sum(row["status"] == "duplicate" for row in rows),
-        dict(Counter(row["reason"] for row in rows if row["status"] == "quarantined")),
+        counts.total(),
+        faces,
+        counts["duplicates"],
+        counts["moved"],
+        counts["touched"],
+        dict(failures),
     )
+
+
+def _of_shards(rows: pa.Table, shards: Sequence[str]) -> pa.ChunkedArray:
+    return pc.is_in(rows["shard"], pa.array(shards, pa.string()))
+
+
+def _contents(rows: pa.Table, statuses: Sequence[str]) -> set[tuple[bytes, int]]:
+    rows = rows.filter(pc.is_in(rows["status"], pa.array(statuses)))
+    return set(zip(rows["content_id"].to_pylist(), rows["segment"].to_pylist(), strict=True))
 
 
 class Progressing:
@@ -90,12 +137,12 @@ class Progressing:
             except CollectionError:
                 continue  # a store that fails for a moment may answer the next look
             self._seen.add(file.path)
-            items += len(rows["status"])
+            items += len(rows["status"]) - rows["status"].count("vanished")
             duplicates += rows["status"].count("duplicate")
             found = zip(rows["status"], rows["faces"], strict=True)
             faces += sum(count or 0 for status, count in found if status == "ok")
             failures.update(reason for reason in rows["reason"] if reason)
-        self._progress = Progress(plan, items, faces, duplicates, dict(failures))
+        self._progress = Progress(plan, items, faces, duplicates, failures=dict(failures))
         return self._progress
 
     def _rows(self, path: str) -> dict[str, list[Any]]:

@@ -1,9 +1,10 @@
 """A fixed list of shards, and what it says: for each item the row that won, for each face one row.
 
 For a media id the row with the greatest (commit time, shard name) wins. A face belongs to its
-file's content: it counts once per face id, when a winning media row has that content, and is read
-from the winning shard among those that extracted the content. So retries, items extracted twice
-and files that moved need no repair.
+content, a file's bytes or a time segment of them: it counts once per face id, when a winning media
+row has that content, and is read from the winning shard among those that extracted the content. So
+retries, items extracted twice and files that moved need no repair. The faces of an item that
+vanished count until it is pruned, unless another item has its content.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,20 +24,80 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.errors import CollectionError
-from facebatch.storage import Storage
+from facebatch.storage import Storage, StoredFile
 
 _READERS = 8
 """Threads that read shard files; what they wait for is the store."""
 
+Result = TypeVar("Result")
+
+_SEGMENT_MIX = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
+"""Odd numbers, so that no two segments of a file get the same key (as in SplitMix64 and xxHash)."""
+
+
+@dataclass(frozen=True)
+class Committed:
+    """One shard that was committed, replaced or not.
+
+    Args:
+        name: Its name.
+        commit: What tells this writing of it from an earlier one of the same name; may be empty.
+        replaces: The shards it replaces: names, or ``name@commit`` where only that writing is.
+        modified: When its media file was written, seconds since the epoch, where the store knows.
+    """
+
+    name: str
+    commit: str
+    replaces: tuple[str, ...]
+    modified: float | None
+
+    @property
+    def reference(self) -> str:
+        """How a shard that replaces this one names it."""
+        return f"{self.name}@{self.commit}" if self.commit else self.name
+
+    def is_among(self, replaced: frozenset[str] | set[str]) -> bool:
+        """Tells whether names and references of replaced shards hold this one."""
+        return self.name in replaced or self.reference in replaced
+
+
+def committed(storage: Storage, *, beside: frozenset[str] = frozenset()) -> list[Committed]:
+    """Returns all shards that have a media file, by name; those of ``beside`` aren't looked at."""
+    files = [file for file in media_files(storage) if _shard(file.path) not in beside]
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda file: look(storage, file), files))
+
+
+def media_files(storage: Storage) -> list[StoredFile]:
+    """Returns the files that commit shards, by name."""
+    return [file for file in storage.files("media") if file.path.endswith(".parquet")]
+
+
+def look(storage: Storage, file: StoredFile) -> Committed:
+    """Returns what a media file says of its shard.
+
+    Raises:
+        CollectionError: It can't be read.
+    """
+    metadata = tables.read_metadata(storage, file.path, "media")
+    replaces = tuple(json.loads(metadata.get("replaces", "[]")))
+    return Committed(_shard(file.path), metadata.get("commit", ""), replaces, file.modified)
+
+
+def _shard(path: str) -> str:
+    return path.removeprefix("media/").removesuffix(".parquet")
+
 
 def take(storage: Storage) -> Snapshot:
     """Returns the snapshot of the shards that are committed at this moment."""
-    names = [file.path for file in storage.files("media") if file.path.endswith(".parquet")]
-    with ThreadPoolExecutor(_READERS) as pool:
-        found = list(pool.map(lambda path: tables.read_metadata(storage, path, "media"), names))
-    replaced = {name for metadata in found for name in json.loads(metadata.get("replaces", "[]"))}
-    shards = (path.removeprefix("media/").removesuffix(".parquet") for path in names)
-    return Snapshot(storage, tuple(sorted(name for name in shards if name not in replaced)))
+    return of(storage, committed(storage))
+
+
+def of(storage: Storage, found: Sequence[Committed]) -> Snapshot:
+    """Returns the snapshot of some shards, without those that others of them replace."""
+    replaced = {name for shard in found for name in shard.replaces}
+    standing = sorted(shard.name for shard in found if not shard.is_among(replaced))
+    return Snapshot(storage, tuple(standing), frozenset(shard.name for shard in found))
 
 
 @dataclass(frozen=True)
@@ -45,50 +107,81 @@ class Snapshot:
     Args:
         storage: Where the collection lies.
         shards: Names of the shards that count, sorted.
+        seen: Names of all shards that had a media file, those that were replaced included.
     """
 
     storage: Storage
     shards: tuple[str, ...]
+    seen: frozenset[str] = frozenset()
 
     @cached_property
     def media(self) -> pa.Table:
         """The winning media rows, ordered by media id, with a column ``shard``.
 
         Of items with the same content that of the smallest media id is ``ok`` and the others are
-        ``duplicate``, whichever of them was extracted: which one that was is chance.
+        ``duplicate``, whichever of them was extracted: which one that was is chance. An item that
+        vanished stays ``vanished``. ``faces`` is what the extraction found that faces are read
+        from.
         """
-        rows = _winners(self._every_media_row, "media_id")
-        alive = np.flatnonzero(pc.is_in(rows["status"], pa.array(["ok", "duplicate"])))
-        contents = ids.from_arrow(rows["content_id"].take(alive))
-        status = np.array(rows["status"].to_pylist(), dtype=object)
-        status[alive] = "duplicate"
-        status[alive[ids.first_of_each(contents)]] = "ok"
-        at = rows.schema.get_field_index("status")
-        return rows.set_column(at, rows.field(at), pa.array(status, pa.string()))
+        rows = _winners(self.rows, ids.from_arrow(self.rows["media_id"]))
+        keys = held_contents(rows)
+        live = is_live(rows)
+        of_live = np.flatnonzero(live)
+        first = np.zeros(len(rows), bool)
+        first[of_live[ids.first_of_each(ids.from_arrow(keys.filter(pa.array(live))))]] = True
+        status = pc.if_else(pa.array(live), "duplicate", rows["status"])
+        rows = with_column(rows, "status", pc.if_else(pa.array(first), "ok", status))
+        places = pc.index_in(keys, self.extracted["content"].combine_chunks(), skip_nulls=True)
+        counts = self.extracted["faces"].take(places)
+        return with_column(rows, "faces", pc.coalesce(counts, rows["faces"]))
 
     @cached_property
-    def _every_media_row(self) -> pa.Table:
+    def rows(self) -> pa.Table:
+        """Every media row as its shard has it, winning or not, with a column ``shard``."""
+
         def read(shard: str) -> pa.Table:
             rows = tables.read(self.storage, f"media/{shard}.parquet", "media")
             return rows.append_column("shard", pa.array([shard] * len(rows), pa.string()))
 
         empty = tables.from_rows("media", []).append_column("shard", pa.array([], pa.string()))
-        return pa.concat_tables([empty, *_in_threads(read, self.shards)])
+        return pa.concat_tables([empty, *in_threads(read, self.shards)])
+
+    @cached_property
+    def extracted(self) -> pa.Table:
+        """For every content that any shard extracted: the shard that its faces are read from.
+
+        Columns: content (as `content_keys` gives it), shard, media_id (of the item that was
+        extracted there), faces (how many there are).
+        """
+        rows = self.rows.filter(pc.equal(self.rows["status"], "ok"))
+        keys = content_keys(rows)
+        rows = rows.append_column("content", keys)
+        return _winners(rows, ids.from_arrow(keys)).select(
+            ["content", "shard", "media_id", "faces"]
+        )
+
+    @cached_property
+    def contents(self) -> pa.FixedSizeBinaryArray:
+        """The content that each row of `media` holds, as `held_contents` gives it."""
+        return held_contents(self.media)
 
     @cached_property
     def _sources(self) -> pa.Table:
         """For every content that a winning row has: the shard that its faces are read from.
 
-        Columns: content_id, shard, media_id (the item that holds the content today; the
-        smallest id where several do).
+        Columns: content, shard, media_id (the item that holds the content today; the smallest id
+        where several do, a live one if there is one).
         """
-        rows = self._every_media_row
-        extracted = _winners(rows.filter(pc.equal(rows["status"], "ok")), "content_id")
-        holding = self.media.filter(pc.equal(self.media["status"], "ok"))
-        holding = holding.select(["content_id", "media_id"])
-        return extracted.select(["content_id", "shard"]).join(
-            holding, "content_id", join_type="inner"
-        )
+        keys, live = self.contents, is_live(self.media)
+        held = keys.is_valid().to_numpy(zero_copy_only=False)
+        # An item that vanished comes after all that live.
+        places = np.concatenate([np.flatnonzero(live), np.flatnonzero(held & ~live)])
+        keys = keys.take(pa.array(places))
+        first = ids.first_of_each(ids.from_arrow(keys))
+        holders = self.media["media_id"].take(pa.array(places[first]))
+        found = pc.index_in(self.extracted["content"], keys.take(pa.array(first)))
+        sources = self.extracted.select(["content", "shard"]).filter(pc.is_valid(found))
+        return sources.append_column("media_id", holders.take(pc.drop_null(found)))
 
     def faces(self, columns: Sequence[str], among: pa.Table | None = None) -> pa.Table:
         """Returns the faces that count, ordered by face id.
@@ -102,7 +195,7 @@ class Snapshot:
         wanted = None if among is None else among["face_id"].unique()
         if among is not None:
             sources = sources.filter(pc.is_in(sources["media_id"], among["media_id"].unique()))
-        read = list(dict.fromkeys(["face_id", "content_id", *columns]))
+        read = list(dict.fromkeys(["face_id", "content_id", "segment", *columns]))
         shards = pc.unique(sources["shard"]).to_pylist()
 
         def visible(shard: str) -> pa.Table:
@@ -116,15 +209,13 @@ class Snapshot:
             if wanted is not None:
                 rows = rows.filter(pc.is_in(rows["face_id"], wanted))
             mine = sources.filter(pc.equal(sources["shard"], shard))
-            places = pc.index_in(rows["content_id"], mine["content_id"].combine_chunks())
+            places = pc.index_in(content_keys(rows), mine["content"].combine_chunks())
             rows = rows.filter(pc.is_valid(places))
             if "media_id" in columns:
-                holders = mine["media_id"].take(pc.drop_null(places))
-                at = rows.schema.get_field_index("media_id")
-                rows = rows.set_column(at, rows.field(at), holders)
+                rows = with_column(rows, "media_id", mine["media_id"].take(pc.drop_null(places)))
             return rows.select(list(dict.fromkeys(["face_id", *columns])))
 
-        found = _in_threads(visible, sorted(shards))
+        found = in_threads(visible, sorted(shards))
         if not found:
             return self._no_faces(columns)
         rows = pa.concat_tables(found)
@@ -150,14 +241,57 @@ class Snapshot:
         return hashlib.blake2b(self.face_ids.tobytes(), digest_size=16).hexdigest()
 
 
-def _in_threads(read: Callable[[str], pa.Table], shards: Sequence[str]) -> list[pa.Table]:
+def content_keys(rows: pa.Table) -> pa.FixedSizeBinaryArray:
+    """Returns what names the content of each row: its file's content id and its time segment.
+
+    The key of segment 0, and so of every photo, is the content id itself.
+
+    Args:
+        rows: Rows with the columns ``content_id``, without nulls, and ``segment``.
+    """
+    words = ids.from_arrow(rows["content_id"]).view("<u8").reshape(-1, 2)
+    segments = rows["segment"].to_numpy().astype(np.uint64)
+    mixed = words ^ (segments[:, None] * np.array(_SEGMENT_MIX, np.uint64))
+    kind = pa.binary(ids.ID_BYTES)
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(mixed), [None, pa.py_buffer(mixed)])
+
+
+def is_live(rows: pa.Table) -> npt.NDArray[np.bool_]:
+    """Returns which winning rows (n,) are of items that were extracted and are still there."""
+    live = pc.is_in(rows["status"], pa.array(["ok", "duplicate"]))
+    return np.asarray(pc.and_(live, pc.is_valid(rows["content_id"])).to_numpy(), dtype=bool)
+
+
+def held_contents(rows: pa.Table) -> pa.FixedSizeBinaryArray:
+    """Returns the key of the content that each winning row holds, by `content_keys`.
+
+    It is null where the item has no faces to hold: where it is quarantined, or was before it
+    vanished.
+    """
+    vanished = pc.and_(pc.equal(rows["status"], "vanished"), pc.is_null(rows["reason"]))
+    held = pc.or_(pa.chunked_array([is_live(rows)]), vanished)
+    held = pc.and_(held, pc.is_valid(rows["content_id"])).combine_chunks()
+    places = pc.subtract(pc.cumulative_sum(held.cast(pa.int64())), 1)
+    keys = content_keys(rows.select(["content_id", "segment"]).filter(held))
+    return keys.take(pc.if_else(held, places, None))
+
+
+def with_column(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """Returns a table with other values in one of its columns."""
+    at = rows.schema.get_field_index(name)
+    return rows.set_column(at, rows.field(at), values)
+
+
+def in_threads(read: Callable[[str], Result], shards: Sequence[str]) -> list[Result]:
+    """Returns what a function gives for each shard, in their order; several are read at a time."""
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(read, shards))
 
 
-def _winners(rows: pa.Table, key: str) -> pa.Table:
-    """Returns, for each id in the key's column, the row that wins by (commit time, shard)."""
-    newest_first = rows.take(
-        pc.sort_indices(rows, sort_keys=[("committed_at", "descending"), ("shard", "descending")])
+def _winners(rows: pa.Table, keys: npt.NDArray[np.void]) -> pa.Table:
+    """Returns, for each distinct id (n,) of the rows, the row that wins by (commit time, shard)."""
+    newest_first = pc.sort_indices(
+        rows, sort_keys=[("committed_at", "descending"), ("shard", "descending")]
     )
-    return newest_first.take(ids.first_of_each(ids.from_arrow(newest_first[key])))
+    order = newest_first.to_numpy()
+    return rows.take(newest_first.take(pa.array(ids.first_of_each(keys[order]))))

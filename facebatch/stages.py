@@ -161,7 +161,7 @@ def identify_faces(collection: Collection, snapshot: Snapshot, question: Questio
         "faces_hash": snapshot.faces_hash,
         "gate": asdict(gate),
         "config": {
-            "gallery": gallery.storage.full_path(),
+            "gallery": gallery.storage.public_path,
             "entries_hash": entries_hash(model.entries, [names[number] for number in model.person]),
             "method": question.method,
             "threshold": threshold,

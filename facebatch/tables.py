@@ -182,6 +182,7 @@ def write(
         sink,
         compression="zstd",
         row_group_size=ROW_GROUP_ROWS,
+        write_page_checksum=True,
         use_dictionary=[field.name for field in wanted if pa.types.is_string(field.type)],
         write_statistics=[field.name for field in wanted if not pa.types.is_nested(field.type)],
     )
@@ -216,7 +217,7 @@ def read(storage: Storage, path: str, table: str, columns: Sequence[str] | None 
             stored = [name for name in wanted if name in parquet.schema_arrow.names]
             rows = parquet.read(columns=stored)
         except (pa.ArrowInvalid, OSError) as error:
-            raise CollectionError(f"{storage.url}/{path} can't be read: {error}") from error
+            raise CollectionError(f"{storage.public}/{path} can't be read: {error}") from error
     newest = {column.name: column for column in contract(table).columns}
     for name in wanted:
         if name not in stored:
@@ -235,7 +236,7 @@ def read_metadata(storage: Storage, path: str, table: str) -> dict[str, str]:
         try:
             raw = pq.read_schema(file).metadata
         except (pa.ArrowInvalid, OSError) as error:
-            raise CollectionError(f"{storage.url}/{path} can't be read: {error}") from error
+            raise CollectionError(f"{storage.public}/{path} can't be read: {error}") from error
     _check(raw, path, table)
     return _unprefixed(raw)
 

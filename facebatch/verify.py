@@ -12,7 +12,7 @@ import numpy.typing as npt
 from facebatch.calibration import Calibration
 from facebatch.errors import InputError, UsageError
 from facebatch.identify import fit
-from facebatch.media.sources import PHOTO_EXTENSIONS
+from facebatch.media.kinds import PHOTO_EXTENSIONS
 from facebatch.probes import Probe, Prober
 from facebatch.thresholds import threshold_for
 

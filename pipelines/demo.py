@@ -15,7 +15,7 @@ from facebatch.demo.album import write_album
 from facebatch.demo.truth import Truth, label_faces
 from facebatch.errors import CollectionError
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
-from facebatch.media.sources import Root
+from facebatch.media.roots import Root
 from facebatch.pipelines.run import run_all
 from facebatch.progress import Progress
 from facebatch.stages import read_clusters
@@ -89,7 +89,7 @@ def score(collection: Collection, truth: Truth) -> dict[str, Any]:
     identities = np.array([-1 - row if name is None else name for row, name in enumerate(who)])
     current = collection.current("clusters")
     if current is None:
-        raise CollectionError(f"{collection.storage.url} has no clusters yet")
+        raise CollectionError(f"{collection.storage.public} has no clusters yet")
     _, labels = read_clusters(collection, current)
     pairwise, bcubed = pairwise_scores(identities, labels), bcubed_scores(identities, labels)
     return {

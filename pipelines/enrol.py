@@ -20,10 +20,11 @@ from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.enrol import Problem, Rule, enrol_snapshot, from_people
 from facebatch.errors import InputError
 from facebatch.gallery import Gallery
-from facebatch.media.sources import Root
+from facebatch.media.roots import Root
 from facebatch.pipelines.run import Extraction, run_extract
 from facebatch.progress import Progress
 from facebatch.tables import matrix
+from facebatch.urls import public_url
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Enrolment:
         """Returns the summary as plain data."""
         people = self.gallery.people()
         return {
-            "gallery": self.gallery.storage.full_path(),
+            "gallery": self.gallery.storage.public_path,
             "added": self.added,
             "people": len(people),
             "entries": sum(entries for _, entries in people),
@@ -97,7 +98,7 @@ def enrol_people(collection: Collection, url: str) -> Enrolment:
     """
     rows = from_people(collection, collection.snapshot())
     if not len(rows):
-        raise InputError(f"nobody in {collection.storage.url} has a name")
+        raise InputError(f"nobody in {collection.storage.public} has a name")
     gallery = Gallery.create(url, collection.settings)
     gallery.check_space(collection.space, collection.settings)
     return Enrolment(gallery, gallery.add(rows))
@@ -132,7 +133,7 @@ def calibrate_photos(
                 f"each. {_nobody(problems) if not names else ''}".rstrip()
             )
         embeddings = matrix(rows["embedding"])
-        source = f"{', '.join(root.url for root in roots)}: {len(names):,} photos of "
+        source = f"{', '.join(public_url(root.url) for root in roots)}: {len(names):,} photos of "
         source += f"{len(set(names)):,} people"
         distances, same = pair_distances(embeddings, names)
         calibration = calibrate_pairs(

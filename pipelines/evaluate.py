@@ -27,12 +27,14 @@ from facebatch.evaluate.identification import open_set_split, score_identificati
 from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
 from facebatch.evaluation import summarise, write
 from facebatch.identify import METHODS, fit
-from facebatch.media.sources import MediaFile, Root, list_root, parse_root, shown
+from facebatch.media.roots import Root, parse_root
+from facebatch.media.sources import MediaFile, list_root, shown
 from facebatch.photos import Photos
 from facebatch.pipelines.run import Extraction, check_input, run_extract
 from facebatch.progress import Progress
 from facebatch.report.evaluation import Kind, Scores
 from facebatch.stages import read_clusters
+from facebatch.urls import public_url
 
 BY_FOLDER = "by-folder"
 """In the place of a file of labels: a photo's person is the first folder of its path."""
@@ -218,14 +220,18 @@ def evaluate_clusters(url: str, labels: str, output: str | None = None) -> Evalu
     opened = _open(url)
     photos, current = opened.photos, opened.collection.current("clusters")
     if current is None:
-        raise CollectionError(f"{url} has no clusters yet: run `facebatch cluster` first")
+        raise CollectionError(
+            f"{public_url(url)} has no clusters yet: run `facebatch cluster` first"
+        )
     people = _people(labels, photos)
     labelled, contradictory = _labelled_faces(photos, people)
     face_ids, clusters = read_clusters(opened.collection, current)
     cluster_of = dict(zip(face_ids.tolist(), clusters.tolist(), strict=True))
     scored = [face for face in labelled if face in cluster_of]
     if not scored:
-        raise InputError(f"no face of {url} has both a label and a place in the clusters")
+        raise InputError(
+            f"no face of {public_url(url)} has both a label and a place in the clusters"
+        )
     _, truth = np.unique([labelled[face] for face in scored], return_inverse=True)
     found = np.array([cluster_of[face] for face in scored], np.int64)
     scores = score_clusters(truth, found)
@@ -302,7 +308,7 @@ def extract_photos(
         FacebatchError: As for `run_extract`.
     """
     root = parse_root(source.images)
-    check_input([root], source.settings)
+    check_input([root], source.collection or "", source.settings)
     with ExitStack() as stack:
         url = source.collection
         if url is None:
@@ -316,14 +322,15 @@ def _extracted(
     source: Source, report: Callable[[Progress], None], names: Sequence[str] = ()
 ) -> Iterator[_Opened]:
     root = parse_root(source.images)
-    check_input([root], source.settings)
+    check_input([root], source.collection or "", source.settings)
     paths = frozenset(_listed(root))
     if not paths:
         raise InputError(f"{source.images} holds no photos")
     if names:
         known = paths | {f"{root.name}/{path}" for path in paths}
         _check_any(lambda name: posixpath.normpath(name) in known, names, source.images, min(paths))
-    inputs = {"images": source.images, "collection": source.collection}
+    continued = public_url(source.collection) if source.collection else None
+    inputs = {"images": public_url(source.images), "collection": continued}
     with extract_photos(source, report) as (collection, extraction):
         # A collection that is continued may know photos that aren't in the folder today.
         photos = Photos.of(extraction.snapshot, {root.name: paths})
@@ -332,7 +339,7 @@ def _extracted(
 
 def _open(url: str) -> _Opened:
     collection = Collection.open(url)
-    return _Opened(collection, Photos.of(collection.snapshot()), {"collection": url})
+    return _Opened(collection, Photos.of(collection.snapshot()), {"collection": public_url(url)})
 
 
 def _listed(root: Root) -> Iterator[str]:
@@ -360,7 +367,7 @@ def _people(labels: str, photos: Photos) -> Mapping[str, str]:
         paths = {name: str(row["path"]) for name, row in photos.rows.items()}
         return {name: _folder(path) for name, path in paths.items() if "/" in path}
     people = read_file(Path(labels), read_labels)
-    place = photos.snapshot.storage.url
+    place = photos.snapshot.storage.public
     _check_any(photos.has, list(people), place, next(iter(photos.names), "none"))
     return people
 

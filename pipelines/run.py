@@ -12,22 +12,31 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from facebatch import attempts
+import pyarrow.compute as pc
+
+from facebatch import attempts, logs
 from facebatch.collection import PLAN_PREFIX, Collection, check_target, settings_for
-from facebatch.config import RunSettings
+from facebatch.config import ExtractSettings, RunSettings
 from facebatch.engines import choose
-from facebatch.errors import TooManyFailures
-from facebatch.media.sources import Root, check_roots
-from facebatch.pipelines import extract
-from facebatch.pipelines.runners import check_runner, run_watched
-from facebatch.plan import Plan, version_name
+from facebatch.errors import InputError, TooManyFailures, UsageError
+from facebatch.maintenance import Pruned, prune
+from facebatch.media.roots import Root, check_reachable, is_archive
+from facebatch.media.sources import check_roots, has_candidates
+from facebatch.pipelines.extract import extract
+from facebatch.pipelines.planning import PlanJob, plan
+from facebatch.pipelines.runners import check_runner, run_watched, works_here
+from facebatch.plan import Plan, Rules, version_name
 from facebatch.progress import Progress, Progressing, totals
 from facebatch.report import write_report
 from facebatch.snapshot import Snapshot, take
 from facebatch.stages import Question, StageResult, build_index, cluster_people, identify_faces
 from facebatch.storage import Storage, filesystem
+from facebatch.suppression import Suppression
+from facebatch.urls import public_url
+
+Result = TypeVar("Result")
 
 TOLERATED_FAILURES = 20
 """Failures that a run always tolerates, however few items it tried."""
@@ -46,20 +55,27 @@ class Extraction:
         progress: What it committed.
         seconds: How long it took, start-up included.
         snapshot: What the collection held after it; the stages that follow read this one.
+        pruned: What was removed because it had vanished; None where that wasn't asked for.
+        refused: Why nothing was removed, though it was asked for.
     """
 
     plan: Plan
     progress: Progress
     seconds: float
     snapshot: Snapshot
+    pruned: Pruned | None = None
+    refused: UsageError | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Returns the summary as plain data."""
         done = self.progress
         return {
             "plan": self.plan.as_json(),
-            "extracted": done.items - done.quarantined - done.duplicates,
+            "extracted": done.extracted,
             "duplicates": done.duplicates,
+            "moved": done.moved,
+            "touched": done.touched,
+            **({"pruned": self.pruned.as_json()} if self.pruned else {}),
             "quarantined": done.quarantined,
             "reasons": dict(sorted(done.failures.items())),
             "faces": done.faces,
@@ -75,7 +91,10 @@ class Extraction:
 
         Raises:
             TooManyFailures: More failed, and at least `TOLERATED_FAILURES`.
+            UsageError: More has vanished than may be pruned.
         """
+        if self.refused is not None:
+            raise self.refused
         failed = self.progress.quarantined + len(self.plan.unreadable)
         tried = self.progress.items + len(self.plan.unreadable)
         if failed >= TOLERATED_FAILURES and failed > max_failures * tried:
@@ -85,12 +104,19 @@ class Extraction:
             )
 
 
-def check_input(roots: Sequence[Root], settings: RunSettings) -> None:
+def check_input(roots: Sequence[Root], url: str, settings: RunSettings) -> None:
     """Refuses what can't be run, before anything is written.
 
+    Args:
+        roots: What is to be listed.
+        url: The collection, which need not exist.
+        settings: Runner and engine.
+
     Raises:
-        UsageError: A root, the runner or the engine can't be used.
+        UsageError: A root, the collection's place, the runner or the engine can't be used.
     """
+    if not works_here(settings):
+        check_reachable(roots, url)
     check_roots(roots)
     check_runner(settings)
     choose(settings.engine, settings.device)
@@ -119,20 +145,20 @@ def make_plan(
     Raises:
         UsageError: The roots or a setting can't be used.
     """
-    check_input(roots, settings)
+    check_input(roots, url, settings)
     settings = settings.arranged()
     extraction = settings_for(url, flags, config_file)
     check_target(url, extraction)
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
-        job = _job(roots, Storage(url), settings, Storage(folder), "plan.json")
+        job = _job(roots, Storage(url), extraction, settings, Storage(folder), "plan.json")
         alone = replace(settings, runner="DirectRunner", workers=1)
-        run_watched(lambda pipeline: extract.plan(pipeline, job), alone)
-        plan = Progressing(Storage(folder), "plan.json").look().plan or Plan()
+        run_watched(lambda pipeline: plan(pipeline, job), alone)
+        planned = Progressing(Storage(folder), "plan.json").look().plan or Plan()
     each = BYTES_PER_PHOTO if extraction.chips else BYTES_PER_PHOTO_WITHOUT_CHIPS
     return {
-        **plan.as_json(),
+        **planned.as_json(),
         "workers": settings.workers,
-        "estimated_output_bytes": plan.to_extract * each,
+        "estimated_output_bytes": planned.to_extract * each,
     }
 
 
@@ -147,6 +173,7 @@ class Run:
         clusters: Of the stage ``clusters``.
         people: Of the stage ``people``.
         report: Where the report lies.
+        stage_seconds: How long each stage took.
     """
 
     extraction: Extraction
@@ -155,6 +182,7 @@ class Run:
     clusters: StageResult
     people: StageResult
     report: str
+    stage_seconds: Mapping[str, float]
 
     def as_json(self) -> dict[str, Any]:
         """Returns the summary as plain data."""
@@ -165,6 +193,7 @@ class Run:
             "clusters": self.clusters.as_json(),
             "people": self.people.as_json(),
             "report": self.report,
+            "stage_seconds": dict(self.stage_seconds),
         }
 
 
@@ -191,13 +220,38 @@ def run_all(
     if question is not None:
         question.gallery.check_space(collection.space, collection.settings)
         question.decided_by()
-    extraction = run_extract(roots, collection, settings, report)
+    with attempts.running(collection.storage):
+        return _run_stages(roots, collection, settings, report, question)
+
+
+def _run_stages(
+    roots: Sequence[Root],
+    collection: Collection,
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+    question: Question | None,
+) -> Run:
+    took: dict[str, float] = {}
+    extraction = _timed(took, "extract", lambda: run_extract(roots, collection, settings, report))
     snapshot = extraction.snapshot
-    indexed = build_index(collection, snapshot)
-    matches = identify_faces(collection, snapshot, question) if question else None
-    clusters, people = cluster_people(collection, snapshot)
-    path = write_report(collection, snapshot)
-    return Run(extraction, indexed, matches, clusters, people, collection.storage.full_path(path))
+    indexed = _timed(took, "index", lambda: build_index(collection, snapshot))
+    matches = None
+    if question is not None:
+        matches = _timed(took, "matches", lambda: identify_faces(collection, snapshot, question))
+    clusters, people = _timed(took, "people", lambda: cluster_people(collection, snapshot))
+    path = _timed(took, "report", lambda: write_report(collection, snapshot))
+    path = collection.storage.full_path(path)
+    return Run(extraction, indexed, matches, clusters, people, path, took)
+
+
+def _timed(took: dict[str, float], stage: str, work: Callable[[], Result]) -> Result:
+    """Does a stage's work, says so and notes its seconds."""
+    with logs.stage(stage) as said:
+        result = work()
+        if isinstance(result, StageResult):
+            said["unchanged"] = result.unchanged
+    took[stage] = said["seconds"]
+    return result
 
 
 def run_extract(
@@ -223,17 +277,39 @@ def run_extract(
         Interrupted: The user stopped the run; what was committed stays.
     """
     begun = time.monotonic()
-    check_input(roots, settings)
+    check_input(roots, collection.storage.url, settings)
     settings = settings.arranged()
-    collection.sweep()
+    if not settings.allow_empty:
+        _check_not_emptied(roots, collection)
+    with attempts.running(collection.storage):
+        collection.sweep()
+        done, snapshot = _extract(roots, collection, settings, report)
+        pruned = refused = None
+        if settings.prune:
+            try:
+                pruned = prune(collection, snapshot, max_prune=settings.max_prune)
+                snapshot = collection.snapshot()
+            except UsageError as error:
+                refused = error
+    seconds = time.monotonic() - begun
+    return Extraction(done.plan or Plan(), done, seconds, snapshot, pruned, refused)
+
+
+def _extract(
+    roots: Sequence[Root],
+    collection: Collection,
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+) -> tuple[Progress, Snapshot]:
     storage = collection.storage
     plan_path = f"{PLAN_PREFIX}{secrets.token_hex(8)}.json"
     dead_attempts, dead_marks = attempts.dead(storage)
-    job = replace(_job(roots, storage, settings, storage, plan_path), dead_attempts=dead_attempts)
+    job = _job(roots, storage, collection.settings, settings, storage, plan_path)
+    job = replace(job, rules=replace(job.rules, dead_attempts=dead_attempts))
     progressing = Progressing(storage, plan_path)
     try:
         run_watched(
-            lambda pipeline: extract.extract(pipeline, job, collection, settings.execution()),
+            lambda pipeline: extract(pipeline, job, collection, settings.execution()),
             settings,
             lambda: report(progressing.look()),
         )
@@ -244,8 +320,27 @@ def run_extract(
     snapshot = collection.snapshot()
     if dead_marks:
         attempts.forget(storage, dead_marks, _versions(snapshot))
-    done = totals(snapshot, job.shards, done.plan)
-    return Extraction(done.plan or Plan(), done, time.monotonic() - begun, snapshot)
+    return totals(snapshot, job.shards, done.plan), snapshot
+
+
+def _check_not_emptied(roots: Sequence[Root], collection: Collection) -> None:
+    """Refuses a root that is empty and wasn't: most likely its disk isn't mounted.
+
+    Raises:
+        InputError: There is such a root.
+    """
+    for root in roots:
+        if root.is_whole and not has_candidates(root):
+            media = collection.snapshot().media
+            there = pc.and_(
+                pc.equal(media["root"], root.name), pc.not_equal(media["status"], "vanished")
+            )
+            if known := pc.sum(there).as_py():
+                raise InputError(
+                    f"{public_url(root.url)} holds no photos, but the collection knows {known:,} "
+                    f"items of the root {root.name!r}. Is the disk mounted? If it was emptied on "
+                    "purpose, say --allow-empty."
+                )
 
 
 def _versions(snapshot: Snapshot) -> set[str]:
@@ -256,18 +351,20 @@ def _versions(snapshot: Snapshot) -> set[str]:
 def _job(
     roots: Sequence[Root],
     storage: Storage,
+    extraction: ExtractSettings,
     settings: RunSettings,
     plan_storage: Storage,
     plan_path: str,
-) -> extract.PlanJob:
+) -> PlanJob:
     exists = storage.exists("collection.json")
-    return extract.PlanJob(
+    return PlanJob(
         roots=tuple(replace(root, exclude=_excluded(root, storage)) for root in roots),
         storage=storage,
         shards=take(storage).shards if exists else (),
+        settings=extraction,
+        limits=settings.limits(),
         workers=settings.workers,
-        retry=frozenset(settings.retry),
-        dead_attempts={},
+        rules=Rules(frozenset(settings.retry), {}, Suppression.load(storage)),
         plan_storage=plan_storage,
         plan_path=plan_path,
     )
@@ -275,5 +372,7 @@ def _job(
 
 def _excluded(root: Root, storage: Storage) -> str | None:
     """Returns the collection's own path, if it may lie below the root."""
+    if is_archive(root.url):
+        return None
     same = type(filesystem(root.url)[0]) is type(filesystem(storage.url)[0])
     return storage.full_path().rstrip("/") if same else None

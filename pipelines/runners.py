@@ -26,6 +26,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from facebatch import logs
 from facebatch.config import RunSettings
 from facebatch.errors import Interrupted, StageFailed, UsageError, WorkerDied
 from facebatch.pipelines.worker import VERBOSE
@@ -133,6 +134,12 @@ def _has_local_workers(settings: RunSettings) -> bool:
     return settings.runner in _LOCAL and not chosen
 
 
+def works_here(settings: RunSettings) -> bool:
+    """Tells whether everything runs in this process, which Beam has to be asked for."""
+    here = {f"--direct_running_mode={mode}" for mode in ("in_memory", "multi_threading")}
+    return settings.runner in _LOCAL and not here.isdisjoint(settings.beam_options)
+
+
 def check_runner(settings: RunSettings) -> None:
     """Refuses a runner that loses data or that Beam doesn't know.
 
@@ -159,7 +166,7 @@ def _runner(settings: RunSettings) -> Any:
     _LOG.info("%s is run as FnApiRunner, in %d processes", settings.runner, settings.workers)
     # -P keeps a folder called facebatch in the current directory from standing in for it.
     worker = [sys.executable, "-P", "-m", _WORKER_MODULE, str(os.getpid())]
-    if _LOG.isEnabledFor(logging.INFO):
+    if _LOG.isEnabledFor(logging.INFO) and not logs.in_json():
         worker.append(VERBOSE)
     command = f"exec {shlex.join(worker)}"
     return FnApiRunner(SubprocessSDKEnvironment.from_command_string(command))

@@ -28,8 +28,9 @@ def attempt(storage: Storage, shard: Shard) -> Iterator[None]:
     It is taken away however the work ends, an orderly stop of the process included; it stays only
     when the process dies.
     """
-    mark = attempts.begin(storage, shard)
-    _marks[mark] = storage
+    with _writing:  # a stop doesn't come between the mark and the knowledge of it
+        mark = attempts.begin(storage, shard)
+        _marks[mark] = storage
     try:
         yield
     finally:

@@ -5,6 +5,8 @@ They aren't the filesystem ``file``, so that collections on them are written as 
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import signal
 from typing import Any, ClassVar
@@ -46,6 +48,69 @@ class FaultyFileSystem(LocalFileSystem):
         for (failing, end), error in cls.faults.items():
             if failing == operation and path.rstrip("/").endswith(end):
                 raise error
+
+
+class StoreBusy(Exception):
+    """What a store's client raises for a server that is busy: no OSError, but it has a status."""
+
+    status = 503
+
+
+class FlakyFileSystem(LocalFileSystem):
+    """Fails every tenth call of a process, as a busy object store does."""
+
+    protocol = "flaky"
+    calls: ClassVar[int] = 0
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        return super()._strip_protocol(str(path).removeprefix("flaky://"))
+
+    @classmethod
+    def count(cls) -> None:
+        FlakyFileSystem.calls += 1
+        if FlakyFileSystem.calls % 10 == 0:
+            raise StoreBusy("503 Slow Down")
+
+    def ls(self, path: str, detail: bool = False, **options: Any) -> Any:
+        self.count()
+        return super().ls(path, detail=detail, **options)
+
+    def exists(self, path: str, **options: Any) -> bool:
+        self.count()
+        return bool(super().exists(path, **options))
+
+    def open(self, path: str, *arguments: Any, **options: Any) -> Any:
+        self.count()
+        return _FlakyFile(super().open(path, *arguments, **options))
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+        self.count()
+        self.makedirs(self._parent(path), exist_ok=True)
+        with super().open(path, "wb") as file:
+            file.write(value)
+
+    def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
+        self.count()
+        super().rm(path, recursive=recursive, maxdepth=maxdepth)
+
+
+class _FlakyFile:
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __enter__(self) -> _FlakyFile:
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        self._file.close()
+
+    def read(self, *arguments: Any) -> Any:
+        FlakyFileSystem.count()
+        return self._file.read(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class _FaultyFile:
@@ -115,6 +180,27 @@ class DeadlyFileSystem(LocalFileSystem):
         return super().open(path, *arguments, **options)
 
 
+class FullFileSystem(LocalFileSystem):
+    """Refuses files once it has taken as many as it has room for, as a full disk does."""
+
+    protocol = "full"
+    room: ClassVar[float] = math.inf
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        return super()._strip_protocol(str(path).removeprefix("full://"))
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+        FullFileSystem.room -= 1
+        if FullFileSystem.room < 0:
+            raise OSError(errno.ENOSPC, "no space left on device", path)
+        self.makedirs(self._parent(path), exist_ok=True)
+        with super().open(path, "wb") as file:
+            file.write(value)
+
+
+fsspec.register_implementation("full", FullFileSystem, clobber=True)
 fsspec.register_implementation("remembering", RememberingFileSystem, clobber=True)
 fsspec.register_implementation("deadly", DeadlyFileSystem, clobber=True)
 fsspec.register_implementation("faulty", FaultyFileSystem, clobber=True)
+fsspec.register_implementation("flaky", FlakyFileSystem, clobber=True)

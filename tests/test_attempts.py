@@ -45,7 +45,7 @@ def process_at_work(storage: Storage, shard: Shard) -> Iterator[subprocess.Popen
 
 
 def counts(*files: MediaFile) -> dict[str, int]:
-    return {version_key(file): files.count(file) for file in files}
+    return {version_key(Item(file)): files.count(file) for file in files}
 
 
 def test_a_process_that_was_killed_leaves_a_dead_attempt_at_every_item(storage: Storage) -> None:

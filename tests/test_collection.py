@@ -20,6 +20,7 @@ from facebatch.collection import (
 )
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, SettingsMismatch
+from facebatch.snapshot import committed
 from facebatch.storage import TEMPORARY_MARK
 
 Faults = dict[tuple[str, str], OSError]
@@ -178,6 +179,44 @@ def test_a_replaced_shard_is_ignored_and_kept_on_disk(collection: Collection) ->
     collection.commit_shard("two", media, rows.faces([("a.jpg", ord("a"), 0)]), replaces=["one"])
     assert collection.snapshot().shards == ("two",)
     assert collection.snapshot().media["path"].to_pylist() == ["a.jpg"]
+    assert collection.storage.exists("media/one.parquet")
+    assert not collection.is_committed("one")
+
+
+def test_a_name_that_was_replaced_may_be_committed_anew(collection: Collection) -> None:
+    commit(collection, "one", "a.jpg")
+    [one] = committed(collection.storage)
+    commit(collection, "two", "b.jpg")
+    nothing = rows.faces([])
+    empty = rows.media()
+    collection.commit_shard("three", empty, nothing, replaces=[one.reference])
+    assert collection.snapshot().shards == ("three", "two")
+    commit(collection, "one", "a.jpg")
+    assert collection.snapshot().shards == ("one", "three", "two")
+
+
+def test_rows_of_earlier_commits_keep_their_times_if_asked_to(collection: Collection) -> None:
+    media = rows.media(rows.media_row("a.jpg"))
+    collection.commit_shard("one", media, rows.faces([]), keep_times=True)
+    assert collection.snapshot().media["committed_at"].to_pylist() == [rows.NOON]
+
+
+def test_replaced_shards_are_removed_at_once_if_asked_to(collection: Collection) -> None:
+    commit(collection, "one", "a.jpg")
+    commit(collection, "two", "b.jpg")
+    collection.commit_shard("three", rows.media(), rows.faces([]), replaces=["one"])
+    assert [shard.name for shard in collection.replaced()] == ["one"]
+    assert collection.remove_replaced() == ["media/one.parquet", "faces/one.parquet"]
+    assert not collection.storage.exists("faces/one.parquet")
+    assert collection.remove_replaced() == []
+    assert collection.snapshot().shards == ("three", "two")
+
+
+def test_a_shard_that_was_written_anew_meanwhile_isn_t_removed(collection: Collection) -> None:
+    commit(collection, "one", "a.jpg")
+    seen = committed(collection.storage)
+    commit(collection, "one", "a.jpg")
+    assert collection.remove_shards(seen) == []
     assert collection.is_committed("one")
 
 

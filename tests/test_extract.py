@@ -19,9 +19,12 @@ from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
-from facebatch.extract import ShardTables, detect_shard, embed_shard, find_faces
+from facebatch.extract import ShardTables, Tools, detect_shard, embed_shard
+from facebatch.faces import find_faces
 from facebatch.media.images import Photo
-from facebatch.media.sources import MediaFile, MediaReader, Root, list_root
+from facebatch.media.reading import MediaReader
+from facebatch.media.roots import Root
+from facebatch.media.sources import MediaFile, list_root
 from facebatch.plan import Item, Shard, cut
 
 Faults = dict[tuple[str, str], OSError]
@@ -64,7 +67,7 @@ def shard_of(folder: Path, scheme: str = "", **changes: Any) -> Shard:
 
 
 def extracted(shard: Shard, detector: Detector) -> ShardTables:
-    return detect_shard(shard, MediaReader(), lambda: detector, SETTINGS)
+    return detect_shard(shard, Tools(MediaReader(), lambda: detector, SETTINGS))
 
 
 def embedded(shard: Shard, detector: Detector, embedder: Embedder) -> ShardTables:
@@ -249,7 +252,7 @@ def test_threads_change_nothing(
     shard, results = shard_of(photos), []
     for threads in (1, 3):
         execution = Execution(threads=threads)
-        found = detect_shard(shard, MediaReader(), lambda: detector, SETTINGS, execution)
+        found = detect_shard(shard, Tools(MediaReader(), lambda: detector, SETTINGS, execution))
         results.append(embed_shard(found, lambda: embedder, SETTINGS, execution))
     one, several = results
     assert several.media.equals(one.media)
@@ -260,7 +263,7 @@ def test_threads_change_nothing(
 def test_a_copy_of_a_broken_file_is_quarantined_as_well(photos: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         (photos / name).write_bytes(b"no picture")
-    found = detect_shard(shard_of(photos), MediaReader(), never, SETTINGS)
+    found = detect_shard(shard_of(photos), Tools(MediaReader(), never, SETTINGS))
     assert [row["reason"] for row in found.media.to_pylist()] == ["not_an_image"] * 2
 
 
@@ -304,7 +307,7 @@ def test_files_that_cant_be_read_have_no_content_and_their_reason(
     faults["open", "/denied.jpg"] = PermissionError(13, "Permission denied")
     faults["read", "/failing.jpg"] = OSError(5, "Input/output error")
     (photos / "going.jpg").unlink()
-    rows = by_path(detect_shard(shard, MediaReader(), never, SETTINGS))
+    rows = by_path(detect_shard(shard, Tools(MediaReader(), never, SETTINGS)))
     found = {
         name: (row["reason"], row["content_id"], row["attempts"]) for name, row in rows.items()
     }
@@ -323,7 +326,7 @@ def test_a_failure_at_a_name_that_is_not_utf8_can_be_committed(
     shard = shard_of(photos)
     (photos / name).unlink()
     (photos / name).mkdir()
-    found = detect_shard(shard, MediaReader(), never, SETTINGS)
+    found = detect_shard(shard, Tools(MediaReader(), never, SETTINGS))
     [row] = found.media.to_pylist()
     assert row["reason"] == "io_error"
     assert row["message"].encode("utf-8")
@@ -355,7 +358,7 @@ def test_a_detector_is_loaded_for_a_photo_only(photos: Path) -> None:
     for name, (data, _) in BROKEN.items():
         if "truncated" not in name and "corrupt" not in name:
             (photos / name).write_bytes(data)
-    assert len(detect_shard(shard_of(photos), MediaReader(), never, SETTINGS).media) == 2
+    assert len(detect_shard(shard_of(photos), Tools(MediaReader(), never, SETTINGS)).media) == 2
 
 
 def test_chips_are_left_out_where_the_collection_has_none(
@@ -403,7 +406,9 @@ def test_a_file_that_kills_its_process_is_quarantined_and_the_rest_is_extracted(
     for name in ("a.jpg", "deadly.jpg", "e.jpg", "f.jpg"):
         (photos / name).write_bytes(other if name == "e.jpg" else encode(portrait))
     (photos / "broken.jpg").write_bytes(b"")
-    found = detect_shard(shard_of(photos, deadly, isolated=True), MediaReader(), never, SETTINGS)
+    found = detect_shard(
+        shard_of(photos, deadly, isolated=True), Tools(MediaReader(), never, SETTINGS)
+    )
     rows = by_path(found)
     outcomes = {path: (row["status"], row["reason"], row["faces"]) for path, row in rows.items()}
     assert outcomes == {
@@ -423,7 +428,7 @@ def test_isolated_extraction_gives_what_plain_extraction_gives(
     for name, data in (("a.jpg", encode(portrait)), ("b.jpg", b""), ("c.jpg", encode(portrait))):
         (photos / name).write_bytes(data)
     plain = extracted(shard_of(photos), detector)
-    alone = detect_shard(shard_of(photos, isolated=True), MediaReader(), never, SETTINGS)
+    alone = detect_shard(shard_of(photos, isolated=True), Tools(MediaReader(), never, SETTINGS))
     assert alone.media.equals(plain.media)
     exact = ["face_id", "media_id", "content_id", "ordinal"]
     assert alone.faces.select(exact).equals(plain.faces.select(exact))

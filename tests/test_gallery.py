@@ -545,3 +545,16 @@ def test_unnamed_people_give_no_entries(collection: Collection) -> None:
     rows = from_people(collection, collection.snapshot())
     assert len(rows) == 0
     assert Gallery.create("memory://unnamed", collection.settings).add(rows) == 0
+
+
+def test_nobody_is_enrolled_from_a_video(collection: Collection) -> None:
+    commit(collection, {"A/1.jpg": [MIDDLE]}, {"A/1.jpg": 0})
+    parts = [
+        media_row("A/film.mp4", of=9, faces=0, width=WIDTH, height=HEIGHT, segment=n, segments=2)
+        for n in range(2)
+    ]
+    nothing = tables.schema("faces", DIMENSION).empty_table()
+    collection.commit_shard("film", media(*parts), nothing)
+    found, problems = enrolled(collection)
+    assert found == [("A", "photos/A/1.jpg", 0)]
+    assert problems == [("video", "A", "photos/A/film.mp4")]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
@@ -10,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facebatch import ids
+from facebatch.media.kinds import install_hint
+from facebatch.media.roots import Root
 from facebatch.media.sources import MediaFile
+from facebatch.media.video import Segment
 from facebatch.plan import (
     DEAD_ATTEMPTS,
     MAX_ATTEMPTS,
@@ -22,16 +27,24 @@ from facebatch.plan import (
     Item,
     Known,
     Plan,
+    Rules,
+    Video,
     cut,
     decide,
+    decide_file,
+    decide_segments,
+    decide_unopened,
+    is_absent,
     pack_containers,
     shard_cost,
     version_key,
-    winner,
+    winners,
 )
 from facebatch.reasons import REASONS
+from facebatch.suppression import Suppression
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+NO_RULES = Rules()
 FOLDERS = ("", "2019", "2019/x", "2020", "caf\udce9")
 
 
@@ -171,12 +184,12 @@ def test_shards_are_long_enough_to_pay_and_enough_for_every_worker(
 
 
 def test_an_unknown_item_is_new() -> None:
-    assert decide(photo(), None, frozenset(), {}) == ("new", Item(photo()))
+    assert decide(Item(photo()), None, Rules()) == ("new", Item(photo()))
 
 
 @pytest.mark.parametrize("status", ["ok", "duplicate"])
 def test_an_item_of_the_same_version_is_unchanged(status: str) -> None:
-    assert decide(photo(), known(status), frozenset(REASONS), {}) == ("unchanged", None)
+    assert decide(Item(photo()), known(status), Rules(frozenset(REASONS))) == ("unchanged", None)
 
 
 @pytest.mark.parametrize("listed", [photo(size=1001), photo(marker="2")])
@@ -184,11 +197,141 @@ def test_an_item_of_the_same_version_is_unchanged(status: str) -> None:
 def test_an_item_of_another_version_is_extracted_anew(listed: MediaFile, status: str) -> None:
     row = known(status, "corrupt" if status == "quarantined" else None, MAX_ATTEMPTS)
     expected = Item(listed, attempt=1, supersedes="s1", superseded_at=NOON)
-    assert decide(listed, row, frozenset(), {}) == ("changed", expected)
+    assert decide(Item(listed), row, Rules()) == ("changed", expected)
 
 
-def test_an_item_that_isnt_listed_any_more_has_vanished() -> None:
-    assert decide(None, known(), frozenset(), {}) == ("vanished", None)
+def decided(
+    listed: MediaFile | None, *rows: Known, rules: Rules = NO_RULES
+) -> list[tuple[str, object]]:
+    return list(decide_file(listed, rows, rules))
+
+
+def test_an_item_that_isnt_listed_any_more_has_vanished_once() -> None:
+    gone = replace(known(), status="vanished", committed_at=NOON + timedelta(hours=1), shard="s2")
+    assert decided(None, known()) == [("vanished", known())]
+    assert decided(None, known(), gone) == []
+
+
+def test_an_item_that_came_back_is_new_and_takes_over_from_its_row() -> None:
+    gone = replace(known(), status="vanished")
+    assert decided(photo(), gone) == [
+        ("new", Item(photo(), supersedes="s1", superseded_at=NOON)),
+    ]
+
+
+def test_an_erased_item_is_left_alone_whatever_is_known_of_it() -> None:
+    key = b"k" * 32
+    hashed = hashlib.blake2b(photo().media_id, digest_size=16, key=key).digest()
+    rules = Rules(erased=Suppression(key, media=ids.as_array([hashed])))
+    assert decided(photo(), rules=rules) == [("erased", None)]
+    assert decided(photo(size=7), known(), rules=rules) == [("erased", None)]
+    assert decided(photo("b.jpg"), rules=rules)[0][0] == "new"
+
+
+def film(size: int = 1000) -> MediaFile:
+    return photo("a.mp4", size)
+
+
+def part(number: int, of: int | None, status: str = "ok", reason: str | None = None) -> Known:
+    row = known(status, reason)
+    return replace(row, path="a.mp4", segment=number, segments=of, shard=f"s{number}")
+
+
+SEGMENTS = tuple(Segment(number, number * 1_000_000, (number + 1) * 1_000_000) for number in (0, 1))
+
+
+def test_a_new_video_has_to_be_opened() -> None:
+    assert decided(film()) == [("new", Video(film()))]
+
+
+def test_a_video_is_opened_only_when_it_has_work_left() -> None:
+    both = (part(0, 2), part(1, 2))
+    assert decided(film(), *both) == [("unchanged", None)] * 2
+    assert decided(film(), both[0]) == [("new", Video(film(), (both[0],)))]
+    assert decided(film(1001), *both) == [("new", Video(film(1001), both))]
+
+
+def test_a_video_that_couldnt_be_opened_is_no_work_until_it_changes() -> None:
+    broken = part(0, None, "quarantined", "truncated")
+    assert decided(film(), broken) == [("given_up", None)]
+    assert decided(film(1001), broken) == [("new", Video(film(1001), (broken,)))]
+
+
+def test_only_the_segments_with_work_left_are_extracted() -> None:
+    rows = (part(0, 2), part(1, 2, "quarantined", "io_error"))
+    segments = dict.fromkeys(SEGMENTS, 7)
+    [first, second] = decide_segments(Video(film(), rows), segments, NO_RULES)
+    assert first == ("unchanged", None)
+    state, item = second
+    assert state == "retried"
+    assert isinstance(item, Item)
+    assert (item.segment, item.segments, item.attempt) == (SEGMENTS[1], 2, 2)
+    assert item.frames == 7
+
+
+def test_segments_that_a_shorter_video_has_no_more_have_vanished() -> None:
+    rows = (part(0, 2), part(1, 2))
+    shorter = Video(film(1001), rows)
+    states = [state for state, _ in decide_segments(shorter, {SEGMENTS[0]: 1}, NO_RULES)]
+    assert states == ["changed", "vanished"]
+
+
+FAILURE = ("truncated", "no index")
+
+
+def test_a_video_that_cant_be_opened_is_one_item_that_says_so() -> None:
+    [(state, item)] = decide_unopened(Video(film()), FAILURE, NO_RULES)
+    assert (state, item) == ("new", Item(film(), failure=FAILURE))
+
+
+def test_what_is_known_of_a_video_stays_while_it_cant_be_opened() -> None:
+    rows = (part(0, 3), part(1, 3), part(2, 3, "quarantined", "io_error"))
+    decisions = list(decide_unopened(Video(film(), rows), FAILURE, NO_RULES))
+    assert decisions == [("unchanged", None), ("unchanged", None), ("given_up", None)]
+
+
+def test_a_video_that_changed_and_cant_be_opened_has_lost_its_segments() -> None:
+    rows = (part(0, 2), part(1, 2))
+    [(state, item), gone] = decide_unopened(Video(film(1001), rows), FAILURE, NO_RULES)
+    assert (state, gone) == ("changed", ("vanished", rows[1]))
+    assert isinstance(item, Item)
+    assert item.failure == FAILURE
+
+
+def test_a_video_that_became_shorter_is_opened_once() -> None:
+    gone = replace(part(1, 2), status="vanished")
+    assert decided(film(), part(0, 1), gone) == [("unchanged", None)]
+
+
+WHOLE = {"photos": Root("photos", "/photos")}
+
+
+def test_nothing_is_said_to_have_vanished_that_wasnt_looked_for() -> None:
+    row = replace(known(), path="2019/x/a.jpg")
+    assert is_absent(row, WHOLE, [])
+    assert not is_absent(row, {}, []), "its root wasn't listed"
+    selection = {"photos": Root("photos", "/photos", patterns=("2020/*",))}
+    assert not is_absent(row, selection, []), "its root was asked for in part"
+
+
+@pytest.mark.parametrize("folder", ["", "2019", "2019/x"])
+def test_what_lies_in_an_unreadable_folder_hasnt_vanished(folder: str) -> None:
+    row = replace(known(), path="2019/x/a.jpg")
+    assert not is_absent(row, WHOLE, [("photos", folder)])
+    assert is_absent(row, WHOLE, [("others", folder)])
+
+
+def test_a_folder_whose_name_begins_alike_is_another() -> None:
+    assert is_absent(replace(known(), path="2019/a.jpg"), WHOLE, [("photos", "201")])
+
+
+def test_a_missing_decoder_is_asked_for_again_when_it_has_come() -> None:
+    row = known("quarantined", "decoder_missing", 9)
+    here = replace(row, message=f"HEIF: {install_hint('heif')}")
+    state, item = decide(Item(photo()), here, NO_RULES)
+    assert state == "retried"
+    assert item is not None
+    assert decide(Item(photo()), replace(row, message="of no extra"), NO_RULES)[0] == "given_up"
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
@@ -196,7 +339,7 @@ def test_an_item_that_isnt_listed_any_more_has_vanished() -> None:
 def test_only_failures_that_may_pass_are_tried_again_and_three_times(
     reason: str, attempts: int
 ) -> None:
-    state, item = decide(photo(), known("quarantined", reason, attempts), frozenset(), {})
+    state, item = decide(Item(photo()), known("quarantined", reason, attempts), NO_RULES)
     if reason in RETRYABLE and attempts < 3:
         assert (state, item) == ("retried", Item(photo(), attempts + 1, "s1", NOON))
     else:
@@ -206,28 +349,28 @@ def test_only_failures_that_may_pass_are_tried_again_and_three_times(
 @pytest.mark.parametrize("reason", sorted(REASONS))
 def test_a_code_that_is_asked_for_is_tried_again_whatever_its_attempts(reason: str) -> None:
     row = known("quarantined", reason, 7)
-    state, item = decide(photo(), row, frozenset({reason}), {})
+    state, item = decide(Item(photo()), row, Rules(frozenset({reason})))
     assert state == "retried"
     assert item is not None
     assert (item.attempt, item.supersedes) == (8, "s1")
-    assert decide(photo(), row, frozenset(set(REASONS) - {reason}), {})[0] == "given_up"
+    assert decide(Item(photo()), row, Rules(frozenset(set(REASONS) - {reason})))[0] == "given_up"
 
 
 @pytest.mark.parametrize("dead", range(DEAD_ATTEMPTS + 2))
 def test_two_dead_attempts_at_a_version_bring_isolation(dead: int) -> None:
-    counts = {version_key(photo()): dead, version_key(photo(marker="2")): 9}
+    counts = {version_key(Item(photo())): dead, version_key(Item(photo(marker="2"))): 9}
     for row in (None, known("quarantined", "io_error")):
-        _, item = decide(photo(), row, frozenset(), counts)
+        _, item = decide(Item(photo()), row, Rules(dead_attempts=counts))
         assert item is not None
         assert item.isolated == (dead >= 2)
 
 
 def test_an_item_that_crashed_is_tried_again_in_isolation_only() -> None:
     row = known("quarantined", "crashed")
-    _, item = decide(photo(), row, frozenset({"crashed"}), {})
+    _, item = decide(Item(photo()), row, Rules(frozenset({"crashed"})))
     assert item is not None
     assert item.isolated
-    _, changed = decide(photo(marker="2"), row, frozenset({"crashed"}), {})
+    _, changed = decide(Item(photo(marker="2")), row, Rules(frozenset({"crashed"})))
     assert changed is not None
     assert not changed.isolated, "another version may be whole"
 
@@ -237,8 +380,8 @@ def test_the_winner_is_the_latest_row_and_of_these_the_greatest_shard(
     order: list[tuple[int, str]],
 ) -> None:
     rows = [replace(known(), committed_at=NOON + timedelta(hours=h), shard=s) for h, s in order]
-    assert winner(rows) == replace(known(), committed_at=NOON + timedelta(hours=2), shard="s2")
-    assert winner([]) is None
+    assert winners(rows) == [replace(known(), committed_at=NOON + timedelta(hours=2), shard="s2")]
+    assert winners([]) == []
 
 
 PLANS = st.builds(
@@ -268,4 +411,5 @@ def test_a_plan_comes_back_from_json(plan: Plan) -> None:
 
 def test_version_keys_tell_items_and_versions_apart() -> None:
     files = [photo(), photo("b.jpg"), photo(size=1), photo(marker="2")]
-    assert len({version_key(file) for file in files}) == 4
+    items = [*map(Item, files), Item(photo(), segment=SEGMENTS[1])]
+    assert len({version_key(item) for item in items}) == 5

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from facebatch import ids
 from facebatch.errors import CollectionError
-from facebatch.snapshot import take
+from facebatch.snapshot import content_keys, take
 from facebatch.storage import Storage
 
 ITEMS = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
@@ -330,3 +330,76 @@ def test_a_damaged_shard_is_named(storage: Storage) -> None:
     storage.write("media/2.parquet", b"")
     with pytest.raises(CollectionError, match=r"media/2\.parquet can't be read"):
         take(storage)
+
+
+def vanished(storage: Storage, shard: str, minute: int, path: str, of: int | None) -> None:
+    """Commits that an item is no longer below its root, by a copy of its row."""
+    reason = "truncated" if of is None else None
+    row = rows.media_row(path, "vanished", of, faces=of or 0, reason=reason)
+    rows.put_shard(storage, shard, rows.media(row, minute=minute), rows.faces([]))
+
+
+def statuses(storage: Storage) -> dict[str, str]:
+    media = take(storage).media
+    return dict(zip(media["path"].to_pylist(), media["status"].to_pylist(), strict=True))
+
+
+def test_the_faces_of_a_moved_file_belong_to_its_new_place(storage: Storage) -> None:
+    put(storage, "1", 0, a=2)
+    put(storage, "2", 1, d=2)
+    vanished(storage, "3", 2, "a.jpg", 2)
+    assert statuses(storage) == {"a.jpg": "vanished", "d.jpg": "ok"}
+    assert shown(storage) == [("d.jpg", 2)]
+
+
+def test_the_faces_of_a_vanished_file_count_while_nobody_else_has_them(storage: Storage) -> None:
+    put(storage, "1", 0, a=2, b=1)
+    before = take(storage).faces_hash
+    vanished(storage, "2", 1, "a.jpg", 2)
+    assert statuses(storage) == {"a.jpg": "vanished", "b.jpg": "ok"}
+    assert shown(storage) == [("a.jpg", 2), ("b.jpg", 1)]
+    assert take(storage).faces_hash == before
+    put(storage, "3", 2, a=2)
+    assert statuses(storage) == {"a.jpg": "ok", "b.jpg": "ok"}
+
+
+def test_a_file_that_failed_and_vanished_brings_no_faces_back(storage: Storage) -> None:
+    put(storage, "1", 0, a=2)
+    put(storage, "2", 1, a=None)
+    row = rows.media_row("a.jpg", "vanished", 2, reason="crashed")
+    rows.put_shard(storage, "3", rows.media(row, minute=2), rows.faces([]))
+    vanished(storage, "4", 0, "b.jpg", None)
+    assert statuses(storage) == {"a.jpg": "vanished", "b.jpg": "vanished"}
+    assert shown(storage) == []
+
+
+def test_time_segments_of_one_file_are_contents_of_their_own(storage: Storage) -> None:
+    segments = [
+        rows.media_row("a.jpg", of=1, faces=n, segment=n, media_id=ids.media_id("photos", "a", n))
+        for n in range(3)
+    ]
+    found = rows.faces([("a.jpg", 1, 0), ("a.jpg", 1, 1), ("a.jpg", 1, 2)])
+    numbers = {
+        "segment": pa.array([1, 2, 2], pa.int32()),
+        "media_id": pa.array([ids.media_id("photos", "a", n) for n in (1, 2, 2)], pa.binary(16)),
+    }
+    for name, column in numbers.items():
+        found = found.set_column(found.schema.get_field_index(name), name, column)
+    rows.put_shard(storage, "1", rows.media(*segments), found)
+    snapshot = take(storage)
+    assert snapshot.media["status"].to_pylist() == ["ok"] * 3
+    held = snapshot.faces(["media_id", "segment"]).to_pylist()
+    assert Counter(row["segment"] for row in held) == {1: 1, 2: 2}
+    assert all(row["media_id"] == ids.media_id("photos", "a", row["segment"]) for row in held)
+
+
+@given(st.lists(st.tuples(st.binary(min_size=16, max_size=16), st.integers(0, 2**31 - 1))))
+def test_content_keys_tell_contents_and_segments_apart(pairs: list[tuple[bytes, int]]) -> None:
+    kinds = {"content_id": pa.binary(16), "segment": pa.int32()}
+    columns = zip(*pairs, strict=True) if pairs else ([], [])
+    table = pa.table(
+        {name: pa.array(list(c), kinds[name]) for name, c in zip(kinds, columns, strict=True)}
+    )
+    keys = content_keys(table).to_pylist()
+    assert len(set(keys)) == len(set(pairs))
+    assert all(key == of for key, (of, segment) in zip(keys, pairs, strict=True) if segment == 0)

@@ -2,18 +2,27 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from fsspec.registry import _registry
+from places import write_zip
 
+from facebatch import retrying
 from facebatch.errors import CollectionError, InputError
 from facebatch.storage import TEMPORARY_MARK, Storage, filesystem
 
 Faults = dict[tuple[str, str], OSError]
 
 
-@pytest.fixture(params=["local", "file", "memory", "faulty"])
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.001)
+
+
+@pytest.fixture(params=["local", "file", "memory", "faulty", "flaky"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """A store on each kind of filesystem that writes in a way of its own."""
     place = {"local": f"{tmp_path}", "memory": f"memory:/{tmp_path}"}
@@ -169,3 +178,81 @@ def test_an_unknown_filesystem_is_an_input_error() -> None:
 def test_a_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert filesystem("~/collection")[1] == str(tmp_path / "collection")
+
+
+def test_a_name_that_looks_like_a_pattern_removes_nothing_else(storage: Storage) -> None:
+    for path in ("[ab]/x", "a/x", "b/x", "c*", "cd"):
+        storage.write(path, b"")
+    storage.remove("[ab]")
+    assert storage.folders("") == ["a", "b"]
+    storage.remove("c*")
+    assert [file.path.strip("/") for file in storage.files("")] == ["cd"]
+    storage.remove("c*")
+
+
+def test_what_is_only_read_refuses_a_write_and_says_so(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"media/a": b"1"})
+    for url in (f"zip://::{path}", "http://127.0.0.1:9/collection"):
+        with pytest.raises(CollectionError, match=r"only read.*Choose a folder or a bucket"):
+            Storage(url).write("a", b"1")
+    assert Storage(f"zip://::{path}").read("media/a") == b"1"
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [
+        ("s3://b/x", "s3fs", "s3"),
+        ("gs://b/x", "gcsfs", "gcs"),
+        ("abfs://c@a.dfs.core.windows.net/x", "adlfs", "azure"),
+        ("zip://::gcs://b/a.zip", "gcsfs", "gcs"),
+    ],
+)
+def test_a_missing_package_says_what_to_install(
+    url: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    for name in ("s3", "gs", "gcs", "abfs"):
+        monkeypatch.delitem(_registry, name, raising=False)
+    with pytest.raises(InputError) as caught:
+        filesystem(url)
+    assert f"pip install 'facebatch[{extra}]'" in str(caught.value)
+
+
+def test_credentials_in_a_buckets_url_are_refused_and_not_repeated() -> None:
+    for url in (
+        "s3://KEY:sec/ret@bucket/x",
+        "gs://token@bucket",
+        "zip://::s3://KEY:secret@b/a.zip",
+    ):
+        with pytest.raises(InputError, match="environment") as caught:
+            filesystem(url)
+        for secret in ("KEY", "ret", "token"):
+            assert secret not in str(caught.value).partition(" the URL holds")[0]
+
+
+def test_a_message_and_a_log_name_no_password(tmp_path: Path) -> None:
+    storage = Storage("http://user:word@127.0.0.1:9/collection")
+    assert "word" not in repr(storage)
+    for use in (storage.read, storage.files):
+        with pytest.raises(CollectionError) as caught:
+            use("media")
+        assert "http://127.0.0.1:9/collection/media" in str(caught.value)
+        assert "word" not in str(caught.value)
+
+
+def test_a_local_path_may_hold_what_means_something_in_urls(tmp_path: Path) -> None:
+    for name in ("a::b", "s3:", "zip:/x::y"):
+        storage = Storage(f"{tmp_path}/{name}")
+        storage.write("a", b"1")
+        assert (tmp_path / name / "a").read_bytes() == b"1"
+    inside = Storage(f"file://{tmp_path}/a::b")
+    assert inside.read("a") == b"1"
+
+
+def test_a_folder_that_is_called_like_a_url_is_that_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:" / "bucket").mkdir(parents=True)
+    Storage("s3://bucket").write("a", b"1")
+    assert (tmp_path / "s3:" / "bucket" / "a").read_bytes() == b"1"

@@ -91,7 +91,7 @@ def test_every_file_says_what_it_holds(storage: Storage) -> None:
     tables.write(storage, "m.parquet", "media", table, "abc", extra={"replaces": "[]"})
     assert tables.read_metadata(storage, "m.parquet", "media") == {
         "table": "media",
-        "schema_version": "1",
+        "schema_version": str(tables.contract("media").version),
         "fingerprint": "abc",
         "replaces": "[]",
     }
@@ -223,7 +223,14 @@ def documented(heading: str) -> list[list[str]]:
     return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.stem)
+NEWEST = [
+    path
+    for path in CONTRACTS
+    if path.stem.endswith(f".v{tables.contract(path.stem.partition('.')[0]).version}")
+]
+
+
+@pytest.mark.parametrize("path", NEWEST, ids=lambda path: path.stem)
 def test_the_docs_list_every_column_with_type_unit_and_meaning(path: Path) -> None:
     raw = json.loads(path.read_text("utf-8"))
     listed = documented(f"{raw['table']} (version {raw['version']})")

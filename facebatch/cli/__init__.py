@@ -16,27 +16,30 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from facebatch import __version__
-from facebatch.cli import commands, evaluate, gallery, identify
+from facebatch import __version__, logs
+from facebatch.cli import commands, erase, evaluate, export, gallery, identify, maintenance
 from facebatch.errors import FacebatchError, Interrupted
+from facebatch.printable import printable
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
 
+_ABORTING = frozenset({"apache_beam", "pyarrow"})
 _interrupted = threading.Event()
 """Set from the moment on in which the user asked the program to stop."""
 
 app = typer.Typer(
     name="facebatch",
-    help="Turn an archive of photos into an index of faces and a list of people.",
+    help="Turn an archive of photos and videos into an index of faces and a list of people.",
     epilog="Exit codes: 0 done; 1 bug or dead worker; 2 usage or input error; "
-    "3 too many failures; 4 refused or different (unlock, verify); 130 interrupted.",
+    "3 too many failures; 4 refused, different, damaged or incomplete (unlock, verify, check, "
+    "erase); 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (*commands.ALL, *identify.ALL):
+for command in (*commands.ALL, *identify.ALL, *export.ALL, *erase.ALL, *maintenance.ALL):
     app.command(epilog=command.epilog)(command.function)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(evaluate.app)
@@ -78,22 +81,32 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Typer ends the process by itself when Ctrl-C reaches it, and says nothing. What compiled
         # code calls back swallows an exception that happens to be raised in it.
         if ended.code == Interrupted.exit_code or _interrupted.is_set():
-            print(f"facebatch: {_INTERRUPTED}", file=sys.stderr)  # noqa: T201
+            if not logs.in_json():
+                print(f"facebatch: {_INTERRUPTED}", file=sys.stderr)  # noqa: T201
             _end(Interrupted.exit_code)
         _end(ended.code)
     except FacebatchError as error:
-        print(f"facebatch: {error}", file=sys.stderr)  # noqa: T201
+        if logs.in_json():
+            logs.failed(error, error.exit_code)
+        else:
+            lines = "\n".join(printable(line) for line in str(error).splitlines())
+            print(f"facebatch: {lines}", file=sys.stderr)  # noqa: T201
         _end(error.exit_code)
+    except Exception as error:
+        if not logs.in_json():
+            raise
+        logs.failed(error, 1)
+        _end(1)
     _end(0)
 
 
 def _end(code: str | int | None) -> NoReturn:
-    """Ends the process; at once where a pipeline ran.
+    """Ends the process; at once where a pipeline ran or a table was read.
 
-    The local runner's threads wait for dead workers and would never end, and those of gRPC now and
-    then abort a process whose interpreter is being taken apart.
+    The local runner's threads wait for dead workers and would never end, and those of gRPC and
+    Arrow now and then abort a process whose interpreter is being taken apart.
     """
-    if "apache_beam" in sys.modules and not isinstance(code, str):
+    if not _ABORTING.isdisjoint(sys.modules) and not isinstance(code, str):
         with contextlib.suppress(OSError):  # nobody reads any more
             sys.stdout.flush()
             sys.stderr.flush()

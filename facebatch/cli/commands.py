@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import inspect as introspection
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from facebatch import logs
 from facebatch.cli import options, output
+from facebatch.cli.recording import Record, recorded
 
 if TYPE_CHECKING:
     from facebatch.collection import Collection
     from facebatch.config import RunSettings
-    from facebatch.media.sources import Root
+    from facebatch.media.roots import Root
+    from facebatch.progress import Progress
     from facebatch.stages import Question
 
 
@@ -42,12 +46,19 @@ class _Request:
     config: Path | None
     settings: RunSettings
     as_json: bool
+    record: Record = field(default_factory=Record)
+
+    def progress(self) -> AbstractContextManager[Callable[[Progress], None]]:
+        """Gives a function that shows the progress it is called with, or logs it."""
+        if logs.in_json():
+            return nullcontext(logs.progress_events())
+        return output.progress_bar(shown=not self.as_json)
 
     def collection(self) -> Collection:
         from facebatch.collection import Collection
         from facebatch.pipelines.run import check_input
 
-        check_input(self.roots, self.settings)
+        check_input(self.roots, self.url, self.settings)
         return Collection.for_extraction(self.url, self.flags, self.config)
 
 
@@ -85,6 +96,9 @@ def _extracting(work: Callable[..., None]) -> Callable[..., None]:
         embedder: options.Embedder = None,
         tta: options.Tta = None,
         chips: options.Chips = None,
+        frames: options.Frames = None,
+        fps: options.Fps = None,
+        video_faces: options.VideoFaces = None,
         runner: options.Runner = None,
         engine: options.Engine = None,
         device: options.Device = None,
@@ -92,14 +106,24 @@ def _extracting(work: Callable[..., None]) -> Callable[..., None]:
         threads: options.Threads = None,
         max_failures: options.MaxFailures = None,
         retry: options.Retry = None,
+        prune: options.Prune = None,
+        max_prune: options.MaxPrune = None,
+        allow_empty: options.AllowEmpty = None,
+        guard: options.Guard = None,
+        max_pixels: options.MaxPixels = None,
+        max_bytes: options.MaxBytes = None,
+        max_frames: options.MaxFrames = None,
+        max_seconds: options.MaxSeconds = None,
         dry_run: options.DryRun = False,
         as_json: options.Json = False,
         verbose: options.Verbose = False,
+        log_format: options.LogFormat = "text",
+        metrics_file: options.MetricsFile = None,
         **own: Any,
     ) -> None:
-        output.quiet(verbose)
+        logs.configure(logs.parse_format(log_format), verbose)
         from facebatch.config import resolve_run
-        from facebatch.media.sources import parse_named_root, parse_root
+        from facebatch.media.roots import parse_roots
 
         settings = resolve_run(
             {
@@ -110,6 +134,14 @@ def _extracting(work: Callable[..., None]) -> Callable[..., None]:
                 "threads": threads,
                 "max_failures": max_failures,
                 "retry": tuple(retry) if retry else None,
+                "prune": prune,
+                "max_prune": max_prune,
+                "allow_empty": allow_empty,
+                "guard": guard,
+                "max_pixels": max_pixels,
+                "max_bytes": max_bytes,
+                "max_frames": max_frames,
+                "max_seconds": max_seconds,
                 "beam_options": context.obj or None,
             },
             config,
@@ -121,13 +153,18 @@ def _extracting(work: Callable[..., None]) -> Callable[..., None]:
             "embedder": embedder,
             "tta": tta,
             "chips": chips,
+            "frames": frames,
+            "fps": fps,
+            "video_faces": video_faces,
         }
-        roots = [*map(parse_root, photos or []), *map(parse_named_root, root or [])]
+        roots = parse_roots(photos or [], root or [])
         request = _Request(roots, output_url, flags, config, settings, as_json)
         if dry_run:
             _print_plan(request)
-        else:
-            work(request, **own)
+            return
+        names = [each.name for each in roots]
+        with recorded(work.__name__, names, output_url, metrics_file) as record:
+            work(replace(request, record=record), **own)
 
     command.__signature__ = introspection.Signature(  # type: ignore[attr-defined]
         [*_parameters(command), *_parameters(work)[1:]]
@@ -172,9 +209,10 @@ def run(
 
     asked = question(gallery, method, fpir, threshold) if gallery else None
     collection = request.collection()
-    with output.progress_bar(shown=not request.as_json) as show:
+    with request.progress() as show:
         done = run_all(request.roots, collection, request.settings, show, asked)
     summary = done.as_json()
+    request.record.put(summary, collection)
     output.emit(summary, output.run_lines(summary), request.as_json)
     done.extraction.check_failures(request.settings.max_failures)
 
@@ -185,9 +223,10 @@ def extract(request: _Request) -> None:
     from facebatch.pipelines.run import run_extract
 
     collection = request.collection()
-    with output.progress_bar(shown=not request.as_json) as show:
+    with request.progress() as show:
         done = run_extract(request.roots, collection, request.settings, show)
     summary = done.as_json()
+    request.record.put(summary, collection)
     output.emit(summary, output.extraction_lines(summary), request.as_json)
     done.check_failures(request.settings.max_failures)
 

@@ -44,12 +44,12 @@ def _enrol(
 ) -> None:
     output.quiet(verbose=False)
     from facebatch.config import resolve_run
-    from facebatch.media.sources import parse_root
+    from facebatch.media.roots import parse_roots
     from facebatch.pipelines.enrol import build_gallery
 
     with output.progress_bar(shown=not as_json) as show:
         done = build_gallery(
-            [parse_root(folder) for folder in folders],
+            parse_roots(folders),
             url,
             flags,
             resolve_run(run, config),
@@ -119,7 +119,7 @@ def list_people(gallery: options.GalleryArgument, as_json: options.Json = False)
 
     opened = Gallery.open(gallery)
     summary = {
-        "gallery": opened.storage.full_path(),
+        "gallery": opened.storage.public_path,
         "embedder": opened.settings.embedder,
         "tta": opened.settings.tta,
         "space": opened.space,

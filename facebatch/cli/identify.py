@@ -162,14 +162,14 @@ def calibrate(
     """
     output.quiet(verbose=False)
     from facebatch.config import resolve_run
-    from facebatch.media.sources import parse_root
+    from facebatch.media.roots import parse_roots
     from facebatch.pipelines.enrol import calibrate_photos
 
     opened = _opened(gallery)
     settings, _ = _compared_under(gallery, {})
     with output.progress_bar(shown=not as_json) as show:
         calibration = calibrate_photos(
-            [parse_root(folder) for folder in folders],
+            parse_roots(folders),
             settings,
             resolve_run({"workers": workers}),
             show,
@@ -178,14 +178,14 @@ def calibrate(
     summary = calibration.as_json()
     if opened is not None:
         opened.keep_calibration(calibration)
-        summary["gallery"] = opened.storage.full_path()
+        summary["gallery"] = opened.storage.public_path
     if output_file is not None:
         output.write_json(output_file, summary)
     output.emit(summary, output.calibration_lines(summary), as_json)
 
 
 def annotate(
-    photos: Annotated[list[str], typer.Argument(help="Photos.", metavar="PHOTO...")],
+    media: Annotated[list[str], typer.Argument(help="Photos and videos.", metavar="FILE...")],
     folder: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the copies.", metavar="FOLDER")
     ],
@@ -193,18 +193,28 @@ def annotate(
     method: options.Method = None,
     fpir: options.Fpir = None,
     threshold: options.Threshold = None,
+    fps: Annotated[
+        float,
+        typer.Option(
+            help="Frames a second of a video in which faces are looked for.", min=0.1, max=240
+        ),
+    ] = 10.0,
     engine: options.Engine = None,
     device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write copies of photos with a box around every face, and a name by a gallery."""
+    """Write copies of photos and videos with a box around every face, and a name by a gallery.
+
+    In a video a face is followed from frame to frame and keeps its name; the copy is an MP4 file
+    with the sound of the original, where MP4 can hold it.
+    """
     execution = _execution(engine, device)
-    from facebatch.annotate import annotate_photos
+    from facebatch.annotate import annotate_media
     from facebatch.probes import Prober
 
     asked = question(gallery, method, fpir, threshold) if gallery else None
     settings, _ = _compared_under(gallery, {})
-    summary = annotate_photos(photos, folder, Prober(settings, execution), asked)
+    summary = annotate_media(media, folder, Prober(settings, execution), asked, fps)
     output.emit(summary, output.annotation_lines(summary), as_json)
 
 

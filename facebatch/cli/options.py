@@ -9,18 +9,20 @@ import typer
 
 _EXTRACTION = "What is extracted (fixed for a collection's life)"
 _EXECUTION = "How the work is done"
+_LIMITS = "What one item may ask for"
 
 Photos = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Folders of photos, as paths or fsspec URLs; each is a root.", metavar="PHOTOS..."
+        help="Folders, buckets, archives, files, globs or @LIST, as paths or URLs.",
+        metavar="PHOTOS...",
     ),
 ]
 Roots = Annotated[
     list[str] | None,
     typer.Option(
         "--root",
-        help="A folder under a name of your own: NAME=URL. May be repeated.",
+        help="The same under a name of your own: NAME=URL. May be repeated.",
         metavar="NAME=URL",
     ),
 ]
@@ -78,6 +80,88 @@ Chips = Annotated[
         rich_help_panel=_EXTRACTION,
     ),
 ]
+Frames = Annotated[
+    str | None,
+    typer.Option(
+        help="Frames of videos that are looked at: fps (default), keyframes or all.",
+        rich_help_panel=_EXTRACTION,
+    ),
+]
+Fps = Annotated[
+    float | None,
+    typer.Option(
+        help="Frames a second, with --frames fps. Default 1.", rich_help_panel=_EXTRACTION
+    ),
+]
+VideoFaces = Annotated[
+    str | None,
+    typer.Option(
+        help="Faces of a video that are kept: the best (default) few of each track, or all.",
+        rich_help_panel=_EXTRACTION,
+    ),
+]
+Guard = Annotated[
+    bool | None,
+    typer.Option(
+        "--guard/--no-guard",
+        help="Decode in a process of its own, so that a file that crashes or hangs its decoder "
+        "costs itself only. Default: yes.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+MaxPixels = Annotated[
+    str | None,
+    typer.Option(
+        help="Largest picture that is decoded. Default 250M.",
+        metavar="N",
+        rich_help_panel=_LIMITS,
+    ),
+]
+MaxBytes = Annotated[
+    str | None,
+    typer.Option(
+        help="Largest photo file that is read. Default 2G.", metavar="N", rich_help_panel=_LIMITS
+    ),
+]
+MaxFrames = Annotated[
+    str | None,
+    typer.Option(
+        help="Most frames that are looked at in a video. Default 100k.",
+        metavar="N",
+        rich_help_panel=_LIMITS,
+    ),
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        help="Longest that decoding a photo, or a frame of a video, may take. Default 60.",
+        rich_help_panel=_LIMITS,
+    ),
+]
+Prune = Annotated[
+    bool | None,
+    typer.Option(
+        "--prune/--no-prune",
+        help="Remove from the collection what is no longer below its root. Default: no.",
+        rich_help_panel=_EXECUTION,
+    ),
+]
+MaxPrune = Annotated[
+    str | None,
+    typer.Option(
+        help="Share of the items that --prune may remove before it refuses. Default 10%.",
+        metavar="SHARE",
+        rich_help_panel=_EXECUTION,
+    ),
+]
+AllowEmpty = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-empty",
+        help="Accept an empty root of which items are known, in place of taking it for unmounted.",
+        rich_help_panel=_EXECUTION,
+    ),
+]
 Runner = Annotated[
     str | None,
     typer.Option(
@@ -117,9 +201,10 @@ Threads = Annotated[
     ),
 ]
 MaxFailures = Annotated[
-    float | None,
+    str | None,
     typer.Option(
-        help="Share of items that may fail before the exit code is 3. Default 0.1.",
+        help="Share of items that may fail before the exit code is 3. Default 10%.",
+        metavar="SHARE",
         rich_help_panel=_EXECUTION,
     ),
 ]
@@ -158,6 +243,22 @@ Far = Annotated[
 Threshold = Annotated[
     float | None,
     typer.Option(help="Largest distance that is accepted, in place of an error rate."),
+]
+LogFormat = Annotated[
+    str,
+    typer.Option(
+        "--log-format",
+        help="What goes to standard error: text for people, or json, one object a line.",
+        metavar="text|json",
+    ),
+]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--metrics-file",
+        help="File for metrics of the run, as node_exporter's textfile collector reads them.",
+        metavar="FILE.prom",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]

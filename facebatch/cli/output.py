@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from facebatch import logs
+from facebatch.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
 def quiet(verbose: bool) -> None:
     """Keeps other packages' messages off the terminal, unless they are asked for."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.CRITICAL, stream=sys.stderr)
-    if not verbose:
-        warnings.simplefilter("ignore")
+    logs.configure("text", verbose)
 
 
 def emit(summary: Mapping[str, Any], lines: Iterator[str], as_json: bool) -> None:
@@ -32,7 +31,7 @@ def emit(summary: Mapping[str, Any], lines: Iterator[str], as_json: bool) -> Non
         typer.echo(json.dumps(summary, indent=2))
         return
     for line in lines:
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 @contextmanager
@@ -59,7 +58,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[Progress], None]]:
             elapsed = bar.tasks[task].elapsed or 0.0
             bar.update(
                 task,
-                description="photos" if progress.plan else "listing",
+                description="items" if progress.plan else "listing",
                 total=progress.plan.to_extract if progress.plan else None,
                 completed=progress.items,
                 faces=progress.faces,
@@ -72,14 +71,15 @@ def progress_bar(shown: bool) -> Iterator[Callable[[Progress], None]]:
 
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yields a dry run's lines."""
-    yield f"to extract  {plan['to_extract']:>9,}  photos, {_bytes(plan['bytes'])}"
+    yield f"to extract  {plan['to_extract']:>9,}  items, {_bytes(plan['bytes'])}"
     for state in ("new", "changed", "retried"):
         yield f"  {state:<10}{plan[state]:>9,}"
     for state, meaning in (
         ("unchanged", "extracted already"),
         ("given_up", "failed before, and not tried again"),
         ("vanished", "extracted, and no longer there"),
-        ("ignored", "no photos"),
+        ("erased", "erased, and not extracted again"),
+        ("ignored", "no photos or videos"),
     ):
         yield f"{state.replace('_', ' '):<12}{plan[state]:>9,}  {meaning}"
     for folder in plan["unreadable_folders"]:
@@ -94,17 +94,20 @@ def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
     """Yields an extraction's lines."""
     plan = done["plan"]
     if plan["to_extract"] == 0:
-        yield f"nothing to extract: {count(plan['unchanged'], 'photo')} unchanged"
+        yield f"nothing to extract: {count(plan['unchanged'], 'item')} unchanged"
     else:
         yield (
-            f"extracted {count(done['extracted'], 'photo')}, {count(done['faces'], 'face')} in "
-            f"{_duration(done['seconds'])} ({done['items_per_second']:.1f} photos/s)"
+            f"extracted {count(done['extracted'], 'item')}, {count(done['faces'], 'face')} in "
+            f"{_duration(done['seconds'])} ({done['items_per_second']:.1f} items/s)"
         )
     notes = {
         "duplicates": done["duplicates"],
+        "moved": done["moved"],
+        "touched": done["touched"],
         "unchanged": plan["unchanged"] if plan["to_extract"] else 0,
         "given up": plan["given_up"],
         "vanished": plan["vanished"],
+        "erased": plan["erased"],
         "ignored": plan["ignored"],
     }
     if any(notes.values()):
@@ -114,6 +117,8 @@ def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {done['quarantined']:,} failed: {reasons}"
     for folder in plan["unreadable_folders"]:
         yield f"  unreadable folder: {folder}"
+    if "pruned" in done:
+        yield f"  pruned {count(done['pruned']['items'], 'item')} that had vanished"
 
 
 def index_lines(index: Mapping[str, Any]) -> Iterator[str]:
@@ -244,11 +249,15 @@ def _point_line(rate: str, share: str, point: Mapping[str, Any]) -> str:
 
 
 def annotation_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what was drawn into copies of photos."""
+    """Yields what was drawn into copies of photos and videos."""
     for photo in summary["written"]:
         names = [face["name"] for face in photo["faces"] if face["name"] is not None]
+        noun = "face"
+        if photo["copy"].endswith(".mp4"):
+            # Copies of videos alone are MP4 files; whoever leaves one and returns has two tracks.
+            noun, names = "track", list(dict.fromkeys(names))
         named = f": {', '.join(names)}" if names else ""
-        yield f"{photo['copy']}  {count(len(photo['faces']), 'face')}{named}"
+        yield f"{photo['copy']}  {count(len(photo['faces']), noun)}{named}"
     for photo in summary["failed"]:
         yield f"left out: {photo['message']}"
 
@@ -273,7 +282,8 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     media = summary["media"]
     yield (
         f"media    {sum(media.values()):,} items: {media['ok']:,} ok, "
-        f"{media['duplicate']:,} duplicates, {media['quarantined']:,} failed"
+        f"{media['duplicate']:,} duplicates, {media['quarantined']:,} failed, "
+        f"{media['vanished']:,} vanished"
     )
     yield f"faces    {summary['faces']:,} in {count(summary['shards'], 'shard')}"
     for stage, generation in summary["generations"].items():

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import math
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from PIL import ExifTags, Image
+
+from facebatch.media import tiff
+
+_PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
+_HIDDEN_EXIF = "Raw profile type exif"
+_OF_THE_PICTURE = (ExifTags.Base.Orientation, ExifTags.Base.DateTime)
 
 
 @dataclass(frozen=True)
@@ -34,9 +42,62 @@ class ExifFacts:
 
 def read_exif(image: Image.Image) -> ExifFacts:
     """Returns the EXIF facts of an opened picture; what can't be read is absent, never an error."""
-    tags = _readable(lambda: image.getexif())
-    details = _readable(lambda: image.getexif().get_ifd(ExifTags.IFD.Exif))
-    place = _readable(lambda: image.getexif().get_ifd(ExifTags.IFD.GPSInfo))
+    if image.format == "PNG" and "exif" not in image.info:
+        _readable(lambda: _loaded(image))  # what stands behind the picture is known then
+    block = _block(image)
+    if isinstance(block, bytes) and tiff.claims_too_much(block.removeprefix(b"Exif\0\0")):
+        return ExifFacts()
+    return _facts(image.getexif)
+
+
+def _loaded(image: Image.Image) -> dict[int, Any]:
+    image.load()
+    return {}
+
+
+def _block(image: Image.Image) -> object:
+    """Returns the bytes that Pillow will read EXIF from, if there are any."""
+    hidden = image.info.get(_HIDDEN_EXIF)
+    if "exif" in image.info or not isinstance(hidden, str):
+        return image.info.get("exif")
+    try:
+        return bytes.fromhex("".join(hidden.split("\n")[3:]))
+    except ValueError:
+        return None
+
+
+def has_late_facts(png: bytes) -> bool:
+    """Tells whether a PNG has EXIF, or text that may hold it, elsewhere than in an early eXIf.
+
+    Text before the picture counts where it has the name under which programs once hid EXIF.
+    """
+    place, is_late = 8, False
+    while place + 8 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, place)
+        is_late = is_late or name == b"IDAT"
+        if name in _PNG_TEXTS and (is_late or png.startswith(_HIDDEN_EXIF.encode(), place + 8)):
+            return True
+        place += length + 12
+    return False
+
+
+def read_exif_block(data: bytes) -> ExifFacts:
+    """Returns the EXIF facts of a TIFF file or EXIF block; what can't be read is absent."""
+    if not tiff.is_tiff(data) or tiff.claims_too_much(data):
+        return ExifFacts()
+    exif = Image.Exif()
+
+    def read() -> Image.Exif:
+        exif.load_from_fp(io.BytesIO(data))
+        return exif
+
+    return _facts(read)
+
+
+def _facts(read: Callable[[], Image.Exif]) -> ExifFacts:
+    tags = _readable(lambda: _of_the_picture(read()))
+    details = _readable(lambda: read().get_ifd(ExifTags.IFD.Exif))
+    place = _readable(lambda: read().get_ifd(ExifTags.IFD.GPSInfo))
     orientation = tags.get(ExifTags.Base.Orientation)
     fallback_time = tags.get(ExifTags.Base.DateTime)
     moment = _moment(details, fallback_time)
@@ -48,6 +109,10 @@ def read_exif(image: Image.Image) -> ExifFacts:
         longitude=_angle(place, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180),
         altitude=_altitude(place),
     )
+
+
+def _of_the_picture(exif: Image.Exif) -> dict[int, Any]:
+    return {tag: exif[tag] for tag in _OF_THE_PICTURE if tag in exif}
 
 
 def _readable(read: Callable[[], Mapping[int, Any]]) -> dict[int, Any]:

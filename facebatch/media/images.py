@@ -8,7 +8,9 @@ full-size picture, which is the only frame that leaves this room.
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,18 +18,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from facebatch.errors import MediaError
-from facebatch.media.exif import ExifFacts, read_exif
+from facebatch.media import tiff
+from facebatch.media.colours import as_rgb
+from facebatch.media.content import content_of, ends_early
+from facebatch.media.exif import ExifFacts, has_late_facts, read_exif
+from facebatch.media.guards import guarded
+from facebatch.media.heif import open_avif, open_heif
+from facebatch.media.limits import DEFAULT_LIMITS, Limits
+from facebatch.media.raw import read_shot
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""Pillow's decoders that are tried; by content, whatever the file's extension says."""
+"""Pillow's decoders that are tried; by content, whatever the file's extension says. AVIF, HEIF and
+cameras' raw files are recognised beside them and have decoders of their own."""
 
-MAX_PIXELS = 250_000_000
-"""Largest photo that is decoded: 750 MB as RGB. The largest cameras give about 150 megapixels."""
-
-# Pillow's own limit is lower; it refuses what is twice this, Photo what is above it.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+# Pillow refuses what is twice its limit, which is the same for the whole process and all threads.
+# It stands where the largest limit does that may be asked for; what a Photo is given is checked
+# by the Photo, before anything is decoded.
+Image.MAX_IMAGE_PIXELS = 2**31
 
 # Pillow warns of odd metadata, one line a photo; the picture is what counts. This holds for the
 # whole process, since filters that are set for a moment aren't safe in threads.
@@ -47,6 +57,16 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns a stored picture upright, by EXIF orientation (EXIF 2.32, tag 0x0112)."""
+
+_SCALED = frozenset({"JPEG", "MPO"})  # formats that can be decoded at a scale
+_BROKEN = (
+    *(OSError, EOFError, ValueError, SyntaxError, TypeError, IndexError, KeyError),
+    *(ArithmeticError, RuntimeError, struct.error, zlib.error),
+)
+"""What decoders raise on broken bytes: Pillow's plugins pass on whatever they stumble over."""
+
+_ODD_TIFF = "a TIFF that is broken, or whose kind of pixels isn't decoded"
+_APART = 2  # TIFF 6.0's planar configuration: every channel in strips of its own
 
 _SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _TURNED_BY_PILLOW = frozenset({"TIFF"})
@@ -125,31 +145,50 @@ class Picture:
 
 
 class Photo:
-    """A photo's bytes, recognised and measured; decoded as often and at the scales asked for."""
+    """A photo's bytes, recognised and measured; decoded as often and at the scales asked for.
 
-    def __init__(self, data: bytes) -> None:
+    The format is what the content is, whatever the file is called: one of `FORMATS`, or MPO, HEIF,
+    AVIF or RAW. Of a file that holds several pictures it is the first, of a HEIF file the primary
+    one, of a raw file the preview (see `facebatch.media.raw`).
+    """
+
+    def __init__(self, data: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
         """Recognises the bytes.
 
+        Args:
+            data: The file's bytes.
+            limits: What the photo may ask for: pixels and bytes.
+
         Raises:
-            MediaError: ``empty``, ``not_an_image``, ``truncated``, ``corrupt`` or ``too_large``.
+            MediaError: ``empty``, ``not_an_image``, ``truncated``, ``corrupt``, ``too_large`` or
+                ``decoder_missing``.
         """
         if not data:
             raise MediaError("empty", "the file has no bytes")
-        self._data = data
-        with _decoding(), self._open() as image:
-            exif = read_exif(image)
+        if len(data) > limits.max_bytes:
+            raise MediaError(
+                "too_large", f"{len(data):,} bytes; at most {limits.max_bytes:,} are read"
+            )
+        self._content = content_of(data)
+        shot = read_shot(data, limits) if self._content == "RAW" else None
+        self._data = guarded(data if shot is None else shot.picture, self._content)
+        with self._decoding(), self._open() as image:
             width, height = image.size
+            if width * height > limits.max_pixels:
+                raise MediaError(
+                    "too_large",
+                    f"{width} x {height} pixels; at most {limits.max_pixels:,} are decoded",
+                )
+            exif = read_exif(image) if shot is None else shot.exif
             if exif.orientation in _SWAPS_SIDES and image.format not in _TURNED_BY_PILLOW:
                 width, height = height, width
-            self.facts = PhotoFacts(str(image.format), width, height, exif)
-        if width * height > MAX_PIXELS:
-            raise MediaError(
-                "too_large", f"{width} x {height} pixels; at most {MAX_PIXELS:,} are decoded"
-            )
+            self._has_scales = image.format in _SCALED
+            stored = str(image.format) if shot is None else "RAW"
+        self.facts = PhotoFacts(stored, width, height, exif)
 
     def scale_for(self, min_side: float) -> int:
         """Returns the largest decoding scale that keeps the long side at ``min_side`` or more."""
-        if self.facts.format not in ("JPEG", "MPO"):
+        if not self._has_scales:
             return 1
         long_side = max(self.facts.width, self.facts.height)
         return next((scale for scale in JPEG_SCALES if long_side / scale >= min_side), 1)
@@ -163,12 +202,14 @@ class Photo:
         Raises:
             MediaError: ``truncated`` or ``corrupt``.
         """
-        with _decoding(), self._open() as image:
+        with self._decoding(), self._open() as image:
             full = image.size
-            scale = _draft(image, scale)
+            scale = _draft(image, scale) if self._has_scales else 1
             image.load()
+            if image.size != tuple(-(-side // scale) for side in full):
+                raise MediaError("corrupt", f"it claims {full} pixels and has {image.size}")
             overhang = (full[0] - scale * image.size[0], full[1] - scale * image.size[1])
-            pixels = _rgb(image)
+            pixels = as_rgb(image)
         orientation = self.facts.exif.orientation
         if self.facts.format in _TURNED_BY_PILLOW:
             orientation = 1
@@ -177,7 +218,48 @@ class Photo:
         )
 
     def _open(self) -> Image.Image:
-        return Image.open(io.BytesIO(self._data), formats=FORMATS)
+        if self._content == "HEIF":
+            return open_heif(self._data)
+        if self._content == "AVIF":
+            return open_avif(self._data)
+        image = Image.open(io.BytesIO(self._data), formats=FORMATS)
+        if image.format == "PNG" and not has_late_facts(self._data):
+            image.info.setdefault("exif", b"")  # else Pillow decodes the picture to look for it
+        return _with_deep_planes(image)
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """Gives whatever a decoder says of broken bytes its reason code."""
+        try:
+            yield
+        except UnidentifiedImageError as error:
+            text = _ODD_TIFF if tiff.is_tiff(self._data) else "no known picture format"
+            raise MediaError("not_an_image", text) from error
+        except (Image.DecompressionBombError, MemoryError) as error:
+            raise MediaError("too_large", str(error) or "no memory to decode it in") from error
+        except _BROKEN as error:
+            is_cut = _speaks_of_truncation(error) or ends_early(self._data)
+            text = str(error) or "the picture can't be decoded"
+            if not isinstance(error, OSError | EOFError):
+                text = f"{type(error).__name__}: {text}"
+            raise MediaError("truncated" if is_cut else "corrupt", text) from error
+
+
+def _with_deep_planes(image: Image.Image) -> Image.Image:
+    """Returns an opened picture, a TIFF of 16-bit planes so that they are read as such.
+
+    Pillow reads uncompressed planes as if their samples had eight bits.
+    """
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(tiff.Tag.PLANES) == _APART:
+        deep = set(image.tag_v2.get(tiff.Tag.BITS, ())) == {16}
+        suffix = ";16B" if image.tag_v2.prefix.startswith(b"M") else ";16L"
+        image.tile = [
+            part._replace(args=(part.args[0] + suffix, *part.args[1:]))
+            if deep and part.codec_name == "raw" and isinstance(part.args, tuple)
+            else part
+            for part in image.tile
+        ]
+    return image
 
 
 def _block(size: tuple[int, int], max_side: int) -> int:
@@ -194,23 +276,6 @@ def _draft(image: Image.Image, scale: int) -> int:
     # as the photo's size in the pixels that it will give.
     drafted = image.draft(image.mode, (max(1, width // scale), max(1, height // scale)))
     return 1 if drafted is None else round(width / drafted[1][2])
-
-
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """Gives whatever a decoder says of broken bytes its reason code."""
-    try:
-        yield
-    except UnidentifiedImageError as error:
-        raise MediaError("not_an_image", "no known picture format") from error
-    except Image.DecompressionBombError as error:
-        raise MediaError("too_large", str(error)) from error
-    except (OSError, EOFError) as error:
-        code = "truncated" if _speaks_of_truncation(error) else "corrupt"
-        raise MediaError(code, str(error) or "the picture can't be decoded") from error
-    except (ValueError, SyntaxError, TypeError, IndexError, KeyError, OverflowError) as error:
-        # Pillow's plugins raise these, unwrapped, on broken structure.
-        raise MediaError("corrupt", f"{type(error).__name__}: {error}") from error
 
 
 def _speaks_of_truncation(error: Exception) -> bool:
@@ -232,22 +297,3 @@ def _offset(overhang: tuple[int, int], orientation: int) -> tuple[int, int]:
     """
     x, y = overhang[::-1] if orientation in _SWAPS_SIDES else overhang
     return (x if orientation in _MIRRORS_X else 0, y if orientation in _MIRRORS_Y else 0)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Returns a loaded picture of any mode as RGB; what is transparent becomes white."""
-    if image.mode in ("I", "I;16", "I;16L", "I;16B", "I;16N", "F"):
-        return _from_deep_grey(np.asarray(image, dtype=np.float64)).convert("RGB")
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _from_deep_grey(values: npt.NDArray[np.float64]) -> Image.Image:
-    """Returns 16-bit, 32-bit or float grey as 8-bit, by the range that its values use."""
-    finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    top = float(finite.max(initial=0.0))
-    full = next((limit for limit in (1.0, 255.0, 65_535.0) if top <= limit), top)
-    return Image.fromarray(np.clip(finite / full * 255.0, 0, 255).astype(np.uint8))

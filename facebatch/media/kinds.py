@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import importlib.util
+import posixpath
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 Kind = Literal["photo", "video"]
+FrameChoice = Literal["fps", "keyframes", "all"]
+"""Which frames of a video are looked at."""
 
 PHOTO_EXTENSIONS = frozenset(
     {
@@ -32,7 +37,24 @@ VIDEO_EXTENSIONS = frozenset(
 
 def kind_of(path: str) -> Kind | None:
     """Returns what a file is taken for by its name; None for no candidate."""
-    extension = PurePosixPath(path).suffix.lower()
+    extension = posixpath.splitext(path)[1].lower()
     if extension in PHOTO_EXTENSIONS or extension in RAW_EXTENSIONS:
         return "photo"
     return "video" if extension in VIDEO_EXTENSIONS else None
+
+
+DECODER_PACKAGES: Mapping[str, str] = MappingProxyType({"heif": "pillow_heif", "raw": "rawpy"})
+"""Extras of this package that bring decoders, and the modules they bring."""
+
+
+def install_hint(extra: str) -> str:
+    """Returns what to do about a decoder that isn't there; `decoder_has_come` reads it."""
+    return f"pip install 'facebatch[{extra}]'"
+
+
+def decoder_has_come(message: str) -> bool:
+    """Tells whether a decoder is there today that a message missed."""
+    return any(
+        install_hint(extra) in message and importlib.util.find_spec(module) is not None
+        for extra, module in DECODER_PACKAGES.items()
+    )

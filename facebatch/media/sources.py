@@ -1,40 +1,22 @@
 """Listing: which media files lie below the roots, and which version of each.
 
-Works on names, sizes and markers alone, through fsspec; it never opens a file. A folder that
-can't be read costs that folder, is reported, and what is known of it isn't taken for vanished.
+Works on names, sizes and markers alone; it never opens a file. A folder that can't be read costs
+that folder, is reported, and what is known of it isn't taken for vanished.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from facebatch import ids
-from facebatch.errors import InputError, MediaError, UsageError
-from facebatch.storage import filesystem
-
-PHOTO_EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-)
-"""Extensions of candidates; what a file really is, its content settles."""
-
-
-@dataclass(frozen=True)
-class Root:
-    """A named input.
-
-    Args:
-        name: What items are addressed by, together with the path inside the root.
-        url: Where it lies today; a new place under the same name changes no id.
-        exclude: Path on the same filesystem that is left out: the collection, where it lies inside.
-    """
-
-    name: str
-    url: str
-    exclude: str | None = None
+from facebatch.errors import InputError, UsageError
+from facebatch.media.kinds import kind_of
+from facebatch.media.places import ArchivePlace, Entry, Place, place_of
+from facebatch.media.roots import Root
+from facebatch.urls import public_text, public_url
 
 
 @dataclass(frozen=True)
@@ -45,8 +27,9 @@ class MediaFile:
         root: Name of its root.
         url: URL of its root.
         path: Path inside the root, ``/`` separated.
-        size: Bytes.
+        size: Bytes; 0 where the store doesn't say.
         marker: The store's etag, else the modification time in whole seconds.
+        query: What its web address ends in; needed to read it and never written down.
     """
 
     root: str
@@ -54,6 +37,11 @@ class MediaFile:
     path: str
     size: int
     marker: str
+    query: str = ""
+
+    def __repr__(self) -> str:
+        place = f"{self.root!r}, {public_url(self.url)!r}, {self.path!r}"
+        return f"MediaFile({place}, {self.size}, {self.marker!r})"
 
     @property
     def media_id(self) -> bytes:
@@ -65,6 +53,11 @@ class MediaFile:
         """Key of the folder that the file lies in, as bytes that group alike everywhere."""
         return os.fsencode(f"{self.root}\0{self.path.rpartition('/')[0]}")
 
+    @property
+    def is_video(self) -> bool:
+        """Whether its name says that it is a video."""
+        return kind_of(self.path) == "video"
+
 
 @dataclass(frozen=True)
 class Ignored:
@@ -75,36 +68,11 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A folder that couldn't be listed."""
+    """A folder that couldn't be listed, or a file that was named and isn't there."""
 
     root: str
     path: str
     message: str
-
-
-def parse_root(url: str) -> Root:
-    """Returns the root at a path or URL, under its last component's name.
-
-    Raises:
-        UsageError: It has no such name, as ``/`` hasn't.
-    """
-    place = url if "://" in url else str(Path(url).expanduser().resolve())
-    name = place.rstrip("/").rsplit("/", 1)[-1]
-    if not name or name.endswith(":"):
-        raise UsageError(f"{url!r} has no name of its own; give it one with --root NAME={url}")
-    return Root(name, url)
-
-
-def parse_named_root(text: str) -> Root:
-    """Returns the root that ``NAME=URL`` asks for.
-
-    Raises:
-        UsageError: It isn't of that form.
-    """
-    name, separator, url = text.partition("=")
-    if not (name and separator and url):
-        raise UsageError(f"--root {text!r}: it must be NAME=URL")
-    return Root(name, url)
 
 
 def shown(path: str) -> str:
@@ -117,7 +85,8 @@ def check_roots(roots: Sequence[Root]) -> None:
 
     Raises:
         UsageError: There is none, two have the same name, or a name isn't UTF-8.
-        InputError: One isn't a folder that can be read.
+        InputError: One isn't a folder or archive that can be read, or none of the files that are
+            wanted of one is there.
     """
     if not roots:
         raise UsageError("no photos given: name at least one folder")
@@ -129,119 +98,168 @@ def check_roots(roots: Sequence[Root]) -> None:
         if any("\ud800" <= character <= "\udfff" for character in name):
             raise UsageError(f"the name {name!r} isn't UTF-8; give another with --root NAME=URL")
     for root in roots:
-        store, path = filesystem(root.url)
+        _check(root)
+
+
+def _check(root: Root) -> None:
+    url = public_url(root.url)
+    try:
+        place = place_of(root)
+        if root.files and not root.patterns:
+            _check_files(root, place)
+        else:
+            place.entries("")
+    except FileNotFoundError as error:
+        raise InputError(f"{url} doesn't exist") from error
+    except NotADirectoryError as error:
+        raise InputError(f"{url} is not a folder") from error
+    except OSError as error:
+        raise InputError(f"{url} can't be read: {public_text(str(error))}") from error
+
+
+def _check_files(root: Root, place: Place) -> None:
+    wrong = "doesn't exist"
+    for path in root.files:
         try:
-            if not store.exists(path):
-                raise InputError(f"{root.url} doesn't exist")
-            if not store.isdir(path):
-                raise InputError(f"{root.url} is not a folder")
-            store.ls(path, detail=False)
-        except OSError as error:
-            raise InputError(f"{root.url} can't be read: {error}") from error
+            entry = place.entry(path)
+        except FileNotFoundError:
+            continue
+        if entry.is_folder or _is_candidate(entry):
+            return
+        wrong = "is no photo or video"
+    named = public_url(f"{root.url.rstrip('/')}/{root.files[-1]}")
+    more = f", nor is there any among {len(root.files) - 1:,} more" if len(root.files) > 1 else ""
+    raise InputError(f"{named} {wrong}{more}")
+
+
+def has_candidates(root: Root) -> bool:
+    """Tells whether there is any media file in a root; stops at the first folder that has one."""
+    return any(isinstance(entry, MediaFile) for entry in list_root(root))
 
 
 def list_root(root: Root) -> Iterator[MediaFile | Ignored | Unreadable]:
     """Walks a root and yields every candidate, and what isn't one.
 
-    Hidden files and folders (their names begin with a dot) count as ignored, as do files whose
-    extension is no photo's. Links to files are followed, links to folders are not.
+    The files of one folder come together, by name. Hidden files and folders (their names begin with
+    a dot) count as ignored, as do files whose extension is no photo's or video's, and members of
+    archives that are links or have unsafe names. Links to files are followed, links to folders are
+    not.
     """
-    store, base = filesystem(root.url)
-    store.invalidate_cache()  # this process may remember folders as they were for an earlier run
-    base = base.rstrip("/")
-    pending = [base]
+    try:
+        place = place_of(root)
+    except OSError as error:
+        yield Unreadable(root.name, "", public_text(str(error)))
+        return
+    if root.is_whole:
+        yield from _walk(root, place, "")
+    else:
+        yield from _select(root, place)
+    if isinstance(place, ArchivePlace):
+        if place.listed.refused and root.is_whole:
+            yield Ignored(place.listed.refused)
+        if place.listed.damage:
+            yield Unreadable(root.name, "", public_text(place.listed.damage))
+
+
+def _walk(
+    root: Root, place: Place, start: str, pattern: Sequence[str] | None = None
+) -> Iterator[MediaFile | Ignored | Unreadable]:
+    """Walks a folder; with a pattern, yields only what it means."""
+    pending = [start]
     while pending:
         folder = pending.pop()
         try:
-            entries = store.ls(folder or "/", detail=True)
+            entries = place.entries(folder)
         except OSError as error:
-            yield Unreadable(root.name, folder[len(base) + 1 :], str(error))
+            yield Unreadable(root.name, folder, public_text(str(error)))
             continue
-        sorted_out = _Folder()
+        before = f"{folder}/" if folder else ""
+        if pattern is not None:
+            entries = [entry for entry in entries if _wanted(before + entry.name, entry, pattern)]
+        entries.sort()
+        ignored = 0
+        folders = []
         for entry in entries:
-            _sort_out(entry, folder, root, base, sorted_out)
-        pending.extend(sorted_out.folders)
-        yield from sorted_out.files
-        if sorted_out.ignored:
-            yield Ignored(sorted_out.ignored)
+            if _is_candidate(entry):
+                yield _file(root, before + entry.name, entry)
+            elif entry.is_folder and not entry.name.startswith("."):
+                folders.append(before + entry.name)
+            else:
+                ignored += 1
+        pending.extend(reversed(folders))
+        if ignored:
+            yield Ignored(ignored)
 
 
-@dataclass
-class _Folder:
-    files: list[MediaFile] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    ignored: int = 0
+def _is_candidate(entry: Entry) -> bool:
+    return entry.is_file and entry.name[0] != "." and kind_of(entry.name) is not None
 
 
-def _sort_out(entry: dict[str, Any], folder: str, root: Root, base: str, into: _Folder) -> None:
-    place = str(entry["name"]).rstrip("/")
-    name = place.rsplit("/", 1)[-1]
-    # Some stores list a folder's marker object as the folder itself.
-    if place in (root.exclude, folder):
-        return
-    if entry["type"] == "directory":
-        if name.startswith("."):
-            into.ignored += 1
-        else:
-            into.folders.append(place)
-        return
-    is_candidate = Path(name).suffix.lower() in PHOTO_EXTENSIONS and not name.startswith(".")
-    if is_candidate and entry.get("islink"):
-        entry = _linked(entry)
-    if not is_candidate or entry["type"] != "file":
-        into.ignored += 1
-        return
-    path = place[len(base) + 1 :]
-    into.files.append(MediaFile(root.name, root.url, path, int(entry["size"] or 0), _marker(entry)))
+def _file(root: Root, path: str, entry: Entry) -> MediaFile:
+    return MediaFile(root.name, root.url, path, entry.size, entry.marker, entry.query)
 
 
-def _linked(entry: dict[str, Any]) -> dict[str, Any]:
-    """Returns a link's entry with type, size and time of the file that it leads to."""
+def _select(root: Root, place: Place) -> Iterator[MediaFile | Ignored | Unreadable]:
+    """Yields what a selection means, each file once."""
+    seen: set[str] = set()
+    chosen = [_named(root, place, path) for path in sorted(root.files, key=_by_folder)]
+    globs = [_walk(root, place, "", _parts(pattern)) for pattern in root.patterns]
+    for found in (*chosen, *globs):
+        for entry in found:
+            if isinstance(entry, MediaFile):
+                if entry.path in seen:
+                    continue
+                seen.add(entry.path)
+            yield entry
+
+
+def _by_folder(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")
+    return folder, name
+
+
+def _named(root: Root, place: Place, path: str) -> Iterator[MediaFile | Ignored | Unreadable]:
+    """Yields one file that was named, or what lies in a folder that was."""
+    plain = path.partition("?")[0] if root.url.startswith(("http://", "https://")) else path
     try:
-        status = Path(entry["name"]).stat()
-    except OSError:
-        return {**entry, "type": "other"}
-    is_file = Path(entry["name"]).is_file()
-    return {
-        **entry,
-        "type": "file" if is_file else "other",
-        "size": status.st_size,
-        "mtime": status.st_mtime,
-    }
+        entry = place.entry(path)
+    except OSError as error:
+        yield Unreadable(root.name, plain, public_text(str(error)))
+        return
+    if entry.is_folder:
+        yield from _walk(root, place, plain)
+    elif _is_candidate(entry):
+        yield _file(root, plain, entry)
+    else:
+        yield Ignored(1)
 
 
-def _marker(entry: dict[str, Any]) -> str:
-    for key in ("ETag", "etag", "md5Hash", "content_md5"):
-        if entry.get(key):
-            return str(entry[key]).strip('"')
-    moment = entry.get("mtime") or entry.get("LastModified") or entry.get("last_modified")
-    if moment is None:
-        return ""
-    return str(int(moment if isinstance(moment, int | float) else moment.timestamp()))
+def _parts(pattern: str) -> list[str]:
+    parts: list[str] = []
+    for part in pattern.strip("/").split("/"):
+        if not (part == "**" and parts[-1:] == ["**"]):
+            parts.append(part)
+    return parts
 
 
-class MediaReader:
-    """Reads files of roots; keeps one filesystem a root for the life of a process."""
+def _wanted(path: str, entry: Entry, pattern: Sequence[str]) -> bool:
+    parts = path.split("/")
+    return _matches(parts, pattern) or (entry.is_folder and _may_hold(parts, pattern))
 
-    def __init__(self) -> None:
-        self._stores: dict[str, tuple[Any, str]] = {}
 
-    def read(self, file: MediaFile) -> bytes:
-        """Returns a file's bytes.
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tells whether a glob means a path, or a folder that the path lies in."""
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return any(_matches(parts[at:], pattern[1:]) for at in range(len(parts)))
+    if not parts or not fnmatchcase(parts[0], pattern[0]):
+        return False
+    return _matches(parts[1:], pattern[1:])
 
-        Raises:
-            MediaError: ``vanished``, ``permission`` or ``io_error``.
-        """
-        if file.url not in self._stores:
-            self._stores[file.url] = filesystem(file.url)
-        store, base = self._stores[file.url]
-        try:
-            opened: BinaryIO
-            with store.open(f"{base.rstrip('/')}/{file.path}", "rb") as opened:
-                return opened.read()
-        except FileNotFoundError as error:
-            raise MediaError("vanished", "the file was listed and is gone") from error
-        except PermissionError as error:
-            raise MediaError("permission", f"not allowed to read the file: {error}") from error
-        except OSError as error:
-            raise MediaError("io_error", f"reading failed: {error}") from error
+
+def _may_hold(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tells whether a glob may mean something inside a folder."""
+    if not pattern or pattern[0] == "**" or not parts:
+        return True
+    return fnmatchcase(parts[0], pattern[0]) and _may_hold(parts[1:], pattern[1:])

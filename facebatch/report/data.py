@@ -26,8 +26,8 @@ from facebatch.report.sheets import (
     read_groups,
     show,
 )
-from facebatch.report.words import without_password
 from facebatch.snapshot import Snapshot
+from facebatch.urls import public_text
 
 PATHS_PER_REASON = 50
 """Failed files listed under each reason."""
@@ -173,7 +173,7 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
     shown = show(collection, snapshot, faces, wanted, plan.covers)
     return ReportData(
         name=collection.name,
-        url=without_password(collection.storage.url),
+        url=collection.storage.public,
         made_at=datetime.now(UTC),
         version=facebatch.__version__,
         has_chips=chosen.chips,
@@ -191,13 +191,14 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
 
 
 def _totals(media: pa.Table, faces: int) -> Totals:
+    whole = media.filter(pc.equal(media["segment"], 0))  # each part of a video has its file's size
     counts = {row["values"]: row["counts"] for row in media["status"].value_counts().to_pylist()}
     return Totals(
         ok=counts.get("ok", 0),
         duplicate=counts.get("duplicate", 0),
         quarantined=counts.get("quarantined", 0),
         faces=faces,
-        bytes=pc.sum(media["size"], min_count=0).as_py(),
+        bytes=pc.sum(whole["size"], min_count=0).as_py(),
     )
 
 
@@ -293,4 +294,4 @@ def _shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else without_password(str(value))
+    return f"{value:,}" if isinstance(value, int) else public_text(str(value))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.report.sheets import FaceList, Rows, ShownFace, evenly
-from facebatch.report.words import without_password
+from facebatch.urls import public_url
 
 PEOPLE_SHOWN = 60
 """People of the gallery whose faces are shown, those with the most first."""
@@ -150,7 +150,7 @@ def make_matches(plan: MatchPlan, shown: Mapping[np.intp, ShownFace]) -> Matches
     """Returns the matches that were planned, with the faces in the rows that the plan wants."""
     gallery, threshold = plan.config.get("gallery"), plan.config.get("threshold")
     return Matches(
-        gallery=without_password(str(gallery)) if gallery is not None else None,
+        gallery=public_url(str(gallery)) if gallery is not None else None,
         method=plan.config.get("method"),
         threshold=float(threshold) if threshold is not None else None,
         people=tuple(

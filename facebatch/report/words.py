@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 SHORT_ID = 8
@@ -41,11 +40,6 @@ def span(first: datetime, last: datetime) -> str:
 def shortened(text: str, most: int) -> str:
     """Returns a text of at most so many characters, the rest being an ellipsis."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
-def without_password(url: str) -> str:
-    """Returns a URL without the name and password that it may hold."""
-    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def person_name(name: str | None, person_id: str) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 from program import facebatch
+from videos import encode_video, walk
 
+from facebatch.cli.output import annotation_lines
 from facebatch.demo.render import render_face
+from facebatch.media.video import WHOLE, Sampling, frames
 
 PEOPLE = {"Ada": 26, "Bo Li": 12, "Çelik": 27}
 
@@ -156,6 +160,46 @@ def test_annotated_copies_carry_boxes_and_names(
     assert (tmp_path / "copies" / "Ada-4-2.jpg").exists()
 
 
+def test_annotated_videos_follow_faces_and_name_them(gallery: Path, tmp_path: Path) -> None:
+    pictures = walk([PEOPLE["Ada"], 31], 12, step=3)
+    video = encode_video(pictures, range(0, 1200, 100), sound=True)
+    (tmp_path / "walk.mp4").write_bytes(video)
+    (tmp_path / "broken.mp4").write_bytes(video[: len(video) // 2])
+    files = [str(tmp_path / name) for name in ("walk.mp4", "broken.mp4", "none.mov")]
+    arguments = [*files, "-o", str(tmp_path / "copies"), "-g", str(gallery), "--fps", "3.4"]
+    done = facebatch("annotate", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert [failed["photo"] for failed in summary["failed"]] == files[1:]
+    assert "(truncated)" in summary["failed"][0]["message"]
+    (written,) = summary["written"]
+    faces = sorted(written["faces"], key=lambda face: face["name"] or "")
+    assert [face["name"] for face in faces] == [None, "Ada"]
+    assert [face["detections"] for face in faces] == [4, 4]
+    assert sorted(path.name for path in (tmp_path / "copies").iterdir()) == ["walk.mp4"]
+    with av.open(written["copy"]) as copy:
+        assert sorted(stream.type for stream in copy.streams) == ["audio", "video"]
+    drawn = list(frames(written["copy"], WHOLE, Sampling("all")))
+    assert [frame.timestamp_us for frame in drawn] == [*range(0, 1_200_000, 100_000)]
+    for before, after in zip(pictures, drawn, strict=True):
+        changed = np.abs(before.astype(int) - np.asarray(after.pixels)).max(axis=2) > 60
+        left, right = changed[:, :240], changed[:, 240:]
+        assert left.sum() > 200, "a box is drawn into every frame, looked at or not"
+        assert right.sum() > 200
+
+
+def test_a_copy_is_told_with_its_faces_or_tracks_and_who_they_are() -> None:
+    def told(copy: str, *names: str | None) -> str:
+        written = {"photo": "original", "copy": copy, "faces": [{"name": name} for name in names]}
+        (line,) = annotation_lines({"written": [written], "failed": []})
+        return line
+
+    assert told("a.jpg", "Ada", None) == "a.jpg  2 faces: Ada"
+    assert told("a.mp4", "Bo", "Ada", None, "Bo") == "a.mp4  4 tracks: Bo, Ada"
+    assert told("a.mp4", None) == "a.mp4  1 track"
+    assert told("a.mp4") == "a.mp4  0 tracks"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -172,6 +216,7 @@ def test_annotated_copies_carry_boxes_and_names(
         (("unlock", "{folders}/album/Ada-4.jpg", "--enrol", "{folders}/none"), "is no folder"),
         (("calibrate", "{folders}/album"), "two people at least"),
         (("annotate", "{folders}/none.jpg", "-o", "{folders}/copies"), "no such photo"),
+        (("annotate", "{folders}/none.mp4", "-o", "{folders}/copies"), "no such video"),
     ],
 )
 def test_bad_input_ends_with_2_and_one_line(

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import encode, gradient
+from pictures import encode, gradient, png_chunk
 from PIL import ExifTags, Image
 
-from facebatch.media.exif import ExifFacts
+from facebatch.media import tiff
+from facebatch.media.exif import ExifFacts, read_exif_block
 from facebatch.media.images import Photo
 
 DATE, DATE_ORIGINAL = ExifTags.Base.DateTime, ExifTags.Base.DateTimeOriginal
@@ -171,3 +173,43 @@ def test_no_exif_whatever_it_holds_costs_the_photo(noise: bytes, oriented: bool)
     assert sorted(photo.decode().pixels.size) == [20, 40]
     if oriented:
         assert photo.facts.exif.orientation == 6
+
+
+def png_parts(exif: Image.Exif | None = None) -> tuple[bytes, bytes, bytes]:
+    """Returns a PNG's start, picture and end; eXIf would stand in the start."""
+    data = encode(gradient(40, 20), "PNG", exif=exif or b"")
+    picture, end = data.index(b"IDAT") - 4, data.index(b"IEND") - 4
+    return data[:picture], data[picture:end], data[end:]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("form", ["eXIf", "zTXt", "XMP"])
+def test_a_pngs_orientation_is_read_before_and_behind_its_picture(form: str, is_late: bool) -> None:
+    exif = raw_exif(ORIENTED)
+    xmp = b"XML:com.adobe.xmp" + bytes(5) + b'<x:xmpmeta tiff:Orientation="6"/>'
+    hidden = zlib.compress(b"\nexif\n%d\n" % len(exif) + exif.hex().encode())
+    chunk = {
+        "eXIf": png_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")),
+        "zTXt": png_chunk(b"zTXt", b"Raw profile type exif\0\0" + hidden),
+        "XMP": png_chunk(b"iTXt", xmp),
+    }[form]
+    start, picture, end = png_parts()
+    data = start + (picture + chunk if is_late else chunk + picture) + end
+    photo = Photo(data)
+    assert photo.facts.exif.orientation == 6
+    assert (photo.facts.width, photo.facts.height) == (20, 40)
+    assert photo.decode().pixels.size == (20, 40)
+
+
+def test_a_block_that_is_no_exif_has_no_facts() -> None:
+    for block in (b"", b"II", b"II*\0", b"no EXIF at all", b"MM\0*" + bytes(4)):
+        assert read_exif_block(block) == ExifFacts()
+    assert read_exif_block(raw_exif(ORIENTED).removeprefix(b"Exif\0\0")).orientation == 6
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from([b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]), st.binary(max_size=300))
+def test_directories_of_any_bytes_are_read_to_their_end(start: bytes, rest: bytes) -> None:
+    for directory in tiff.directories(start + rest):
+        assert directory.claimed <= len(rest) * len(rest)
+    assert read_exif_block(start + rest).orientation in range(1, 9)

@@ -16,7 +16,8 @@ from pictures import as_stored, encode, gradient, with_orientation
 from PIL import Image, ImageOps
 
 from facebatch.errors import MediaError
-from facebatch.media.images import JPEG_SCALES, MAX_PIXELS, Photo
+from facebatch.media.images import JPEG_SCALES, Photo
+from facebatch.media.limits import DEFAULT_LIMITS
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -404,15 +405,15 @@ def test_a_compressed_stream_that_contradicts_itself_is_corrupt() -> None:
 
 
 def test_a_picture_above_the_limit_is_too_large_before_it_is_decoded() -> None:
-    side = int(MAX_PIXELS**0.5) + 1
+    side = int(DEFAULT_LIMITS.max_pixels**0.5) + 1
     for width, height in ((side, side), (60_000, 60_000), (2**31 - 1, 1)):
         assert reason(png(width, height, zlib.compress(b""))) == "too_large"
 
 
 def test_a_picture_just_below_the_limit_is_decoded() -> None:
-    width, height = 25_000, MAX_PIXELS // 25_000
+    width, height = 25_000, DEFAULT_LIMITS.max_pixels // 25_000
     photo = Photo(png(width, height, zlib.compress(b""), depth=1, colour=0))
-    assert photo.facts.width * photo.facts.height == MAX_PIXELS
+    assert photo.facts.width * photo.facts.height == DEFAULT_LIMITS.max_pixels
     # Its data are missing, which shows that decoding was begun.
     with pytest.raises(MediaError) as caught:
         photo.decode()

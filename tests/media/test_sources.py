@@ -2,26 +2,29 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
 from faulty import FaultyFileSystem  # registers the stores of this name and others
+from places import files_of, ignored, listed, put, unreadable, web_server, write_tar, write_zip
 
 from facebatch import ids
-from facebatch.errors import InputError, MediaError, UsageError
+from facebatch.errors import InputError, UsageError
+from facebatch.media import archives
+from facebatch.media.kinds import PHOTO_EXTENSIONS, VIDEO_EXTENSIONS
+from facebatch.media.reading import MediaReader
+from facebatch.media.roots import Root, parse_root
 from facebatch.media.sources import (
-    PHOTO_EXTENSIONS,
-    Ignored,
     MediaFile,
-    MediaReader,
-    Root,
     Unreadable,
     check_roots,
+    has_candidates,
     list_root,
-    parse_named_root,
-    parse_root,
 )
 
 Faults = dict[tuple[str, str], OSError]
@@ -29,25 +32,6 @@ Faults = dict[tuple[str, str], OSError]
 NOT_ROOT = pytest.mark.skipif(
     os.geteuid() == 0, reason="root may read everything; the faulty store stands in elsewhere"
 )
-
-
-def put(folder: Path, *paths: str | bytes, content: bytes = b"1") -> None:
-    for path in paths:
-        file = folder / os.fsdecode(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-
-
-def listed(root: Root) -> list[str]:
-    return sorted(entry.path for entry in list_root(root) if isinstance(entry, MediaFile))
-
-
-def ignored(root: Root) -> int:
-    return sum(entry.files for entry in list_root(root) if isinstance(entry, Ignored))
-
-
-def unreadable(root: Root) -> list[Unreadable]:
-    return [entry for entry in list_root(root) if isinstance(entry, Unreadable)]
 
 
 @pytest.fixture
@@ -71,7 +55,7 @@ def test_every_photo_extension_in_any_case_makes_a_candidate(root: Root) -> None
 
 
 def test_other_and_hidden_files_are_counted_as_ignored(root: Root) -> None:
-    put(Path(root.url), "notes.txt", "jpg", "film.mov", ".hidden.jpg", "x/.jpg")
+    put(Path(root.url), "notes.txt", "jpg", "film.srt", ".hidden.jpg", "x/.jpg")
     put(Path(root.url), ".thumbnails/a.jpg", "kept.jpg")
     assert listed(root) == ["kept.jpg"]
     assert ignored(root) == 6
@@ -254,44 +238,6 @@ def test_a_store_that_lists_a_folder_inside_itself_is_walked_once(root: Root) ->
     assert listed(Root("photos", f"bucket://{root.url}")) == ["x/y/a.jpg"]
 
 
-@pytest.mark.parametrize(
-    ("url", "name"),
-    [
-        ("/mnt/photos", "photos"),
-        ("/mnt/photos/", "photos"),
-        ("/mnt/a=b", "a=b"),
-        ("s3://bucket/photos/", "photos"),
-        ("s3://bucket", "bucket"),
-    ],
-)
-def test_a_root_is_called_after_its_last_folder(url: str, name: str) -> None:
-    assert parse_root(url) == Root(name, url)
-
-
-def test_a_relative_root_is_called_after_the_folder_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert parse_root(".").name == tmp_path.name
-
-
-@pytest.mark.parametrize("url", ["/", "s3://", "memory://"])
-def test_a_root_without_a_name_of_its_own_asks_for_one(url: str) -> None:
-    with pytest.raises(UsageError, match="NAME="):
-        parse_root(url)
-
-
-def test_a_root_may_be_named() -> None:
-    assert parse_named_root("family=/mnt/photos") == Root("family", "/mnt/photos")
-    assert parse_named_root("family=s3://b/x?y=z") == Root("family", "s3://b/x?y=z")
-
-
-@pytest.mark.parametrize("text", ["family", "family=", "=/mnt", ""])
-def test_half_a_named_root_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="NAME=URL"):
-        parse_named_root(text)
-
-
 def test_roots_that_can_be_listed_pass(root: Root, tmp_path: Path) -> None:
     check_roots([root, Root("other", str(tmp_path))])
 
@@ -324,54 +270,207 @@ def test_a_root_whose_own_name_is_not_utf8_asks_for_another(tmp_path: Path) -> N
     check_roots([Root("café", folder)])
 
 
-def file_at(root: Root, path: str, scheme: str = "") -> MediaFile:
-    return MediaFile(root.name, f"{scheme}{root.url}", path, 1, "1")
+def test_videos_are_candidates_and_say_so(root: Root) -> None:
+    put(Path(root.url), *(f"a{extension}" for extension in VIDEO_EXTENSIONS), "b.jpg")
+    assert sum(file.is_video for file in files_of(root)) == len(VIDEO_EXTENSIONS)
+    assert not files_of(root)[-1].is_video
 
 
-def outcome(file: MediaFile) -> tuple[str, str]:
-    with pytest.raises(MediaError) as caught:
-        MediaReader().read(file)
-    return caught.value.reason, caught.value.message
+def test_files_of_one_folder_come_together_and_by_name(root: Root) -> None:
+    put(Path(root.url), "b.jpg", "a/2.jpg", "a/1.jpg", "a/x/3.jpg", "c/1.jpg", "a.jpg")
+    paths = [file.path for file in files_of(root)]
+    assert paths == ["a.jpg", "b.jpg", "a/1.jpg", "a/2.jpg", "a/x/3.jpg", "c/1.jpg"]
 
 
-def test_a_file_that_vanished_since_the_listing_says_so(root: Root) -> None:
-    assert outcome(file_at(root, "gone.jpg"))[0] == "vanished"
-    assert outcome(file_at(root, "gone/folder/a.jpg"))[0] == "vanished"
+def test_a_root_has_candidates_when_any_folder_below_it_has(root: Root) -> None:
+    assert not has_candidates(root)
+    put(Path(root.url), "notes.txt", "x/y/.hidden.jpg")
+    assert not has_candidates(root)
+    put(Path(root.url), "x/y/z/a.jpg")
+    assert has_candidates(root)
 
 
-def test_a_file_that_became_a_folder_is_an_io_error(root: Root) -> None:
-    (Path(root.url) / "a.jpg").mkdir()
-    assert outcome(file_at(root, "a.jpg"))[0] == "io_error"
-
-
-@pytest.mark.parametrize("operation", ["open", "read"])
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("pattern", "paths"),
     [
-        (OSError(5, "Input/output error"), "io_error"),
-        (TimeoutError(110, "Connection timed out"), "io_error"),
-        (PermissionError(13, "Permission denied"), "permission"),
-        (FileNotFoundError(2, "No such file"), "vanished"),
+        ("*.jpg", ["a.jpg"]),
+        ("2019*/*.jpg", ["2019/b.jpg", "2019-05/c.jpg"]),
+        ("2019*/**/*.jpg", ["2019/b.jpg", "2019-05/c.jpg", "2019/x/y/d.jpg"]),
+        ("**/*.jpg", ["a.jpg", "2019/b.jpg", "2019-05/c.jpg", "2019/x/y/d.jpg", "2020/e.jpg"]),
+        ("**/y/*", ["2019/x/y/d.jpg"]),
+        ("20[12]9", ["2019/b.jpg", "2019/g.png", "2019/x/y/d.jpg"]),
+        ("**/?.png", ["2019/g.png"]),
+        ("**/**/d.*", ["2019/x/y/d.jpg"]),
+        ("nothing*", []),
     ],
 )
-def test_a_store_that_fails_gives_the_reason_of_its_failure(
-    root: Root, faults: Faults, operation: str, error: OSError, reason: str
+def test_a_glob_selects_files_and_whole_folders(root: Root, pattern: str, paths: list[str]) -> None:
+    put(Path(root.url), "a.jpg", "2019/b.jpg", "2019-05/c.jpg", "2019/x/y/d.jpg", "2020/e.jpg")
+    put(Path(root.url), "2019/g.png", "2019/notes.txt")
+    assert listed(Root("photos", root.url, patterns=(pattern,))) == sorted(paths)
+    store = Root("photos", f"remembering://{root.url}", patterns=(pattern,))
+    assert listed(store) == sorted(paths)
+
+
+def test_a_glob_never_opens_folders_that_it_cant_mean(root: Root, faults: Faults) -> None:
+    put(Path(root.url), "2019/a.jpg", "2020/b.jpg")
+    faults["ls", "/2020"] = PermissionError(13, "Permission denied")
+    narrow = Root("photos", f"faulty://{root.url}", patterns=("2019/*.jpg",))
+    assert listed(narrow) == ["2019/a.jpg"]
+    assert unreadable(narrow) == []
+
+
+def test_named_files_and_folders_are_listed_once_and_missing_ones_are_reported(root: Root) -> None:
+    put(Path(root.url), "a.jpg", "x/b.jpg", "x/c.jpg", "y/d.jpg", "notes.txt")
+    chosen = Root(
+        "photos",
+        root.url,
+        files=("x/b.jpg", "x", "a.jpg", "gone.jpg", "notes.txt"),
+        patterns=("*.jpg",),
+    )
+    assert listed(chosen) == ["a.jpg", "x/b.jpg", "x/c.jpg"]
+    assert [entry.path for entry in unreadable(chosen)] == ["gone.jpg"]
+    assert ignored(chosen) == 1
+
+
+def test_an_item_has_one_id_however_it_was_selected(root: Root) -> None:
+    put(Path(root.url), "x/a.jpg", "x/b.jpg")
+    whole = next(file for file in files_of(root) if file.path == "x/a.jpg")
+    for chosen in (
+        Root("photos", root.url, files=("x/a.jpg",)),
+        Root("photos", root.url, patterns=("**/a.*",)),
+    ):
+        assert files_of(chosen) == [whole]
+
+
+def test_a_zip_is_a_root_whose_markers_are_its_checksums(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "album.zip", {"a.jpg": b"one", "x/b.jpg": b"22", "x/notes": b""})
+    root = parse_root(str(path))
+    check_roots([root])
+    assert root.name == "album.zip"
+    assert [(file.path, file.size, file.marker) for file in files_of(root)] == [
+        ("a.jpg", 3, f"{zlib.crc32(b'one'):08x}"),
+        ("x/b.jpg", 2, f"{zlib.crc32(b'22'):08x}"),
+    ]
+    os.utime(path, (1, 1))
+    assert files_of(root)[0].marker == f"{zlib.crc32(b'one'):08x}"
+    assert ignored(root) == 1
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz"])
+def test_a_tar_is_a_root_whose_markers_are_its_members_times(tmp_path: Path, name: str) -> None:
+    root = parse_root(str(write_tar(tmp_path / name, {"./x/a.jpg": b"12345", "b.jpg": b"1"})))
+    check_roots([root])
+    found = [(file.path, file.size, file.marker) for file in files_of(root)]
+    assert found == [("b.jpg", 1, "1000"), ("x/a.jpg", 5, "1000")]
+
+
+def test_a_folder_inside_an_archive_is_a_root_of_its_own(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "album.zip", {"a.jpg": b"1", "x/b.jpg": b"1", "x/y/c.jpg": b"1"})
+    root = parse_root(f"zip://x::{path}")
+    assert (root.name, listed(root)) == ("x", ["b.jpg", "y/c.jpg"])
+    glob = parse_root(f"zip://**/c.*::file://{path}")
+    assert listed(glob) == ["x/y/c.jpg"]
+
+
+UNSAFE = ["../a.jpg", "x/../../a.jpg", "/etc/a.jpg", "C:/a.jpg", "c:a.jpg", "x\\..\\a.jpg", "x/.."]
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_a_member_whose_name_leads_elsewhere_is_ignored_and_counted(
+    tmp_path: Path, name: str
 ) -> None:
-    put(Path(root.url), "a.jpg")
-    faults[operation, "/a.jpg"] = error
-    assert outcome(file_at(root, "a.jpg", "faulty://"))[0] == reason
+    members = {name: b"1", "kept.jpg": b"1"}
+    for path in (write_zip(tmp_path / "a.zip", members), write_tar(tmp_path / "a.tar", members)):
+        root = parse_root(str(path))
+        assert listed(root) == ["kept.jpg"]
+        assert ignored(root) == 1
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.tar", "a.zip"]
 
 
-@NOT_ROOT
-def test_a_file_without_permission_says_so(root: Root) -> None:
-    put(Path(root.url), "a.jpg")
-    (Path(root.url) / "a.jpg").chmod(0)
-    assert outcome(file_at(root, "a.jpg"))[0] == "permission"
+def test_links_and_devices_in_archives_are_ignored(tmp_path: Path) -> None:
+    put(tmp_path, "secret.jpg")
+    with tarfile.open(tmp_path / "a.tar", "w") as packed:
+        kinds = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE)
+        for name, kind in zip(("a.jpg", "b.jpg", "c.jpg", "d.jpg"), kinds, strict=True):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, str(tmp_path / "secret.jpg")
+            packed.addfile(link)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed_zip:
+        info = zipfile.ZipInfo("sym.jpg")
+        info.external_attr = 0o120777 << 16
+        packed_zip.writestr(info, str(tmp_path / "secret.jpg"))
+    for name, links in (("a.tar", 4), ("a.zip", 1)):
+        root = parse_root(str(tmp_path / name))
+        assert (listed(root), ignored(root)) == ([], links)
 
 
-def test_one_reader_serves_several_roots(root: Root, tmp_path: Path) -> None:
-    put(Path(root.url), "a.jpg", content=b"one")
-    put(tmp_path / "other", "a.jpg", content=b"two")
-    reader, other = MediaReader(), Root("other", str(tmp_path / "other"))
-    read = [reader.read(file_at(each, "a.jpg")) for each in (root, other, root)]
-    assert read == [b"one", b"two", b"one"]
+def test_an_archive_inside_an_archive_is_ignored(tmp_path: Path) -> None:
+    inner = write_zip(tmp_path / "inner.zip", {"a.jpg": b"1"}).read_bytes()
+    root = parse_root(str(write_zip(tmp_path / "outer.zip", {"inner.zip": inner, "b.jpg": b"1"})))
+    assert (listed(root), ignored(root)) == (["b.jpg"], 1)
+
+
+def test_what_is_no_archive_is_refused_and_one_that_broke_since_is_reported(tmp_path: Path) -> None:
+    for name in ("a.zip", "a.tar", "a.tar.gz"):
+        (tmp_path / name).write_bytes(b"no archive at all" * 100)
+        root = parse_root(str(tmp_path / name))
+        with pytest.raises(InputError, match=r"can't be read"):
+            check_roots([root])
+        assert [entry.path for entry in unreadable(root)] == [""]
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_a_tar_that_was_cut_off_gives_what_is_there_and_says_so(tmp_path: Path, name: str) -> None:
+    members = {f"{number}.jpg": os.urandom(50_000) for number in range(10)}
+    path = write_tar(tmp_path / name, members)
+    path.write_bytes(path.read_bytes()[:260_000])
+    root = parse_root(str(path))
+    found = listed(root)
+    assert "0.jpg" in found
+    assert "9.jpg" not in found
+    assert [entry.path for entry in unreadable(root)] == [""]
+
+
+def test_a_compressed_tar_that_grows_like_a_bomb_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "EXPANSION_FREE", 1_000_000)
+    root = parse_root(str(write_tar(tmp_path / "a.tar.gz", {"a.jpg": bytes(20_000_000)})))
+    assert any("grows to more than" in entry.message for entry in unreadable(root))
+
+
+def test_an_index_page_of_a_web_server_is_listed_with_sizes_and_times(tmp_path: Path) -> None:
+    put(tmp_path, "photos/a.jpg", "photos/x y/b.jpg", "photos/notes.txt", content=b"123")
+    os.utime(tmp_path / "photos" / "a.jpg", (1_000_000_000, 1_000_000_000))
+    with web_server(tmp_path) as address:
+        root = parse_root(f"{address}/photos")
+        check_roots([root])
+        files = files_of(root)
+        assert [file.path for file in files] == ["a.jpg", "x%20y/b.jpg"]
+        assert (files[0].size, files[0].marker) == (3, "1000000000")
+        assert ignored(root) == 1
+        [single] = files_of(parse_root(f"{address}/photos/a.jpg"))
+        assert single == files[0]
+
+
+def test_a_web_server_that_refuses_or_isnt_there_is_an_input_error(tmp_path: Path) -> None:
+    with web_server(tmp_path) as address:
+        with pytest.raises(InputError, match="doesn't exist"):
+            check_roots([parse_root(f"{address}/gone")])
+        with pytest.raises(InputError, match="can't be read"):
+            check_roots([parse_root(f"{address}/forbidden.jpg")])
+    with pytest.raises(InputError, match="can't be read"):
+        check_roots([parse_root(f"{address}/photos")])
+
+
+def test_a_file_that_was_named_and_isnt_there_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg")
+    with pytest.raises(InputError, match=r"gone\.jpg doesn't exist"):
+        check_roots([parse_root(str(tmp_path / "gone.jpg"))])
+    check_roots([Root("x", str(tmp_path), files=("gone.jpg", "a.jpg"))])
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(InputError, match=r"notes\.txt is no photo or video"):
+        check_roots([parse_root(str(tmp_path / "notes.txt"))])
+    with pytest.raises(InputError, match="nor is there any among 1 more"):
+        check_roots([Root("x", str(tmp_path), files=("gone.jpg", "gone.png"))])

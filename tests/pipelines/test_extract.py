@@ -10,7 +10,8 @@ from pictures import encode
 from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
-from facebatch.media.sources import MediaFile, list_root, parse_root
+from facebatch.media.roots import parse_root
+from facebatch.media.sources import MediaFile, list_root
 from facebatch.pipelines import extract
 from facebatch.plan import Item, Plan, cut
 

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
+import resource
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import poisoned
 import psutil
 import pytest
 from albums import Album
 from equality import assert_equal_clusters, assert_equal_extractions
+from faulty import FullFileSystem
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pictures import encode
 from program import command, facebatch, leftover_workers, workers_of
 
 from facebatch.collection import Collection
-from facebatch.config import ExtractSettings
+from facebatch.config import Execution, ExtractSettings, RunSettings
+from facebatch.demo.render import render_face
+from facebatch.errors import CollectionError, StageFailed
+from facebatch.media.roots import Root
+from facebatch.media.sources import MediaFile, list_root
+from facebatch.pipelines.extract import DetectFaces, EmbedFaces, WriteShard
+from facebatch.pipelines.run import run_extract
+from facebatch.plan import Item, Plan, cut
 
 DEAD_WORKER_SECONDS = 10
 ORPHAN_SECONDS = 5
@@ -166,6 +181,133 @@ def test_a_store_that_refuses_a_shard_ends_the_run_with_one_line(
     assert len(done.stderr.splitlines()) == 1
     assert "can't be written" in done.stderr
     assert collection.snapshot().shards == ()
+
+
+def run_with(photos: Path, url: str, *options: str) -> list[str]:
+    return command("run", str(photos), "--output", url, "--workers", "2", *options)
+
+
+def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_only(
+    album: Album, undisturbed: Collection, tmp_path: Path
+) -> None:
+    photos = tmp_path / album.folder.name
+    shutil.copytree(album.folder, photos)
+    (photos / "crashes.jpg").write_bytes(poisoned.CRASHES)
+    (photos / "hangs.jpg").write_bytes(poisoned.HANGS)
+    url = str(tmp_path / "collection")
+    for _ in range(2):
+        done = subprocess.run(
+            run_with(photos, url, "--max-seconds", "2"),
+            env={**os.environ, **poisoned.environment()},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "nothing to extract" in done.stdout
+    collection = Collection.open(url)
+    rows = collection.snapshot().media.select(["path", "reason"]).to_pylist()
+    reasons = {row["path"]: row["reason"] for row in rows}
+    assert (reasons.pop("crashes.jpg"), reasons.pop("hangs.jpg")) == ("crashed", "too_slow")
+    assert len(reasons) == len(undisturbed.snapshot().media)
+    assert collection.snapshot().face_ids.tolist() == undisturbed.snapshot().face_ids.tolist()
+
+
+def test_two_runs_at_once_give_what_one_gives(
+    album: Album, undisturbed: Collection, tmp_path: Path
+) -> None:
+    url = str(tmp_path / "collection")
+    launchers = [start(album, url) for _ in range(2)]
+    for launcher in launchers:
+        _, stderr = launcher.communicate(timeout=120)
+        assert launcher.returncode == 0, stderr
+    collection = Collection.open(url)
+    assert_equal_extractions(collection, undisturbed)
+    assert_equal_clusters(collection, undisturbed)
+
+
+def test_a_disk_that_is_full_ends_the_run_with_one_line_and_loses_nothing(
+    album: Album, undisturbed: Collection, tmp_path: Path
+) -> None:
+    url = str(tmp_path / "collection")
+
+    def no_large_files() -> None:
+        # As a full disk does, it lets small files through and refuses larger ones in their midst.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = subprocess.run(
+        run_with(album.folder, url, "--no-guard"),
+        preexec_fn=no_large_files,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "can't be written" in done.stderr
+    assert_equal_extractions(finish(album, url), undisturbed)
+
+
+IN_THIS_PROCESS = RunSettings(guard=False, beam_options=("--direct_running_mode=in_memory",))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Root, Collection]:
+    """A few photos in several folders, and an undisturbed extraction of them."""
+    place = tmp_path_factory.mktemp("small")
+    for number in range(4):
+        photo = place / "photos" / str(number % 2) / f"{number}.jpg"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        photo.write_bytes(encode(render_face(number, size=160)))
+    root = Root("photos", str(place / "photos"))
+    return root, night(root, str(place / "collection"))
+
+
+def night(root: Root, url: str) -> Collection:
+    collection = Collection.create(url, ExtractSettings())
+    run_extract([root], collection, IN_THIS_PROCESS, lambda progress: None)
+    return collection
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=3))
+def test_after_any_sequence_of_faults_the_tables_are_those_of_an_undisturbed_run(
+    small: tuple[Root, Collection], tmp_path_factory: pytest.TempPathFactory, rooms: list[int]
+) -> None:
+    """Each night the store takes so many files, and then no more; the last night takes all."""
+    root, expected = small
+    url = f"full://{tmp_path_factory.mktemp('full')}/collection"
+    try:
+        for room in rooms:
+            FullFileSystem.room = room
+            with contextlib.suppress(CollectionError, StageFailed):
+                night(root, url)
+    finally:
+        FullFileSystem.room = math.inf
+    assert_equal_extractions(night(root, url), expected)
+
+
+def test_shards_in_any_order_and_more_than_once_give_the_same_tables(
+    small: tuple[Root, Collection], tmp_path: Path
+) -> None:
+    root, expected = small
+    files = [entry for entry in list_root(root) if isinstance(entry, MediaFile)]
+    shards = [shard for file in files for shard in cut([Item(file)], 1_000)]
+    collection = Collection.create(str(tmp_path / "collection"), ExtractSettings())
+    execution = Execution(guard=False)
+    detect = DetectFaces(collection, execution)
+    embed, write = EmbedFaces(collection.settings, execution), WriteShard(collection)
+    for shard in [*reversed(shards), *shards]:
+        for detected in detect.process(shard, Plan()):
+            for done in embed.process(detected):
+                # As a bundle that is delivered again after it was written.
+                write.process(done)
+                write.process(done)
+    assert_equal_extractions(collection, expected)
 
 
 @pytest.mark.timeout(900)

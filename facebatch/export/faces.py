@@ -1,0 +1,113 @@
+"""The faces that are exported, each with its picture and with whom it shows, joined column-wise."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facebatch import tables
+from facebatch.collection import Collection
+from facebatch.errors import UsageError
+from facebatch.snapshot import Snapshot
+from facebatch.stages import read_matches
+
+_FACE_COLUMNS = (
+    *("face_id", "media_id", "content_id", "timestamp_us", "ordinal"),
+    *("x0", "y0", "x1", "y1", "score"),
+)
+_MEDIA_COLUMNS = ("root", "path", "path_bytes", "status", "width", "height")
+
+
+def named_faces(
+    collection: Collection,
+    snapshot: Snapshot,
+    *,
+    root: str | None = None,
+    only_named: bool = False,
+) -> pa.Table:
+    """Returns one row a face, ordered by root, path, time and ordinal.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces.
+        root: Name of the only root whose faces are wanted.
+        only_named: Whether faces without a name are left out.
+
+    Returns:
+        Of the face row the ids, time, box and score; of the media row root, path, path_bytes,
+        status, width and height; person_id and person, which is the person's name; match,
+        match_score and match_probability of the current identification; and name, which is the
+        person's, else the match's. All of the last six may be null.
+
+    Raises:
+        UsageError: The collection has no such root.
+    """
+    media = snapshot.media
+    if root is not None:
+        _check_root(media, root)
+    faces = snapshot.faces(_FACE_COLUMNS)
+    item = pc.index_in(faces["media_id"], media["media_id"].combine_chunks())
+    columns = {name: faces[name] for name in _FACE_COLUMNS}
+    columns |= {name: media[name].take(item) for name in _MEDIA_COLUMNS}
+    face_ids = faces["face_id"].combine_chunks()
+    columns |= _people(collection, face_ids) | _matches(collection, face_ids)
+    columns["name"] = pc.coalesce(columns["person"], columns["match"])
+    rows = pa.table(columns)
+    if root is not None:
+        rows = rows.filter(pc.equal(rows["root"], root))
+    if only_named:
+        rows = rows.filter(pc.is_valid(rows["name"]))
+    order = ("root", "path", "timestamp_us", "ordinal", "face_id")
+    return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in order]))
+
+
+def _check_root(media: pa.Table, root: str) -> None:
+    known = sorted(pc.unique(media["root"]).to_pylist())
+    if root not in known:
+        has = f"it has {', '.join(known)}" if known else "it is empty"
+        raise UsageError(f"the collection has no root called {root!r}; {has}")
+
+
+def _people(collection: Collection, face_ids: pa.Array) -> dict[str, pa.Array]:
+    """Returns the id and the name of each face's person, null where it has none."""
+    current = collection.current("people")
+    clusters = collection.generation(
+        "clusters", current.manifest["parents"][0] if current else None
+    )
+    if current is None or clusters is None:
+        unknown = pa.nulls(len(face_ids), pa.string())
+        return {"person_id": pa.nulls(len(face_ids), pa.binary(16)), "person": unknown}
+    clustered = tables.read(
+        collection.storage,
+        f"{clusters.folder}/clusters.parquet",
+        "clusters",
+        ["face_id", "cluster"],
+    )
+    people = tables.read(
+        collection.storage,
+        f"{current.folder}/people.parquet",
+        "people",
+        ["person_id", "name", "status", "cluster"],
+    )
+    people = people.filter(
+        pc.and_(pc.equal(people["status"], "active"), pc.is_valid(people["cluster"]))
+    )
+    place = pc.index_in(face_ids, clustered["face_id"].combine_chunks())
+    cluster = clustered["cluster"].take(place)
+    person = pc.index_in(cluster, people["cluster"].combine_chunks())
+    return {"person_id": people["person_id"].take(person), "person": people["name"].take(person)}
+
+
+def _matches(collection: Collection, face_ids: pa.Array) -> dict[str, pa.Array]:
+    """Returns whom each face was identified as, null where it is nobody or not identified yet."""
+    current = collection.current("matches")
+    names = {"match": "person", "match_score": "score", "match_probability": "probability"}
+    if current is None:
+        return {
+            name: pa.nulls(len(face_ids), tables.schema("matches").field(column).type)
+            for name, column in names.items()
+        }
+    matches = read_matches(collection, current, ["face_id", *names.values()])
+    matches = matches.filter(pc.is_valid(matches["person"]))
+    place = pc.index_in(face_ids, matches["face_id"].combine_chunks())
+    return {name: matches[column].take(place) for name, column in names.items()}

@@ -1,0 +1,105 @@
+"""The faces of one picture: detected, and cut out as chips, in full-size coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from facebatch import align
+from facebatch.config import ExtractSettings
+from facebatch.detect import Detector
+from facebatch.embed import SCALES
+from facebatch.media.images import Photo
+from facebatch.pictures import FacePicture, PhotoPicture, Views, template_of
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The faces of one picture, or of the frames of a video one after the other.
+
+    Args:
+        boxes: float32 (n, 4): x0, y0, x1, y1, in pixels of the upright full-size picture.
+        landmarks: float32 (n, 5, 2), in the same coordinates.
+        scores: float32 (n,), descending within a picture.
+        chip_to_picture: float64 (n, 2, 3).
+        views: uint8 (n, v, size, size, 3): the chips the embedder reads, one for each scale of
+            the template.
+        timestamps_us: int64 (n,): time of the frame, microseconds; 0 for a photo.
+        ordinals: int32 (n,): place of the face among those of its picture.
+    """
+
+    boxes: npt.NDArray[np.float32]
+    landmarks: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    chip_to_picture: npt.NDArray[np.float64]
+    views: npt.NDArray[np.uint8]
+    timestamps_us: npt.NDArray[np.int64]
+    ordinals: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def at(self, timestamp_us: int) -> Faces:
+        """Returns the same faces as those of a frame."""
+        return replace(self, timestamps_us=np.full(len(self), timestamp_us, np.int64))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Faces]) -> Faces:
+        """Returns the faces of several pictures, at least one, as one."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def find_faces(photo: Photo, detector: Detector, settings: ExtractSettings) -> Faces:
+    """Finds a photo's faces and cuts their chips.
+
+    Raises:
+        MediaError: The pixels can't be decoded.
+    """
+    return faces_of(PhotoPicture(photo, settings), detector, settings)
+
+
+def faces_of(picture: FacePicture, detector: Detector, settings: ExtractSettings) -> Faces:
+    """Finds a picture's faces and cuts their chips.
+
+    Raises:
+        MediaError: The pixels can't be decoded.
+    """
+    pixels, scale = picture.for_detection()
+    found = detector.detect(pixels)
+    usable = ~align.is_degenerate(found.landmarks, template_of(settings))
+    scale_xy = np.array(scale, np.float32)
+    landmarks = found.landmarks[usable] * scale_xy
+    views, matrices = picture.views(landmarks) if len(landmarks) else _no_views(settings)
+    return Faces(
+        boxes=found.boxes[usable] * np.tile(scale_xy, 2),
+        landmarks=landmarks,
+        scores=found.scores[usable],
+        chip_to_picture=matrices,
+        views=views,
+        timestamps_us=np.zeros(len(landmarks), np.int64),
+        ordinals=np.arange(len(landmarks), dtype=np.int32),
+    )
+
+
+def no_faces(settings: ExtractSettings) -> Faces:
+    """Returns the faces of a picture that shows none."""
+    views, matrices = _no_views(settings)
+    floats, whole = np.zeros(0, np.float32), np.zeros(0, np.int64)
+    return Faces(
+        floats.reshape(0, 4),
+        floats.reshape(0, 5, 2),
+        floats,
+        matrices,
+        views,
+        whole,
+        whole.astype(np.int32),
+    )
+
+
+def _no_views(settings: ExtractSettings) -> Views:
+    shape = (0, len(SCALES[settings.tta]), *[template_of(settings).size] * 2, 3)
+    return np.zeros(shape, np.uint8), np.zeros((0, 2, 3))

@@ -1,0 +1,55 @@
+"""Lists: files that name photos, videos and folders, one a line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from facebatch.errors import InputError
+from facebatch.retrying import retried
+from facebatch.storage import filesystem, local_path
+from facebatch.urls import public_url
+
+MAX_LIST_BYTES = 1_000_000_000
+"""A list of ten million paths is about this long."""
+
+
+def entries_of(place: str) -> tuple[str, list[str]]:
+    """Reads a list.
+
+    Empty lines and lines that begin with ``#`` say nothing; a file of such a name is written
+    ``./#name``. An entry is a path or URL as it stands: blanks and the signs of globs are part of
+    it.
+
+    Args:
+        place: Path or URL of the list; ``-`` is standard input.
+
+    Returns:
+        The folder that relative entries start from, and the entries.
+
+    Raises:
+        InputError: The list can't be read, or is too long to be one.
+    """
+    try:
+        if place == "-":
+            folder, data = str(Path.cwd()), sys.stdin.buffer.read(MAX_LIST_BYTES + 1)
+        else:
+            folder, data = _folder(place), retried(lambda: _read(place))
+    except OSError as error:
+        raise InputError(f"the list {public_url(place)} can't be read: {error}") from error
+    if len(data) > MAX_LIST_BYTES or b"\0" in data:
+        raise InputError(f"{public_url(place)} is no list of paths")
+    lines = (os.fsdecode(line) for line in data.removeprefix(b"\xef\xbb\xbf").splitlines())
+    return folder, [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _folder(place: str) -> str:
+    local = local_path(place)
+    return str(Path(local).parent) if local is not None else place.rpartition("/")[0]
+
+
+def _read(place: str) -> bytes:
+    store, path = filesystem(place)
+    with store.open(path, "rb") as file:
+        return bytes(file.read(MAX_LIST_BYTES + 1))

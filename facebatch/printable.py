@@ -1,0 +1,33 @@
+"""Names and paths on a terminal: what would move the cursor or turn the text is shown, not done."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of characters that act on a terminal or on the direction of text, or aren't text."""
+
+_JOINERS = frozenset("\u200c\u200d")
+"""Needed to write some scripts and emoji."""
+
+
+def printable(text: str) -> str:
+    r"""Returns a text on one line whose control characters and bidi overrides are escaped.
+
+    ``"a\x1b[2J"`` becomes the text ``a\x1b[2J``; letters of every script stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        _escaped(character)
+        if unicodedata.category(character) in _HIDDEN and character not in _JOINERS
+        else character
+        for character in text
+    )
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,332 @@
+"""Plan: list the roots, drop what is known, open videos that have work left, and cut shards.
+
+    ListMedia ──┐                    ┌─ vanished
+                ├─ decide ─▶ open ───┼─ count ─▶ plan
+    KnownMedia ─┘           videos   └─ items ─▶ CutShards
+
+What is listed and what is known meet by folder, as one element each: an archive of which nothing
+changed has as many elements as folders, not as files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsList, AsSingleton
+
+from facebatch import tables
+from facebatch.config import ExtractSettings
+from facebatch.decoding import GuardedDecoder
+from facebatch.errors import MediaError
+from facebatch.media.limits import Limits
+from facebatch.media.roots import Root
+from facebatch.media.sources import Ignored, MediaFile, Unreadable, list_root
+from facebatch.plan import (
+    Decision,
+    Item,
+    Known,
+    Plan,
+    Rules,
+    Video,
+    cut,
+    decide_file,
+    decide_segments,
+    decide_unopened,
+    is_absent,
+    pack_containers,
+    shard_cost,
+)
+from facebatch.storage import Storage
+
+if TYPE_CHECKING:
+    from facebatch.media.video import Segment
+
+FILES_TOGETHER = 10_000
+"""Files of one folder that are one element of the listing, at most."""
+
+LONGEST_SECONDS = 10_000_000
+"""Longest video that is taken at its word, 116 days: broken files claim any length."""
+
+
+@dataclass(frozen=True)
+class PlanJob:
+    """What planning needs, as plain data.
+
+    Args:
+        roots: What is listed.
+        storage: Where the collection lies.
+        shards: The snapshot's shards; empty where there is no collection yet.
+        settings: The extraction settings.
+        limits: How much one item may ask for.
+        workers: Worker processes.
+        rules: Retries, attempts, erasure.
+        plan_storage: Where the plan is written.
+        plan_path: The plan's path there.
+    """
+
+    roots: tuple[Root, ...]
+    storage: Storage
+    shards: tuple[str, ...]
+    settings: ExtractSettings
+    limits: Limits
+    workers: int
+    rules: Rules
+    plan_storage: Storage
+    plan_path: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What planning gives.
+
+    Args:
+        total: The plan, one `Plan` that has been written down.
+        items: The items to extract.
+        vanished: The rows of items that aren't below their roots any more.
+    """
+
+    total: beam.PCollection
+    items: beam.PCollection
+    vanished: beam.PCollection
+
+
+def plan(pipeline: beam.Pipeline, job: PlanJob) -> Planned:
+    """Lists the roots and decides what is to be done."""
+    listing = pipeline | ListMedia(job.roots)
+    folders = listing | "folders" >> beam.Filter(lambda entry: isinstance(entry, tuple))
+    rest = listing | "rest" >> beam.Filter(lambda entry: not isinstance(entry, tuple))
+    unreadable = rest | beam.Filter(lambda entry: isinstance(entry, Unreadable))
+    known = pipeline | KnownMedia(job.storage, job.shards, job.roots)
+    decisions = (
+        {"listed": folders, "known": known}
+        | beam.CoGroupByKey()
+        | "decide" >> beam.ParDo(_Decide(job), AsList(unreadable))
+    )
+    opened = (
+        decisions
+        | "videos" >> beam.Filter(lambda decision: isinstance(decision[1], Video))
+        | beam.Reshuffle()
+        | "open" >> beam.ParDo(_OpenVideo(job))
+    )
+    settled = (
+        decisions | "others" >> beam.Filter(lambda decision: not isinstance(decision[1], Video)),
+        opened,
+    ) | "settled" >> beam.Flatten()
+    total = (
+        (
+            settled | "count items" >> beam.Map(_count_item),
+            rest | "count the rest" >> beam.Map(_count_rest),
+        )
+        | beam.Flatten()
+        | beam.CombineGlobally(Plan.total)
+        | "write plan" >> beam.Map(_write_plan, job.plan_storage, job.plan_path)
+    )
+    work = settled | "work" >> beam.Map(lambda decision: decision[1])
+    items = work | "items" >> beam.Filter(lambda item: isinstance(item, Item))
+    vanished = work | "vanished" >> beam.Filter(lambda row: isinstance(row, Known))
+    return Planned(total, items, vanished)
+
+
+class ListMedia(beam.PTransform):
+    """Lists roots: files as ``(folder's key, pickled files)``, other entries as they are."""
+
+    def __init__(self, roots: Sequence[Root]) -> None:
+        super().__init__()
+        self._roots = tuple(roots)
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+        """Applies the transform."""
+        return begin | beam.Create(self._roots) | beam.Reshuffle() | beam.FlatMap(_list)
+
+
+def _list(root: Root) -> Iterator[tuple[bytes, bytes] | Ignored | Unreadable]:
+    waiting: list[MediaFile] = []
+    ignored = 0
+    for entry in list_root(root):
+        if isinstance(entry, MediaFile):
+            is_full = len(waiting) >= FILES_TOGETHER
+            if waiting and (is_full or entry.container != waiting[0].container):
+                yield waiting[0].container, _packed(waiting)
+                waiting = []
+            waiting.append(entry)
+        elif isinstance(entry, Ignored):
+            ignored += entry.files
+        else:
+            yield entry
+    if waiting:
+        yield waiting[0].container, _packed(waiting)
+    if ignored:
+        yield Ignored(ignored)
+
+
+class KnownMedia(beam.PTransform):
+    """Reads what a snapshot knows of the roots' items: ``(folder's key, pickled rows)``."""
+
+    def __init__(self, storage: Storage, shards: Sequence[str], roots: Sequence[Root]) -> None:
+        super().__init__()
+        self._storage = storage
+        self._shards = tuple(shards)
+        self._roots = frozenset(root.name for root in roots)
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+        """Applies the transform."""
+        return (
+            begin
+            | beam.Create(self._shards)
+            | beam.Reshuffle()
+            | beam.FlatMap(_read_known, self._storage, self._roots)
+        )
+
+
+def _read_known(
+    shard: str, storage: Storage, roots: frozenset[str]
+) -> Iterator[tuple[bytes, bytes]]:
+    names = [field.name for field in fields(Known) if field.name != "shard"]
+    rows = tables.read(storage, f"media/{shard}.parquet", "media", [*names, "path_bytes"])
+    folders = defaultdict(list)
+    for row in rows.to_pylist():
+        if row["root"] in roots:
+            raw = row.pop("path_bytes")
+            if raw is not None:
+                row["path"] = os.fsdecode(raw)
+            known = Known(**row, shard=shard)
+            folders[MediaFile(known.root, "", known.path, 0, "").container].append(known)
+    for container, members in folders.items():
+        yield container, _packed(members)
+
+
+class _Decide(beam.DoFn):
+    """Says what is to be done with the files of one folder."""
+
+    def __init__(self, job: PlanJob) -> None:
+        self._rules = job.rules
+        self._roots = {root.name: root for root in job.roots}
+
+    def process(
+        self, pair: tuple[bytes, Mapping[str, Iterable[bytes]]], unreadable: list[Unreadable]
+    ) -> Iterator[Decision]:
+        """Yields a decision for each item, and for each video that has to be opened."""
+        unlisted = [(folder.root, folder.path) for folder in unreadable]
+        listed: dict[str, MediaFile] = {
+            file.path: file for part in pair[1]["listed"] for file in _unpacked(part)
+        }
+        known: dict[str, list[Known]] = {path: [] for path in listed}
+        for part in pair[1]["known"]:
+            for row in _unpacked(part):
+                known.setdefault(row.path, []).append(row)
+        for path, rows in known.items():
+            file = listed.get(path)
+            if file is not None or is_absent(rows[0], self._roots, unlisted):
+                yield from decide_file(file, rows, self._rules)
+
+
+class _OpenVideo(beam.DoFn):
+    """Opens a video to know its segments, and decides on each."""
+
+    def __init__(self, job: PlanJob) -> None:
+        self._job = job
+
+    def process(self, decision: tuple[str, Video]) -> Iterator[Decision]:
+        """Yields a decision for each segment."""
+        video, rules = decision[1], self._job.rules
+        try:
+            found = self._look(video.file)
+        except MediaError as error:
+            yield from decide_unopened(video, (error.reason, error.message), rules)
+        else:
+            yield from decide_segments(video, found, rules)
+
+    def _look(self, file: MediaFile) -> dict[Segment, int]:
+        """Returns a video's segments, and about how many frames are looked at in each."""
+        from facebatch.media.video import Sampling, segments
+
+        settings, limits = self._job.settings, self._job.limits
+        with closing(GuardedDecoder(settings, limits)) as decoder:
+            facts = decoder.video_facts(file)
+        rate = Sampling(settings.frames, settings.fps).rate(facts)
+        seconds = facts.duration_us / 1e6
+        if seconds * rate > limits.max_frames or seconds > LONGEST_SECONDS:
+            message = (
+                f"{seconds:,.0f} s of video, {limits.max_frames:,} frames at most are looked at"
+            )
+            raise MediaError("too_large", message)
+        lengths = {
+            segment: min(segment.end_us, facts.duration_us) - segment.begin_us
+            for segment in segments(facts)
+        }
+        return {segment: round(length / 1e6 * rate) for segment, length in lengths.items()}
+
+
+class CutShards(beam.PTransform):
+    """Cuts items into shards of similar cost and spreads them over the workers."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__()
+        self._workers = workers
+
+    def expand(self, items: beam.PCollection) -> beam.PCollection:
+        """Applies the transform."""
+        workers = self._workers
+        packing = (
+            items
+            | "costs" >> beam.Map(lambda item: (item.file.container, item.cost))
+            | beam.CombinePerKey(sum)
+            | beam.combiners.ToDict()
+            | "pack" >> beam.Map(_pack, workers)
+        )
+        return (
+            items
+            | "by group"
+            >> beam.Map(
+                lambda item, packed: (packed[1][item.file.container], item), AsSingleton(packing)
+            )
+            | beam.GroupByKey()
+            | "cut"
+            >> beam.FlatMap(
+                lambda pair, packed: cut(list(pair[1]), packed[0]), AsSingleton(packing)
+            )
+            | beam.Reshuffle()
+        )
+
+
+def _pack(costs: Mapping[bytes, int], workers: int) -> tuple[int, dict[bytes, bytes]]:
+    target = shard_cost(sum(costs.values()), workers)
+    return target, pack_containers(costs, target)
+
+
+def _count_item(decision: Decision) -> Plan:
+    state, work = decision
+    if isinstance(work, Item):
+        # The file's bytes are counted with its first segment.
+        size = 0 if work.number else work.file.size
+        return Plan({state: 1}, cost=work.cost, bytes=size)
+    return Plan({state: 1})
+
+
+def _count_rest(entry: Ignored | Unreadable) -> Plan:
+    if isinstance(entry, Ignored):
+        return Plan(ignored=entry.files)
+    return Plan(unreadable=(f"{entry.root}/{entry.path}: {entry.message}",))
+
+
+def _write_plan(total: Plan, storage: Storage, path: str) -> Plan:
+    storage.write(path, json.dumps(total.as_json()).encode())
+    return total
+
+
+def _packed(entries: Sequence[Any]) -> bytes:
+    return pickle.dumps(entries, protocol=5)
+
+
+def _unpacked(data: bytes) -> Sequence[Any]:
+    """Returns what `_packed` made in another worker of the same run."""
+    entries: Sequence[Any] = pickle.loads(data)  # noqa: S301
+    return entries

@@ -1,0 +1,13 @@
+"""A collection to export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from exportable import Archive, archive_at
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return archive_at(tmp_path / "collection")

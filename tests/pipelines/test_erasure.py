@@ -1,0 +1,80 @@
+"""After an erasure nothing comes back with the next night's run, under whatever name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from program import facebatch
+
+from facebatch.collection import Collection
+from facebatch.demo.render import render_face
+
+
+def run(album: Path, url: Path) -> dict[str, int]:
+    done = facebatch("run", str(album), "-o", str(url), "--workers", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout)["extract"]["plan"])
+
+
+def state(url: Path) -> tuple[set[str], int]:
+    snapshot = Collection.open(str(url)).snapshot()
+    return set(snapshot.media["path"].to_pylist()), len(snapshot.face_ids)
+
+
+def erase(url: Path, *what: str) -> None:
+    done = facebatch("erase", str(url), *what, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def verify(url: Path) -> None:
+    done = facebatch("erase", str(url), "--verify")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for shot, person in enumerate((26, 26, 12, 12)):
+        image = Image.fromarray(render_face(person, size=240, noise_seed=shot))
+        image.save(folder / f"{shot}.jpg", quality=92)
+    return folder
+
+
+def test_an_erased_photo_does_not_come_back_nor_does_a_copy_of_it(
+    album: Path, tmp_path: Path
+) -> None:
+    url = tmp_path / "collection"
+    run(album, url)
+    erase(url, "--media", "album/0.jpg")
+    assert state(url) == ({"1.jpg", "2.jpg", "3.jpg"}, 3)
+    plan = run(album, url)
+    assert plan["to_extract"] == 0
+    shutil.copy(album / "0.jpg", album / "copy of 0.jpg")
+    for _ in range(2):
+        plan = run(album, url)
+        assert state(url) == ({"1.jpg", "2.jpg", "3.jpg"}, 3)
+        verify(url)
+    assert plan["to_extract"] == 0, "the copy was looked into once"
+
+
+def test_an_erased_face_does_not_come_back_when_its_photo_is_extracted_again(
+    album: Path, tmp_path: Path
+) -> None:
+    url = tmp_path / "collection"
+    run(album, url)
+    snapshot = Collection.open(str(url)).snapshot()
+    rows = snapshot.faces(["face_id", "media_id"]).to_pylist()
+    paths = {row["media_id"]: row["path"] for row in snapshot.media.to_pylist()}
+    face = next(row["face_id"] for row in rows if paths[row["media_id"]] == "2.jpg")
+    erase(url, "--face", face.hex())
+    assert state(url) == ({"0.jpg", "1.jpg", "2.jpg", "3.jpg"}, 3)
+    (album / "2.jpg").touch()
+    (album / "2.jpg").rename(album / "moved.jpg")
+    run(album, url)
+    assert state(url)[1] == 3
+    verify(url)
