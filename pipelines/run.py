@@ -174,6 +174,7 @@ def run_all(
     settings: RunSettings,
     report: Callable[[Progress], None],
     question: Question | None = None,
+    grouping: Mapping[str, Any] | None = None,
 ) -> Run:
     """Extracts, indexes, identifies where a gallery is given, clusters and reports.
 
@@ -183,6 +184,7 @@ def run_all(
         settings: Runner, workers, retries.
         report: Called with the extraction's progress a few times a second.
         question: The gallery that faces are identified against.
+        grouping: Settings of the clustering that were asked for.
 
     Raises:
         FacebatchError: As for `run_extract`.
@@ -195,7 +197,7 @@ def run_all(
     snapshot = extraction.snapshot
     indexed = build_index(collection, snapshot)
     matches = identify_faces(collection, snapshot, question) if question else None
-    clusters, people = cluster_people(collection, snapshot)
+    clusters, people = cluster_people(collection, snapshot, asked=grouping)
     path = write_report(collection, snapshot)
     return Run(extraction, indexed, matches, clusters, people, collection.storage.full_path(path))
 

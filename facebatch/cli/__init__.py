@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from facebatch import __version__
-from facebatch.cli import commands, evaluate, gallery, identify
+from facebatch.cli import commands, evaluate, gallery, identify, people
 from facebatch.errors import FacebatchError, Interrupted
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
@@ -39,6 +39,7 @@ app = typer.Typer(
 for command in (*commands.ALL, *identify.ALL):
     app.command(epilog=command.epilog)(command.function)
 app.add_typer(gallery.app, name="gallery")
+app.add_typer(people.app, name="people")
 app.add_typer(evaluate.app)
 
 
