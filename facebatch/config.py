@@ -28,11 +28,14 @@ from facebatch.errors import InputError, SettingsMismatch, UsageError
 from facebatch.machine import Arrangement, arrange, usable_cores, usable_memory
 from facebatch.media.kinds import FrameChoice
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
+from facebatch.quality import Gate
 from facebatch.reasons import REASONS
 
 VideoFaces = Literal["best", "all"]
 FRAMES: tuple[FrameChoice, ...] = typing.get_args(FrameChoice)
 VIDEO_FACES: tuple[VideoFaces, ...] = typing.get_args(VideoFaces)
+
+_TOML_TABLES = ("extract", "run", "cluster")
 
 QUALITY_RULES = 1
 """Version of facebatch/quality.py's measures; part of the fingerprint."""
@@ -190,6 +193,48 @@ class RunSettings:
         return Limits(self.max_pixels, self.max_bytes, self.max_frames, self.max_seconds)
 
 
+@dataclass(frozen=True)
+class GroupingSettings:
+    """What may found a person, what may join one, and whether a photo holds a person once.
+
+    Gates for sharpness and yaw are wide open: on LFW's View 1 test set they only cost recall
+    (docs/people.md).
+
+    The thresholds are those of two gates: ``found`` for the faces that people are made of, ``join``
+    for those that are brought to the people afterwards. A face has to pass all of a gate's.
+
+    Args:
+        photo_constraint: Whether two faces in one photo, or one frame of a video, are two people.
+        found_size: Shorter side of the box in pixels of the full-size picture.
+        found_score: The detector's probability.
+        found_inside: Share of the chip that lies inside the picture.
+        found_sharpness: Sharpness as the tables have it.
+        found_yaw: Largest turn of the head to either side, in half eye distances.
+        join_size: As ``found_size``.
+        join_score: As ``found_score``.
+        join_inside: As ``found_inside``.
+        join_sharpness: As ``found_sharpness``.
+        join_yaw: As ``found_yaw``.
+    """
+
+    photo_constraint: bool = True
+    found_size: float = field(default=28.0, metadata={"range": (0, 10_000)})
+    found_score: float = field(default=0.95, metadata={"range": (0, 1)})
+    found_inside: float = field(default=0.75, metadata={"range": (0, 1)})
+    found_sharpness: float = field(default=0.0, metadata={"range": (0, 64)})
+    found_yaw: float = field(default=10.0, metadata={"range": (0, 10)})
+    join_size: float = field(default=20.0, metadata={"range": (0, 10_000)})
+    join_score: float = field(default=0.9, metadata={"range": (0, 1)})
+    join_inside: float = field(default=0.6, metadata={"range": (0, 1)})
+    join_sharpness: float = field(default=0.0, metadata={"range": (0, 64)})
+    join_yaw: float = field(default=10.0, metadata={"range": (0, 10)})
+
+    def gate(self, purpose: Literal["found", "join"]) -> Gate:
+        """Returns what a face needs to found a person, or to join one."""
+        names = ("size", "score", "inside", "sharpness", "yaw")
+        return Gate(*(getattr(self, f"{purpose}_{name}") for name in names))
+
+
 def _hash(**parts: Any) -> str:
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -241,6 +286,26 @@ def resolve_run(
     return RunSettings(**{name: value for name, (value, _) in asked.items()})
 
 
+def resolve_grouping(
+    flags: Mapping[str, Any],
+    config_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Returns the grouping settings that somebody asked for; the others are the collection's.
+
+    Args:
+        flags: Values given on the command line; None means not given.
+        config_file: TOML file with a ``[cluster]`` table.
+        environment: Variables to look into; the process's own by default.
+
+    Raises:
+        UsageError: A value is of the wrong type or out of its range.
+        InputError: The TOML file can't be read or has an unknown key.
+    """
+    asked = _asked(GroupingSettings, "cluster", flags, config_file, environment)
+    return {name: value for name, (value, _) in asked.items()}
+
+
 def _asked(
     cls: type,
     table: str,
@@ -278,8 +343,9 @@ def _toml_table(path: Path, table: str) -> dict[str, Any]:
         content = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"--config {path}: {error}") from error
-    if unknown := sorted(set(content) - {"extract", "run"}):
-        raise InputError(f"{path}: unknown table [{unknown[0]}]; there are [extract] and [run]")
+    if unknown := sorted(set(content) - set(_TOML_TABLES)):
+        known = ", ".join(f"[{name}]" for name in _TOML_TABLES)
+        raise InputError(f"{path}: unknown table [{unknown[0]}]; there are {known}")
     found = content.get(table, {})
     if not isinstance(found, dict):
         raise InputError(f"{path}: {table} must be a table")

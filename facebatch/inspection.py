@@ -35,6 +35,7 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
         "media": {status: statuses[status] for status in STATUSES},
         "faces": len(snapshot.face_ids),
         "people": people.manifest["active"] if people else None,
+        "health": people.manifest.get("health") if people else None,
         "alone": clusters.manifest["alone"] if clusters else None,
         "reasons": dict(sorted(reasons.items())),
         "generations": {stage: made.name if made else None for stage, made in generations.items()},

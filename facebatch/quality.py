@@ -59,17 +59,23 @@ class Gate:
         min_size: Shorter side of the box in pixels of the full-size picture.
         min_score: The detector's probability.
         min_inside: Share of the chip that lies inside the picture.
+        min_sharpness: `sharpness` of the chip.
+        max_yaw: Largest turn to either side, as `Pose` has it.
     """
 
     min_size: float = 28.0
     min_score: float = 0.95
     min_inside: float = 0.75
+    min_sharpness: float = 0.0
+    max_yaw: float = 10.0
 
     def passes(
         self,
         size: NDArray[np.float32],
         score: NDArray[np.float32],
         inside: NDArray[np.float32],
+        sharpness: NDArray[np.float32] | None = None,
+        yaw: NDArray[np.float32] | None = None,
     ) -> NDArray[np.bool_]:
         """Says which of n faces are good enough.
 
@@ -77,12 +83,20 @@ class Gate:
             size: float32 (n,).
             score: float32 (n,).
             inside: float32 (n,), as `inside_picture` gives it.
+            sharpness: float32 (n,); left out, no face is too blurred.
+            yaw: float32 (n,), NaN where it isn't known, which is good enough; left out, no face
+                is turned too far.
 
         Returns:
             bool (n,).
         """
         good: NDArray[np.bool_] = (size >= self.min_size) & (score >= self.min_score)
-        return good & (inside >= self.min_inside)
+        good &= inside >= self.min_inside
+        if sharpness is not None:
+            good &= sharpness >= self.min_sharpness
+        if yaw is not None:
+            good &= ~(np.abs(yaw) > self.max_yaw)
+        return good
 
 
 def inside_picture(

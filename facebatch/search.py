@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection import Collection
-from facebatch.index import from_bytes, search
+from facebatch.index import read, search
 from facebatch.probes import Probe
 from facebatch.snapshot import Snapshot
 from facebatch.stages import build_index, read_clusters, read_people
@@ -36,12 +36,13 @@ def search_collection(
     """
     query = probe.embeddings[probe.central][None]
     generation = build_index(collection, snapshot).generation
-    index = from_bytes(collection.storage.read(f"{generation.folder}/faces.index"), query.shape[1])
+    index = read(collection.storage, f"{generation.folder}/faces.index", query.shape[1])
     path = f"{generation.folder}/ids.parquet"
     indexed = tables.read(collection.storage, path, "ids")
     similarity, rows = search(index, query, count)
-    d2 = np.maximum(0, 2 - 2 * similarity[0])
-    found = indexed.take(pa.array(rows[0]))
+    there = rows[0] >= 0
+    d2 = np.maximum(0, 2 - 2 * similarity[0, there])
+    found = indexed.take(pa.array(rows[0, there]))
     return {
         "photo": probe.path,
         "other_faces": probe.others,
@@ -88,10 +89,13 @@ def _people_of(collection: Collection, face_ids: npt.NDArray[np.void]) -> list[s
     if current is None or clusters is None:
         return [None] * len(face_ids)
     clustered, labels = read_clusters(collection, clusters)
-    places = pc.index_in(ids.to_arrow(face_ids), ids.to_arrow(clustered)).to_pylist()
+    # The few are looked for among the many; the other way round a table of the many is made first.
+    rows = np.flatnonzero(pc.is_in(ids.to_arrow(clustered), ids.to_arrow(face_ids)))
+    found = ids.to_arrow(clustered[rows])
+    places = pc.index_in(ids.to_arrow(face_ids), found).to_pylist()
     called = {
         person.cluster: person.name or person.person_id.hex()
         for person in read_people(collection, current)
         if person.cluster is not None
     }
-    return [None if place is None else called.get(int(labels[place])) for place in places]
+    return [None if place is None else called.get(int(labels[rows[place]])) for place in places]

@@ -28,10 +28,14 @@ ROW_GROUP_ROWS = 10_000
 """Rows in a row group at most: about 5 MB of 128-d embeddings, 60 MB with chips."""
 
 _METADATA_PREFIX = "facebatch."
-_TABLES = ("media", "faces", "ids", "matches", "clusters", "people", "gallery")
+_TABLES = (
+    *("media", "faces", "ids", "matches", "bursts", "tree", "links", "clusters", "people"),
+    *("events", "decisions", "gallery"),
+)
 _PLAIN_TYPES: Mapping[str, pa.DataType] = {
     "string": pa.string(),
     "binary": pa.binary(),
+    "bool": pa.bool_(),
     "int8": pa.int8(),
     "int16": pa.int16(),
     "int32": pa.int32(),

@@ -27,6 +27,7 @@ from facebatch.media.sources import check_roots, has_candidates
 from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan
 from facebatch.pipelines.runners import check_runner, run_watched, works_here
+from facebatch.pipelines.searching import Searching
 from facebatch.plan import Plan, Rules, version_name
 from facebatch.progress import Progress, Progressing, totals
 from facebatch.report import write_report
@@ -203,6 +204,7 @@ def run_all(
     settings: RunSettings,
     report: Callable[[Progress], None],
     question: Question | None = None,
+    grouping: Mapping[str, Any] | None = None,
 ) -> Run:
     """Extracts, indexes, identifies where a gallery is given, clusters and reports.
 
@@ -212,6 +214,7 @@ def run_all(
         settings: Runner, workers, retries.
         report: Called with the extraction's progress a few times a second.
         question: The gallery that faces are identified against.
+        grouping: Settings of the clustering that were asked for.
 
     Raises:
         FacebatchError: As for `run_extract`.
@@ -221,7 +224,7 @@ def run_all(
         question.gallery.check_space(collection.space, collection.settings)
         question.decided_by()
     with attempts.running(collection.storage):
-        return _run_stages(roots, collection, settings, report, question)
+        return _run_stages(roots, collection, settings, report, question, grouping)
 
 
 def _run_stages(
@@ -230,15 +233,21 @@ def _run_stages(
     settings: RunSettings,
     report: Callable[[Progress], None],
     question: Question | None,
+    grouping: Mapping[str, Any] | None,
 ) -> Run:
     took: dict[str, float] = {}
     extraction = _timed(took, "extract", lambda: run_extract(roots, collection, settings, report))
     snapshot = extraction.snapshot
-    indexed = _timed(took, "index", lambda: build_index(collection, snapshot))
+    searching = Searching(collection.storage, settings.arranged())
+    indexed = _timed(took, "index", lambda: build_index(collection, snapshot, searching.build))
     matches = None
     if question is not None:
         matches = _timed(took, "matches", lambda: identify_faces(collection, snapshot, question))
-    clusters, people = _timed(took, "people", lambda: cluster_people(collection, snapshot))
+    clusters, people = _timed(
+        took,
+        "people",
+        lambda: cluster_people(collection, snapshot, asked=grouping, find=searching.find),
+    )
     path = _timed(took, "report", lambda: write_report(collection, snapshot))
     path = collection.storage.full_path(path)
     return Run(extraction, indexed, matches, clusters, people, path, took)

@@ -134,6 +134,11 @@ def _has_local_workers(settings: RunSettings) -> bool:
     return settings.runner in _LOCAL and not chosen
 
 
+def is_local(settings: RunSettings) -> bool:
+    """Tells whether all work is done on this machine."""
+    return settings.runner in _LOCAL
+
+
 def works_here(settings: RunSettings) -> bool:
     """Tells whether everything runs in this process, which Beam has to be asked for."""
     here = {f"--direct_running_mode={mode}" for mode in ("in_memory", "multi_threading")}

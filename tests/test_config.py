@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from facebatch.config import (
     ExtractSettings,
+    GroupingSettings,
     RunSettings,
     resolve_extract,
+    resolve_grouping,
     resolve_run,
 )
 from facebatch.errors import InputError, SettingsMismatch, UsageError
@@ -207,3 +210,29 @@ def test_equal_settings_have_equal_fingerprints_and_others_dont(side: int, face:
     assert one.fingerprint() == ExtractSettings(max_side=side, min_face=face).fingerprint()
     assert one.fingerprint() != ExtractSettings(max_side=side, min_face=face + 1).fingerprint()
     assert len(bytes.fromhex(one.fingerprint())) == 16
+
+
+def test_grouping_settings_come_from_flags_variables_and_the_cluster_table(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[cluster]\nfound_size = 40\njoin_score = 0.8\nphoto_constraint = false\n")
+    environment = {"FACEBATCH_JOIN_SCORE": "0.7"}
+    asked = resolve_grouping({"photo_constraint": True}, file, environment)
+    assert asked == {"photo_constraint": True, "found_size": 40.0, "join_score": 0.7}
+    settings = GroupingSettings(**asked)
+    assert settings.gate("found").min_size == 40.0
+    assert settings.gate("join") == replace(settings.gate("join"), min_size=20.0, min_score=0.7)
+    assert resolve_grouping({}, None, {}) == {}
+
+
+def test_a_face_needs_no_less_to_found_a_person_than_to_join_one() -> None:
+    found, join = (GroupingSettings().gate(purpose) for purpose in ("found", "join"))
+    assert found.min_size >= join.min_size
+    assert found.min_score >= join.min_score
+    assert found.min_inside >= join.min_inside
+
+
+def test_an_unknown_grouping_setting_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[cluster]\nfound_sise = 40\n")
+    with pytest.raises(InputError, match="found_sise"):
+        resolve_grouping({}, file, {})

@@ -111,14 +111,8 @@ def plant_in_hnsw(archive: Archive) -> str:
 
 def plant_in_old_generation(archive: Archive) -> str:
     folder = f"clusters/{generation_name()}"
-    rows = pa.table({"face_id": [face_of(VICTIM)], "cluster": [0]})
-    tables.write(
-        archive.collection.storage,
-        f"{folder}/clusters.parquet",
-        "clusters",
-        rows.cast(tables.schema("clusters")),
-        "x",
-    )
+    rows = tables.from_rows("clusters", [{"face_id": face_of(VICTIM), "cluster": 0}])
+    tables.write(archive.collection.storage, f"{folder}/clusters.parquet", "clusters", rows, "x")
     return f"{folder}/clusters.parquet"
 
 

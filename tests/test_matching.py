@@ -23,6 +23,7 @@ from facebatch.stages import (
     cluster_people,
     identify_faces,
     read_clusters,
+    read_events,
     read_matches,
     read_people,
 )
@@ -200,3 +201,16 @@ def test_a_collection_without_faces_has_no_matches() -> None:
     rows = read_matches(collection, made)
     assert len(from_arrow(rows["face_id"])) == 0
     assert made.manifest["matched"] == 0
+
+
+def test_a_name_that_a_gallery_gives_is_its_event(collection: Collection, faces) -> None:
+    cluster_people(collection, collection.snapshot())
+    embeddings, _ = people([6], seed=9)
+    commit(collection, "two", embeddings, first=100)
+    snapshot = collection.snapshot()
+    identify_faces(collection, snapshot, Question(known(faces, 2)))
+    _, made = cluster_people(collection, snapshot)
+    assert made.generation.manifest["reason"] == "new photos"
+    named = [row for row in read_events(collection).to_pylist() if row["kind"] == "named"]
+    assert [row["reason"] for row in named] == ["gallery"] * 2
+    assert {row["name"] for row in named} == set(NAMES[:2])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -6,10 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import at_angles, d2_of_angle, people, unit
 
-from facebatch import neighbors as module
 from facebatch.errors import CollectionError
 from facebatch.index import build
-from facebatch.neighbors import Neighbors, contract, exact_neighbors, join, neighbors_of_rows
+from facebatch.neighbors import (
+    Neighbors,
+    choose,
+    contract,
+    exact_neighbors,
+    find_neighbors,
+    join,
+    neighbors_of_rows,
+    query_order,
+    recall,
+)
+from facebatch.neighbors import searching as module
 
 
 def all_distances(embeddings):
@@ -29,11 +40,12 @@ def assert_equal(one: Neighbors, other: Neighbors) -> None:
 def test_neighbours_are_those_of_all_pairs(n, k, seed):
     embeddings = unit(np.random.default_rng(seed).standard_normal((n, 16)))
     graph = exact_neighbors(embeddings, k)
-    wanted = np.argsort(all_distances(embeddings), axis=1)[:, : min(k, n - 1)]
-    np.testing.assert_array_equal(graph.indices, wanted)
-    np.testing.assert_allclose(
-        graph.distances, np.take_along_axis(all_distances(embeddings), wanted, 1), atol=1e-6
-    )
+    every = all_distances(embeddings)
+    nearest = np.sort(every, axis=1)[:, : min(k, n - 1)]
+    # Two that are as near as float32 can tell may come in either order.
+    np.testing.assert_allclose(np.take_along_axis(every, graph.indices, 1), nearest, atol=1e-6)
+    np.testing.assert_allclose(graph.distances, nearest, atol=1e-6)
+    assert all(len(set(row)) == graph.k for row in graph.indices.tolist())
     assert graph.distances.dtype == np.float32
     assert graph.indices.dtype == np.int32
 
@@ -98,7 +110,7 @@ def test_any_division_into_shards_gives_the_same_graph(cuts):
 def test_block_size_changes_nothing(monkeypatch):
     embeddings, _ = people([30, 40, 20], seed=4)
     at_once = exact_neighbors(embeddings, 10)
-    monkeypatch.setattr(module, "_BLOCK_BYTES", 7 * 4 * 19 * 128)
+    monkeypatch.setattr(module, "BLOCK_ROWS", 7)
     assert_equal(exact_neighbors(embeddings, 10), at_once)
 
 
@@ -111,7 +123,7 @@ def test_first_keeps_the_nearest():
 def test_contracted_graph_is_the_graph_of_the_representatives():
     embeddings, _ = people([25] * 4, seed=5)
     representatives = np.arange(100, dtype=np.int32) // 3 * 3
-    contracted = contract(exact_neighbors(embeddings, 99), embeddings, representatives)
+    contracted = join([*contract(exact_neighbors(embeddings, 99), embeddings, representatives)])
     wanted = exact_neighbors(embeddings[::3], 33)
     np.testing.assert_array_equal(contracted.indices[:, :33], wanted.indices)
     np.testing.assert_array_equal(contracted.distances[:, :33], wanted.distances)
@@ -122,7 +134,7 @@ def test_missing_neighbours_stay_missing_when_contracted():
     # What stands in a place of infinite distance means nothing, however near that face is.
     distances = np.array([[2.0, np.inf], [2.0, np.inf], [2.0, np.inf]], np.float32)
     graph = Neighbors(distances, np.array([[2, 1], [2, 0], [0, 1]], np.int32))
-    contracted = contract(graph, at_angles(0, 1, 90), np.arange(3, dtype=np.int32))
+    contracted = join([*contract(graph, at_angles(0, 1, 90), np.arange(3, dtype=np.int32))])
     assert contracted.indices[:, 0].tolist() == [2, 2, 0]
     assert np.isinf(contracted.distances[:, 1]).all()
 
@@ -138,3 +150,66 @@ def test_embedding_without_unit_length_is_named(value):
     embeddings[1] = value
     with pytest.raises(CollectionError, match="embedding 1 has length"):
         exact_neighbors(embeddings, 1)
+
+
+def in_lists(n, probes):
+    return replace(choose(100_000, 128, 1 << 30), rows=n, lists=16, probes=probes)
+
+
+def test_small_collections_are_compared_in_full_and_large_ones_in_lists():
+    assert choose(50_000, 128, 1 << 40).kind == "flat"
+    plan = choose(1_000_000, 128, 8 << 30)
+    assert (plan.kind, plan.half, plan.lists) == ("ivf", True, 4096)
+    assert plan.reasons
+    assert "only 1,024 are free" in choose(1_000_000, 128, 1024).reasons[0]
+
+
+def test_looking_through_every_list_finds_what_all_pairs_give():
+    embeddings, _ = people([30] * 10, seed=6)
+    assert_equal(
+        find_neighbors(embeddings, 20, in_lists(300, 16), seed=1), exact_neighbors(embeddings, 20)
+    )
+
+
+def test_graph_does_not_depend_on_threads_or_shards(monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_ROWS", 50)
+    embeddings, _ = people([30] * 10, seed=6)
+    plan = in_lists(300, 2)
+    graph = find_neighbors(embeddings, 20, plan, seed=1)
+    assert_equal(graph, find_neighbors(embeddings, 20, plan, seed=1, threads=3))
+    index = build(embeddings, plan, seed=1)
+    order = query_order(index)
+    shards = [neighbors_of_rows(index, embeddings, order[a : a + 100], 20) for a in (0, 100, 200)]
+    whole = join(shards)
+    np.testing.assert_array_equal(whole.indices, graph.indices[order])
+    np.testing.assert_array_equal(whole.distances, graph.distances[order])
+
+
+def test_every_face_is_asked_for_once():
+    embeddings, _ = people([30] * 10, seed=6)
+    order = query_order(build(embeddings, in_lists(300, 2), seed=1))
+    assert sorted(order.tolist()) == list(range(300))
+
+
+def test_recall_counts_what_the_lists_missed():
+    embeddings, _ = people([30] * 10, seed=7)
+    graph = find_neighbors(embeddings, 20, in_lists(300, 1), seed=1)
+    exact = exact_neighbors(embeddings, 20)
+    found = recall(embeddings, graph, reach=0.09, sample=300)
+    listed = np.where(np.isinf(graph.distances), -1, graph.indices)
+    hits = (exact.indices[:, :, None] == listed[:, None, :]).any(axis=2)
+    assert found.at_k == pytest.approx(hits.mean())
+    assert found.within_reach == pytest.approx(hits[exact.distances <= 0.09].mean())
+    assert found.at_k < 1
+
+
+def test_recall_of_the_exact_graph_is_one():
+    embeddings, _ = people([30] * 4, seed=8)
+    found = recall(embeddings, exact_neighbors(embeddings, 64), reach=0.09, sample=50)
+    assert (found.at_k, found.within_reach, found.sample, found.k) == (1.0, 1.0, 50, 64)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_recall_of_no_neighbours_is_one(n):
+    embeddings = np.ones((n, 1), np.float32)
+    assert recall(embeddings, exact_neighbors(embeddings, 3), 0.09).at_k == 1.0

@@ -134,3 +134,12 @@ def test_the_gate_lets_through_what_meets_every_limit_and_nothing_else():
     score = np.array([0.95, 1, 0.9, 1], np.float32)
     inside = np.array([0.75, 1, 1, 0.7], np.float32)
     assert gate.passes(size, score, inside).tolist() == [True, False, False, False]
+
+
+def test_a_gate_for_sharpness_and_yaw_lets_through_what_is_not_known() -> None:
+    good = np.full(4, 100, np.float32), np.ones(4, np.float32), np.ones(4, np.float32)
+    sharpness = np.array([0.01, 0.2, 0.2, 0.2], np.float32)
+    yaw = np.array([0, -0.9, np.nan, 0.5], np.float32)
+    gate = Gate(min_sharpness=0.1, max_yaw=0.6)
+    assert gate.passes(*good, sharpness, yaw).tolist() == [False, False, True, True]
+    assert gate.passes(*good).all()

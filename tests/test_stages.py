@@ -149,9 +149,9 @@ def test_people_are_described_by_their_faces(collection: Collection) -> None:
 
 
 @pytest.mark.parametrize(
-    "poor", [{"size": [27.9] * 9}, {"score": [0.94] * 9}, {"shift": [0.3 * CHIP] * 9}]
+    "poor", [{"size": [19.9] * 9}, {"score": [0.89] * 9}, {"shift": [0.45 * CHIP] * 9}]
 )
-def test_poor_faces_make_no_person(collection: Collection, poor: dict[str, list[float]]) -> None:
+def test_poor_faces_are_nobodys(collection: Collection, poor: dict[str, list[float]]) -> None:
     good, _ = people([9, 9], seed=3)
     alike = np.repeat(good[:1], 9, axis=0)
     commit(collection, "good", good)
@@ -162,6 +162,25 @@ def test_poor_faces_make_no_person(collection: Collection, poor: dict[str, list[
     _, labels = read_clusters(collection, clusters.generation)
     assert (labels < 0).sum() >= 9
     assert clusters.generation.manifest["largest"] <= 9
+
+
+@pytest.mark.parametrize(
+    "middling", [{"size": [27.9] * 9}, {"score": [0.94] * 9}, {"shift": [0.3 * CHIP] * 9}]
+)
+def test_middling_faces_found_nobody_and_join_whom_they_resemble(
+    collection: Collection, middling: dict[str, list[float]]
+) -> None:
+    embeddings, truth = people([9, 9], seed=3)
+    commit(collection, "middling", embeddings[truth == 1], first=50, **middling)
+    cluster_people(collection, collection.snapshot())
+    assert ids_of_people(collection) == set()
+    commit(collection, "good", embeddings[truth == 0])
+    commit(collection, "also middling", embeddings[truth == 0], first=100, **middling)
+    clusters, made = cluster_people(collection, collection.snapshot())
+    assert made.generation.manifest["active"] == 1
+    figures = clusters.generation.manifest
+    assert figures["largest"] == 2 * figures["joined_by_vote"] > 10
+    assert figures["alone"] == 27 - figures["largest"]
 
 
 def test_people_survive_clusterings_that_were_cut_off_before_their_people(

@@ -17,7 +17,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from facebatch import __version__, logs
-from facebatch.cli import commands, erase, evaluate, export, gallery, identify, maintenance
+from facebatch.cli import (
+    commands,
+    erase,
+    evaluate,
+    export,
+    gallery,
+    identify,
+    maintenance,
+    people,
+)
 from facebatch.errors import FacebatchError, Interrupted
 from facebatch.printable import printable
 
@@ -42,6 +51,7 @@ app = typer.Typer(
 for command in (*commands.ALL, *identify.ALL, *export.ALL, *erase.ALL, *maintenance.ALL):
     app.command(epilog=command.epilog)(command.function)
 app.add_typer(gallery.app, name="gallery")
+app.add_typer(people.app, name="people")
 app.add_typer(evaluate.app)
 
 

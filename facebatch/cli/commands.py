@@ -198,6 +198,7 @@ def run(
     method: options.Method = None,
     fpir: options.Fpir = None,
     threshold: options.Threshold = None,
+    photo_constraint: options.PhotoConstraint = None,
 ) -> None:
     """Photos to people: extract what is new, index, cluster, write the report.
 
@@ -205,12 +206,14 @@ def run(
     unchanged folder extracts nothing. Stopped at any moment, the same command goes on where it was.
     Options of Beam itself follow after a `--`.
     """
+    from facebatch.config import resolve_grouping
     from facebatch.pipelines.run import run_all
 
     asked = question(gallery, method, fpir, threshold) if gallery else None
+    grouping = resolve_grouping({"photo_constraint": photo_constraint}, request.config)
     collection = request.collection()
     with request.progress() as show:
-        done = run_all(request.roots, collection, request.settings, show, asked)
+        done = run_all(request.roots, collection, request.settings, show, asked, grouping)
     summary = done.as_json()
     request.record.put(summary, collection)
     output.emit(summary, output.run_lines(summary), request.as_json)
@@ -245,14 +248,24 @@ def cluster(
     collection: options.CollectionArgument,
     tau: options.Tau = None,
     from_scratch: options.FromScratch = False,
+    photo_constraint: options.PhotoConstraint = None,
+    config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
-    """Faces to people: HDBSCAN on the nearest-neighbour graph; identities are carried over."""
+    """Faces to people: new faces join whom they resemble, or found somebody; nobody else changes.
+
+    The first time, with another threshold and from scratch all faces are clustered (HDBSCAN on the
+    nearest-neighbour graph), and people keep their ids by the faces they share.
+    """
     from facebatch.collection import Collection
+    from facebatch.config import resolve_grouping
     from facebatch.stages import cluster_people
 
+    asked = resolve_grouping({"photo_constraint": photo_constraint}, config)
     opened = Collection.open(collection)
-    results = cluster_people(opened, opened.snapshot(), tau=tau, from_scratch=from_scratch)
+    results = cluster_people(
+        opened, opened.snapshot(), tau=tau, from_scratch=from_scratch, asked=asked
+    )
     summary = {result.generation.stage: result.as_json() for result in results}
     output.emit(summary, output.people_lines(summary), as_json)
 
@@ -304,7 +317,7 @@ ALL = (
     Command(run, "facebatch run ~/Pictures --output ~/faces"),
     Command(extract, "facebatch extract ~/Pictures --output ~/faces --workers 2"),
     Command(index, "facebatch index ~/faces"),
-    Command(cluster, "facebatch cluster ~/faces --tau 0.08"),
+    Command(cluster, "facebatch cluster ~/faces --threshold 0.08"),
     Command(inspect, "facebatch inspect ~/faces --failures"),
     Command(report, "facebatch report ~/faces"),
     Command(demo, "facebatch demo"),

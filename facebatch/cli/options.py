@@ -35,7 +35,9 @@ Output = Annotated[
 CollectionArgument = Annotated[str, typer.Argument(help="The collection.", metavar="COLLECTION")]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML file with [extract] and [run] tables.", metavar="FILE"),
+    typer.Option(
+        "--config", help="TOML file with [extract], [run] and [cluster] tables.", metavar="FILE"
+    ),
 ]
 Detector = Annotated[
     str | None,
@@ -266,6 +268,8 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Beam's own 
 Tau = Annotated[
     float | None,
     typer.Option(
+        "--threshold",
+        "--tau",
         help="Longest link within a person, squared distance 0..4. Default: by faces.",
         min=0.0,
         max=4.0,
@@ -274,6 +278,16 @@ Tau = Annotated[
 FromScratch = Annotated[
     bool,
     typer.Option(
-        "--from-scratch", help="Choose the longest link anew for today's number of faces."
+        "--from-scratch",
+        help="Cluster all faces anew, with a longest link for today's number of them. People keep "
+        "their ids by the faces they share; what moved is said.",
+    ),
+]
+PhotoConstraint = Annotated[
+    bool | None,
+    typer.Option(
+        "--photo-constraint/--no-photo-constraint",
+        help="Two faces in one photo are two people. Switch it off for collages and mirrors. "
+        "Default: as for the current people, at first yes.",
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +137,13 @@ def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"{clusters['below_gate']:,} of them too small, cut off or unsure for it; largest person "
         f"{count(clusters['largest'], 'face')}" + (" (unchanged)" if people["unchanged"] else "")
     )
+    faces = people.get("changes", {})
+    if faces.get("moved") or faces.get("left"):
+        yield (
+            f"  of the faces that were somebody's {faces['kept']:,} still are, "
+            f"{faces['moved']:,} are another person's, {faces['left']:,} nobody's"
+        )
+    yield from health_lines(people.get("health"))
     if people["merged"] or people["dissolved"]:
         yield f"  earlier people: {people['merged']:,} merged, {people['dissolved']:,} dissolved"
     if clusters["from_scratch_advised"]:
@@ -144,6 +151,54 @@ def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
             "  the number of faces has doubled since the longest link was chosen: "
             "`facebatch cluster --from-scratch` chooses it anew"
         )
+
+
+def health_lines(health: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yields a clustering's warnings, with what to do."""
+    from facebatch.health import warning_text
+
+    for warning in health["warnings"] if health else ():
+        yield f"  check: {warning_text(warning)}"
+
+
+def people_table(people: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields the people, one a line."""
+    yield "person        faces  photos  mean d2  name"
+    for person in people:
+        spread = "" if person["mean_d2"] is None else f"{person['mean_d2']:.3f}"
+        name = (person["name"] or "") + (" (hidden)" if person["hidden"] else "")
+        yield (
+            f"{person['person_id'][:12]}  {person['faces']:>5,}  {person['media']:>6,}  "
+            f"{spread:>7}  {name}".rstrip()
+        )
+
+
+def portrait_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a person's faces and events."""
+    name = f"{summary['name']}, " if summary["name"] else ""
+    hidden = ", hidden" if summary["hidden"] else ""
+    faces = count(len(summary["faces"]), "face")
+    yield f"{name}{summary['person_id']}: {faces}, the least typical first{hidden}"
+    for face in summary["faces"]:
+        yield f"  {face['face_id'][:12]}  {face['size']:>5.0f} px  {face['root']}/{face['path']}"
+    for event in summary["events"]:
+        who = event["person_id"][:12]
+        other = f" {event['other_id'][:12]}" if event["other_id"] else ""
+        yield (
+            f"  {event['time']}  {who} {event['kind']}{other}, {count(event['faces'], 'face')}: "
+            f"{event['reason']}"
+        )
+    if "sheet" in summary:
+        yield f"contact sheet: {summary['sheet']}"
+
+
+def decision_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what was decided and what came of it."""
+    yield f"{summary['message']} (decision {summary['decision']})"
+    for note in summary["notes"]:
+        yield f"  {note}"
+    people = summary["people"]
+    yield f"{count(people['active'], 'person', 'people')} now, {people['hidden']:,} of them hidden"
 
 
 def run_lines(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -290,6 +345,7 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"{stage:<9}{generation or 'not made yet'}"
     if summary["people"] is not None:
         yield f"people   {summary['people']:,}, and {summary['alone']:,} faces on their own"
+    yield from health_lines(summary["health"])
     for reason, number in summary["reasons"].items():
         yield f"failed   {number:,} {reason}"
     for failure in summary.get("failures", ()):

@@ -3,9 +3,9 @@
 Five steps, all governed by one distance tau (see ``tau``): near-identical faces are drawn
 together to one (``bursts``); the spanning forest of mutual reachability leaves out links longer
 than tau (``forest``); HDBSCAN chooses clusters in it (``hdbscan``); the guard breaks up those too
-wide to be one person (``guard``); a vote brings back pairs and strays (``vote``). ``people``
-carries identities over from one clustering to the next. Arrays in, arrays out; nothing here knows
-of tables, and importing this module loads none of the compiled parts.
+wide to be one person (``guard``); a vote brings back pairs and strays (``vote``). ``tree`` keeps
+what is the same wherever it is cut. ``people`` carries identities over from one clustering to the
+next. Arrays in, arrays out; importing this module loads none of the compiled parts.
 """
 
 from __future__ import annotations
@@ -74,10 +74,12 @@ def cluster_faces(
     neighbors: Neighbors,
     settings: ClusterSettings,
     seed: int,
+    conflicts: npt.NDArray[np.int32] | None = None,
 ) -> npt.NDArray[np.int32]:
     """Groups faces into people.
 
-    The vote asks faces in an order drawn by row, and the first face of a burst stands for it. So
+    It grows a tree and cuts it at once; `facebatch.cluster.tree` does one without the other. The
+    vote asks faces in an order drawn by row, and the first face of a burst stands for it. So
     callers that want the same people from the same faces give them in the same order; facebatch
     orders by face id.
 
@@ -86,39 +88,13 @@ def cluster_faces(
         neighbors: Their nearest neighbours; those beyond ``settings.neighbors`` are ignored.
         settings: The distances and sizes that decide.
         seed: Seed of the vote's order.
+        conflicts: (n,) int32, faces with the same number of 0 or more never share a cluster; none
+            by default.
 
     Returns:
         (n,) int32. Clusters are numbered from 0 by their smallest row, so that equal partitions
         have equal labels; -1 is a face on its own.
     """
-    from facebatch.cluster.bursts import representatives
-    from facebatch.cluster.labels import canonical, own_labels
-    from facebatch.neighbors import contract
+    from facebatch.cluster.tree import cut, grow
 
-    nearest = neighbors.first(settings.neighbors)
-    standing_for = representatives(nearest, settings.burst_factor * settings.tau)
-    rows, burst = np.unique(standing_for, return_inverse=True)
-    if len(rows) == len(embeddings):
-        return _cluster_moments(embeddings, nearest, settings, seed)
-    moments = contract(nearest, embeddings, standing_for)
-    labels = _cluster_moments(embeddings[rows], moments, settings, seed)
-    return canonical(own_labels(labels)[burst])
-
-
-def _cluster_moments(
-    embeddings: npt.NDArray[np.float32],
-    neighbors: Neighbors,
-    settings: ClusterSettings,
-    seed: int,
-) -> npt.NDArray[np.int32]:
-    from facebatch.cluster.forest import mutual_reachability_links, spanning_forest
-    from facebatch.cluster.guard import break_wide_clusters
-    from facebatch.cluster.hdbscan import select_clusters
-    from facebatch.cluster.vote import vote
-
-    links = mutual_reachability_links(neighbors, settings.min_samples, settings.tau)
-    forest = spanning_forest(links, len(embeddings))
-    nodes = select_clusters(forest, settings.min_cluster_size, settings.tau)
-    widest = settings.guard_factor * settings.tau
-    nodes = break_wide_clusters(forest, nodes, embeddings, widest, settings.min_cluster_size)
-    return vote(neighbors, forest.labels(nodes), settings.tau, seed)
+    return cut(grow(embeddings, neighbors, settings, conflicts), settings, seed, conflicts).labels

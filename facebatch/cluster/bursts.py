@@ -17,7 +17,9 @@ from facebatch.cluster import kernels
 from facebatch.neighbors import Neighbors
 
 
-def representatives(neighbors: Neighbors, radius: float) -> npt.NDArray[np.int32]:
+def representatives(
+    neighbors: Neighbors, radius: float, conflicts: npt.NDArray[np.int32] | None = None
+) -> npt.NDArray[np.int32]:
     """Finds for each face the one that stands for its burst.
 
     Every face in turn, unless one stands for it already, stands for the neighbours within the
@@ -27,9 +29,12 @@ def representatives(neighbors: Neighbors, radius: float) -> npt.NDArray[np.int32
     Args:
         neighbors: The k-nearest-neighbour graph of n faces.
         radius: d2 below which two faces are near-identical; 0 lets every face stand for itself.
+        conflicts: (n,) int32, faces with the same number of 0 or more are different people and of
+            different bursts, however near; none by default.
 
     Returns:
         (n,) int32, the row of each face's representative.
     """
     counts = (neighbors.distances < radius).sum(axis=1).astype(np.int32)
-    return kernels.cover(np.ascontiguousarray(neighbors.indices), counts)
+    groups = np.full(len(neighbors), -1, np.int32) if conflicts is None else conflicts
+    return kernels.cover(np.ascontiguousarray(neighbors.indices), counts, groups)

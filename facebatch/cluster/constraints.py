@@ -82,3 +82,19 @@ def _nearest_name(
     best = similarity.argmax(axis=1)
     tied = (similarity == similarity.max(axis=1, keepdims=True)).sum(axis=1) > 1
     return np.where(tied, -1, names[best].astype(np.int64))
+
+
+def by_first_face(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """Numbers clusters by their smallest row, those of a single face included.
+
+    Args:
+        labels: (n,) any integers; negative ones are faces on their own.
+
+    Returns:
+        (n,) int32, clusters 0, 1, ... in the order of their first face, -1 for a face on its own.
+    """
+    result = np.full(len(labels), -1, np.int32)
+    rows = np.flatnonzero(labels >= 0)
+    _, first, cluster = np.unique(labels[rows], return_index=True, return_inverse=True)
+    result[rows] = np.argsort(np.argsort(first))[cluster]
+    return result

@@ -13,22 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.cluster import kernels
-from facebatch.neighbors import Neighbors
-
-
-@dataclass(frozen=True)
-class Links:
-    """Weighted links between faces, shortest first.
-
-    Args:
-        sources: (e,) int32, one end.
-        targets: (e,) int32, the other end.
-        weights: (e,) float32, mutual reachability as d2 (squared L2), ascending.
-    """
-
-    sources: npt.NDArray[np.int32]
-    targets: npt.NDArray[np.int32]
-    weights: npt.NDArray[np.float32]
+from facebatch.cluster.links import Links
 
 
 @dataclass(frozen=True)
@@ -63,42 +48,52 @@ class Forest:
         Faces below none of them are labelled -1.
         """
         labels = np.full(len(self.layout), -1, np.int32)
-        for label, node in enumerate(nodes):
-            labels[self.faces(node)] = label
+        sizes = self.sizes[nodes].astype(np.int64)
+        # Where each node's faces lie in the layout, one range after the other.
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        faces = self.layout[np.repeat(self.places[nodes], sizes) + within]
+        labels[faces] = np.repeat(np.arange(len(nodes), dtype=np.int32), sizes)
         return labels
 
+    def up_to(self, tau: float) -> Forest:
+        """Returns the forest without the merges that are higher than tau, as d2.
 
-def mutual_reachability_links(neighbors: Neighbors, min_samples: int, tau: float) -> Links:
-    """Weighs the links of the graph by mutual reachability and drops the long ones.
+        Its nodes have the numbers they have here.
+        """
+        weights = np.square(self.heights).astype(np.float32)
+        merges = int(np.searchsorted(weights, tau, side="right"))
+        nodes = len(self.layout) + merges
+        return Forest(
+            self.children[:merges],
+            self.heights[:merges],
+            self.sizes[:nodes],
+            self.places[:nodes],
+            self.layout,
+        )
+
+
+def mutual_reachability(links: Links, core: npt.NDArray[np.float32], tau: float) -> Links:
+    """Weighs links by mutual reachability and drops the long ones.
 
     Core distances make many weights equal, and the tree would depend on how such ties fall.
     Among equal weights the links of smaller distance come first: the limit of adding a vanishing
     share of the distance to the weight, which leaves the weights, and so the cut, exact.
 
     Args:
-        neighbors: The k-nearest-neighbour graph of n faces.
-        min_samples: The neighbour whose distance is the core distance, the face itself not
-            counted, as in the package hdbscan; the last one where there are fewer.
-        tau: Longest mutual reachability kept, as d2.
+        links: Links between n faces, with their d2.
+        core: (n,) float32, core distances as d2.
+        tau: Largest weight kept, as d2.
 
     Returns:
-        The links, ordered by weight, distance and rows. A link that both its ends list as a
-        neighbour is there twice.
+        The links with their weights, ordered by weight, d2 and place among the links given.
     """
-    n, k = neighbors.indices.shape
-    if k == 0:
-        nothing = np.empty(0, np.int32)
-        return Links(nothing, nothing, np.empty(0, np.float32))
-    core = neighbors.distances[:, min(min_samples, k) - 1]
-    near = (neighbors.distances <= tau) & (core <= tau)[:, None]
-    sources = np.repeat(np.arange(n, dtype=np.int32), near.sum(axis=1))
-    targets, distances = neighbors.indices[near], neighbors.distances[near]
-    weights = np.maximum(distances, np.maximum(core[sources], core[targets]))
+    weights = np.maximum(links.lengths, np.maximum(core[links.sources], core[links.targets]))
     kept = np.flatnonzero(weights <= tau)
     # One key for both: the bits of floats that aren't negative sort as the floats do.
-    high = weights[kept].view(np.uint32).astype(np.uint64) << np.uint64(32)
-    kept = kept[np.argsort(high | distances[kept].view(np.uint32), kind="stable")]
-    return Links(sources[kept], targets[kept], weights[kept])
+    keys = weights[kept].view(np.uint32).astype(np.uint64) << np.uint64(32)
+    keys |= links.lengths[kept].view(np.uint32)
+    kept = kept[np.argsort(keys, kind="stable")]
+    return Links(links.sources[kept], links.targets[kept], weights[kept])
 
 
 def spanning_forest(links: Links, n: int) -> Forest:
@@ -109,8 +104,20 @@ def spanning_forest(links: Links, n: int) -> Forest:
         n: Number of faces; those without a link are trees of one node.
     """
     children, joints = kernels.merge_links(links.sources, links.targets, n)
+    return forest_of_merges(children, links.lengths[joints], n)
+
+
+def forest_of_merges(
+    children: npt.NDArray[np.int32], weights: npt.NDArray[np.float32], n: int
+) -> Forest:
+    """Returns the forest of n faces from its merges.
+
+    Args:
+        children: (m, 2) int32, the two nodes that each merge joins.
+        weights: (m,) float32, mutual reachability of each merge as d2, ascending.
+        n: Number of faces.
+    """
     sizes, places = kernels.sizes_and_places(children, n)
     layout = np.empty(n, np.int32)
     layout[places[:n]] = np.arange(n, dtype=np.int32)
-    heights = np.sqrt(links.weights[joints].astype(np.float64))
-    return Forest(children, heights, sizes, places, layout)
+    return Forest(children, np.sqrt(weights.astype(np.float64)), sizes, places, layout)

@@ -170,65 +170,163 @@ def _forget_inner(inner: Ints, chosen: npt.NDArray[np.bool_], n: int) -> None:
 
 
 @compiled
-def whisper(
-    order: npt.NDArray[np.int64],
-    starts: Ints,
-    targets: Ints,
-    weights: Floats,
-    labels: Ints,
-    pull: Floats,
-) -> int:
-    """Lets every face in turn take the label that pulls hardest; changes ``labels`` in place.
-
-    A face keeps its own label unless another one pulls harder; among equals the smallest wins.
+def node_widths(
+    children: Ints,
+    sizes: Ints,
+    places: Ints,
+    embeddings: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    """Reckons the mean d2 over all pairs of the leaves below every merge.
 
     Args:
-        order: (n,) the faces in the order in which they are asked.
-        starts: (n + 1,) where each face's links begin.
-        targets: (e,) the other ends of the links.
-        weights: (e,) their weights, positive.
-        labels: (n,) the labels, 0..n-1.
-        pull: (n,) zeros, and zeros again afterwards.
+        children: (m, 2) children of every merge.
+        sizes: (n + m,) leaves of every node.
+        places: (n + m,) where each node's leaves begin in the layout.
+        embeddings: (N, d) rows of length 1.
+        rows: (n,) the row of each leaf's embedding, in the order of the layout.
 
     Returns:
-        The number of faces that changed their label.
+        The widths (m,).
     """
-    changes = 0
-    for face in order:
-        links = range(starts[face], starts[face + 1])
-        for link in links:
-            pull[labels[targets[link]]] += weights[link]
-        own = labels[face]
-        best = own
-        for link in links:
-            label = labels[targets[link]]
-            tied = pull[label] == pull[best] and best != own
-            if pull[label] > pull[best] or (tied and label < best):
-                best = label
-        for link in links:
-            pull[labels[targets[link]]] = 0.0
-        if best != own:
-            labels[face] = best
-            changes += 1
-    return changes
+    n, axes = len(rows), embeddings.shape[1]
+    widths = np.zeros(len(children), np.float32)
+    within = np.zeros(len(sizes), np.bool_)
+    largest = 1
+    for node in range(n, len(sizes)):
+        within[children[node - n]] = True
+        largest = max(largest, sizes[node])
+    # Every node of a tree is a range of its leaves: differences of running sums give its total.
+    sums = np.zeros((largest + 1, axes))
+    pending = np.empty(largest, np.int32)
+    for root in range(n, len(sizes)):
+        if within[root]:
+            continue
+        first = places[root]
+        for leaf in range(sizes[root]):
+            for axis in range(axes):
+                sums[leaf + 1, axis] = sums[leaf, axis] + embeddings[rows[first + leaf], axis]
+        pending[0], waiting = root, 1
+        while waiting:
+            waiting -= 1
+            node = pending[waiting]
+            size, start = sizes[node], places[node] - first
+            square = 0.0
+            for axis in range(axes):
+                total = sums[start + size, axis] - sums[start, axis]
+                square += total * total
+            pairs = float(size) * (size - 1)
+            widths[node - n] = 2 * (float(size) * size - square) / pairs
+            for child in children[node - n]:
+                if child >= n:
+                    pending[waiting] = child
+                    waiting += 1
+    return widths
 
 
 @compiled
-def cover(near: npt.NDArray[np.int32], counts: Ints) -> Ints:
+def tight_nodes(
+    children: Ints,
+    sizes: Ints,
+    widths: npt.NDArray[np.float32],
+    tops: Ints,
+    widest: float,
+    min_cluster_size: int,
+) -> npt.NDArray[np.bool_]:
+    """Chooses the highest nodes at or below some that are narrow and large enough.
+
+    Args:
+        children: (m, 2) children of every merge.
+        sizes: (n + m,) leaves of every node.
+        widths: (m,) mean d2 below every merge; that of a single leaf is 0.
+        tops: (c,) the nodes to begin with, none of them below another.
+        widest: Largest width of a chosen node.
+        min_cluster_size: Leaves that it needs.
+
+    Returns:
+        Whether each node (n + m,) is chosen.
+    """
+    n = len(sizes) - len(children)
+    chosen = np.zeros(len(sizes), np.bool_)
+    pending = np.zeros(len(sizes), np.bool_)
+    pending[tops] = True
+    for node in range(len(sizes) - 1, -1, -1):
+        if not pending[node] or sizes[node] < min_cluster_size:
+            continue
+        if node < n or widths[node - n] <= widest:
+            chosen[node] = True
+        else:
+            pending[children[node - n]] = True
+    return chosen
+
+
+@compiled
+def unique_links(
+    starts: npt.NDArray[np.int64], targets: Ints, lengths: npt.NDArray[np.float32]
+) -> tuple[Ints, Ints, npt.NDArray[np.float32]]:
+    """Takes every link once, whether one end lists the other or both do.
+
+    Args:
+        starts: (n + 1,) where each node's links begin.
+        targets: (e,) the other ends.
+        lengths: (e,) their lengths, the same from both ends.
+
+    Returns:
+        Smaller ends, larger ends and lengths, in the order of the nodes that list them first.
+    """
+    kept = np.zeros(len(targets), np.bool_)
+    for node in range(len(starts) - 1):
+        for link in range(starts[node], starts[node + 1]):
+            other = targets[link]
+            kept[link] = node < other
+            if node > other:
+                kept[link] = True
+                for back in range(starts[other], starts[other + 1]):
+                    if targets[back] == node:
+                        kept[link] = False
+                        break
+    count = kept.sum()
+    ends = np.empty((2, count), np.int32)
+    distances = np.empty(count, np.float32)
+    place = 0
+    for node in range(len(starts) - 1):
+        for link in range(starts[node], starts[node + 1]):
+            if kept[link]:
+                ends[0, place] = min(node, targets[link])
+                ends[1, place] = max(node, targets[link])
+                distances[place] = lengths[link]
+                place += 1
+    return ends[0], ends[1], distances
+
+
+@compiled
+def cover(near: npt.NDArray[np.int32], counts: Ints, groups: Ints) -> Ints:
     """Chooses faces that stand for those near them, each face in turn unless one stands for it.
+
+    No face stands for two faces of one group.
 
     Args:
         near: (n, k) neighbours of each face.
         counts: (n,) how many of them, from the first, the face may stand for.
+        groups: (n,) the group of each face, -1 for none.
 
     Returns:
         The face (n,) that stands for each, itself for those chosen.
     """
     representatives = np.full(len(near), -1, np.int32)
     for face in range(len(near)):
-        if representatives[face] < 0:
-            representatives[face] = face
-            for other in near[face, : counts[face]]:
-                if representatives[other] < 0:
-                    representatives[other] = face
+        if representatives[face] >= 0:
+            continue
+        representatives[face] = face
+        candidates = near[face, : counts[face]]
+        for place in range(len(candidates)):
+            other = candidates[place]
+            if representatives[other] >= 0:
+                continue
+            apart = groups[other] >= 0 and groups[other] == groups[face]
+            for earlier in candidates[:place]:
+                if representatives[earlier] == face and groups[earlier] >= 0:
+                    apart = apart or groups[earlier] == groups[other]
+            if not apart:
+                representatives[other] = face
     return representatives

@@ -37,6 +37,8 @@ class Person:
         cluster: Number of the cluster in this generation; None unless active.
         merged_into: The active or dissolved person that took over; None unless merged.
         name: The person's name, where one is known.
+        named_by: ``decision`` or ``gallery``; None without a name, or where it isn't known.
+        hidden: Whether a user hid the person.
     """
 
     person_id: bytes
@@ -45,6 +47,8 @@ class Person:
     cluster: int | None = None
     merged_into: bytes | None = None
     name: str | None = None
+    named_by: str | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,16 +85,21 @@ def person_id(generation: str, smallest_face_id: bytes) -> bytes:
 
 
 def carry_over(
-    face_ids: Ids, labels: Labels, previous: Clustering | None, generation: str
+    face_ids: Ids,
+    labels: Labels,
+    previous: Clustering | None,
+    generation: str,
+    claims: Mapping[int, bytes] | None = None,
 ) -> tuple[Person, ...]:
     """Finds the people of a new clustering.
 
-    A cluster and a previous person that share the most faces belong together; then the next pair
-    of those still free; equal shares go to the smaller person id, then to the smaller cluster.
-    Clusters without a previous person found one. A previous person without a cluster is merged
-    into the person whose cluster holds more than half of its faces that still exist, and else
-    dissolved: a stray face or two don't make it somebody else. Earlier redirects are followed
-    to their ends.
+    Clusters that are claimed for somebody are theirs, whatever their faces were before. Of the
+    others, a cluster and a previous person that share the most faces belong together; then the
+    next pair of those still free; equal shares go to the smaller person id, then to the smaller
+    cluster. Clusters without a previous person found one. A previous person without a cluster is
+    merged into the person whose cluster holds more than half of its faces that still exist, and
+    else dissolved: a stray face or two don't make it somebody else. Earlier redirects are
+    followed to their ends.
 
     Names stay with their people. Where a merged person had a name and the one that takes over has
     none, the name goes along, that of the largest share first; a person with a name keeps it.
@@ -102,20 +111,30 @@ def carry_over(
         previous: The previous generation; None for the first. A merged person that has a cluster
             (as after a user's decision) gives its faces to the one it was merged into.
         generation: Name of the new generation.
+        claims: The person ids of clusters, by number: what a user decided. One that isn't known
+            yet is a person that this generation founds; a merged one is active again.
 
     Returns:
         Every person ever known, ordered by person id; the active ones carry their new cluster.
 
     Raises:
-        ValueError: The face ids aren't ascending, or differ in number from the labels.
+        ValueError: The face ids aren't ascending, or differ in number from the labels; or two
+            clusters are claimed for one person.
     """
     _check_rows(face_ids, labels)
+    claims = claims or {}
+    if len(set(claims.values())) < len(claims):
+        raise ValueError("two clusters are claimed for one person")
     previous = previous or Clustering(face_ids[:0], labels[:0])
     known = {person.person_id: person for person in previous.people}
+    for identity in claims.values():
+        known[identity] = _revived(known.get(identity), identity, generation)
     identities = sorted(known)
-    person = _previous_owners(face_ids, previous, known, identities)
+    numbers = {identity: number for number, identity in enumerate(identities)}
+    person = _previous_owners(face_ids, previous, known, numbers)
     overlaps = _overlaps(person, labels)
-    cluster_of = _assign(overlaps)
+    claimed = {numbers[identity]: cluster for cluster, identity in claims.items()}
+    cluster_of = _assign(overlaps, claimed)
     faces_left = np.bincount(person[person >= 0], minlength=len(known))
     heirs = _heirs(overlaps, cluster_of, faces_left)
 
@@ -147,10 +166,12 @@ def _end_of_redirects(identity: bytes, people: Mapping[bytes, Person]) -> bytes:
 
 
 def _previous_owners(
-    face_ids: Ids, previous: Clustering, known: Mapping[bytes, Person], identities: Sequence[bytes]
+    face_ids: Ids,
+    previous: Clustering,
+    known: Mapping[bytes, Person],
+    numbers: Mapping[bytes, int],
 ) -> npt.NDArray[np.int64]:
     """Returns the number of the person (n,) whom each face belonged to, -1 for nobody."""
-    numbers = {identity: number for number, identity in enumerate(identities)}
     # One place more than there are clusters: label -1 finds nobody in the last one. A person's
     # cluster may lie beyond the labels, its faces having vanished since.
     clusters = [person.cluster for person in known.values() if person.cluster is not None]
@@ -181,10 +202,10 @@ def _overlaps(person: npt.NDArray[np.int64], cluster: Labels) -> _Overlaps:
     return _Overlaps(pairs[:, 0], pairs[:, 1], faces[largest_first])
 
 
-def _assign(overlaps: _Overlaps) -> dict[int, int]:
+def _assign(overlaps: _Overlaps, claimed: Mapping[int, int]) -> dict[int, int]:
     """Gives each person at most one cluster and each cluster at most one person."""
-    cluster_of: dict[int, int] = {}
-    taken: set[int] = set()
+    cluster_of: dict[int, int] = dict(claimed)
+    taken: set[int] = set(claimed.values())
     for person, cluster in zip(overlaps.person.tolist(), overlaps.cluster.tolist(), strict=True):
         if person not in cluster_of and cluster not in taken:
             cluster_of[person] = cluster
@@ -203,6 +224,13 @@ def _heirs(
     return {person: carrier[cluster] for person, cluster in pairs if person not in cluster_of}
 
 
+def _revived(person: Person | None, identity: bytes, generation: str) -> Person:
+    """Returns a person that a cluster is claimed for, as one with whom nobody was merged."""
+    if person is None:
+        return Person(identity, generation)
+    return replace(person, status="active", merged_into=None) if person.merged_into else person
+
+
 def _settled(person: Person, cluster: int | None) -> Person:
     if cluster is not None:
         return replace(person, status="active", cluster=cluster)
@@ -213,7 +241,8 @@ def _settled(person: Person, cluster: int | None) -> Person:
 def _merge(people: dict[bytes, Person], identity: bytes, heir: bytes) -> None:
     people[identity] = replace(people[identity], status="merged", merged_into=heir)
     if people[heir].name is None:
-        people[heir] = replace(people[heir], name=people[identity].name)
+        gone = people[identity]
+        people[heir] = replace(people[heir], name=gone.name, named_by=gone.named_by)
 
 
 def _founded(

@@ -26,6 +26,9 @@ def charts_section(data: ReportData) -> Html | None:
     return tag(
         "section",
         tag("h2", "At a glance"),
+        tag("ul", [tag("li", warning) for warning in data.overview.warnings])
+        if data.overview.warnings
+        else None,
         tag("div", list(_figures(data.overview)), class_="plots"),
         id="glance",
     )

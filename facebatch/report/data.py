@@ -272,6 +272,7 @@ def _figures(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a manifest says beside names, configuration and what the collection fixes."""
     said_elsewhere = {
         *("stage", "generation", "parents", "config", "gate", "space", "faces_hash"),
+        *("changes", "events", "health"),
     }
     return {name: value for name, value in manifest.items() if name not in said_elsewhere}
 

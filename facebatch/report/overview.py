@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from facebatch import tables
 from facebatch.collection import Collection
+from facebatch.health import warning_text
 from facebatch.report import projection
 from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
 from facebatch.report.thumbnails import thumbnail
@@ -83,12 +84,14 @@ class Overview:
         alone: Number of faces on their own.
         history: The clusterings that are kept, oldest first.
         planes: Faces on a plane, by each method.
+        warnings: What is unlike the collections on which the method was measured.
     """
 
     sizes: npt.NDArray[np.int64] | None
     alone: int
     history: tuple[Clustered, ...]
     planes: tuple[Plane, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def collect_overview(
@@ -112,7 +115,14 @@ def collect_overview(
     labels = plan.groups.labels
     sizes = np.unique(labels[labels >= 0], return_counts=True)[1]
     planes = _planes(snapshot, faces, plan, shown)
-    return Overview(sizes, int((labels < 0).sum()), _history(collection), planes)
+    alone = int((labels < 0).sum())
+    return Overview(sizes, alone, _history(collection), planes, _warnings(collection))
+
+
+def _warnings(collection: Collection) -> tuple[str, ...]:
+    people = collection.current("people")
+    health = people.manifest.get("health") if people else None
+    return tuple(warning_text(warning) for warning in health["warnings"]) if health else ()
 
 
 def _history(collection: Collection) -> tuple[Clustered, ...]:

@@ -273,7 +273,8 @@ def _largest(
     ordered = labels[by_label]
     found = []
     for person in people:
-        if person["status"] == "active" and person["cluster"] is not None:
+        shown = person["status"] == "active" and not person["hidden"]
+        if shown and person["cluster"] is not None:
             bounds = np.searchsorted(ordered, [person["cluster"], person["cluster"] + 1])
             if bounds[0] < bounds[1]:
                 found.append((person, by_label[bounds[0] : bounds[1]]))

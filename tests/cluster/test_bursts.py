@@ -34,3 +34,10 @@ def test_representatives_are_within_the_radius_and_stand_for_themselves(seed, ra
     chosen = embeddings[np.unique(found)].astype(np.float64)
     apart = ((chosen[:, None] - chosen[None]) ** 2).sum(axis=-1) + 4 * np.eye(len(chosen))
     assert (apart >= radius - 1e-6).all()
+
+
+def test_faces_of_one_picture_are_of_different_bursts():
+    neighbors = exact_neighbors(at_angles(0, 0.1, 0.2, 0.3), 64)
+    conflicts = np.array([-1, 4, 4, 5], np.int32)
+    found = representatives(neighbors, d2_of_angle(2), conflicts)
+    assert found.tolist() == [0, 0, 2, 0]

@@ -6,13 +6,19 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.sparse.csgraph import minimum_spanning_tree
 from synthetic import TAU, at_angles, d2_of_angle, partition, people
 
-from facebatch.cluster.forest import mutual_reachability_links, spanning_forest
+from facebatch.cluster.forest import mutual_reachability, spanning_forest
 from facebatch.cluster.hdbscan import select_clusters
+from facebatch.cluster.links import density
 from facebatch.neighbors import exact_neighbors
 
 
+def links_of(neighbors, min_samples, tau):
+    near = density(neighbors, min_samples, tau)
+    return mutual_reachability(near.links, near.core, tau)
+
+
 def forest_of(embeddings, min_samples, tau, k=64):
-    links = mutual_reachability_links(exact_neighbors(embeddings, k), min_samples, tau)
+    links = links_of(exact_neighbors(embeddings, k), min_samples, tau)
     return spanning_forest(links, len(embeddings))
 
 
@@ -24,9 +30,9 @@ def mutual_reachability_matrix(embeddings, min_samples):
 
 
 def test_weight_is_the_largest_of_length_and_core_distances():
-    links = mutual_reachability_links(exact_neighbors(at_angles(0, 1, 10), 2), 2, 4.0)
+    links = links_of(exact_neighbors(at_angles(0, 1, 10), 2), 2, 4.0)
     # The second neighbours lie at 10, 9 and 10 degrees, so no weight is below 10 for face 0.
-    weights = dict(zip(zip(links.sources, links.targets, strict=True), links.weights, strict=True))
+    weights = dict(zip(zip(links.sources, links.targets, strict=True), links.lengths, strict=True))
     assert weights[0, 1] == pytest.approx(d2_of_angle(10), rel=1e-5)
     assert weights[1, 2] == pytest.approx(d2_of_angle(10), rel=1e-5)
 
@@ -34,16 +40,16 @@ def test_weight_is_the_largest_of_length_and_core_distances():
 def test_links_longer_than_tau_are_dropped_and_those_at_tau_kept():
     neighbors = exact_neighbors(at_angles(0, 10, 30), 2)
     at = float(neighbors.distances[0, 0])
-    kept = mutual_reachability_links(neighbors, 1, at)
-    assert sorted(kept.sources.tolist()) == sorted(kept.targets.tolist()) == [0, 1]
-    below = mutual_reachability_links(neighbors, 1, np.nextafter(np.float32(at), np.float32(0)))
-    assert len(below.weights) == 0
+    kept = links_of(neighbors, 1, at)
+    assert (kept.sources.tolist(), kept.targets.tolist()) == ([0], [1])
+    below = links_of(neighbors, 1, np.nextafter(np.float32(at), np.float32(0)))
+    assert len(below.lengths) == 0
 
 
 def test_among_equal_weights_the_nearer_link_comes_first():
     # With the third neighbour as core every link of these four weighs the same or more.
-    links = mutual_reachability_links(exact_neighbors(at_angles(0, 1, 3, 7), 3), 3, 4.0)
-    tied = links.weights == links.weights[-1]
+    links = links_of(exact_neighbors(at_angles(0, 1, 3, 7), 3), 3, 4.0)
+    tied = links.lengths == links.lengths[-1]
     pairs = zip(links.sources[tied], links.targets[tied], strict=True)
     angles = (0, 1, 3, 7)
     spans = [abs(angles[source] - angles[target]) for source, target in pairs]

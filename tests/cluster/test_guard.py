@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import TAU, at_angles, d2_of_angle, people, unit
 
-from facebatch.cluster.forest import mutual_reachability_links, spanning_forest
-from facebatch.cluster.guard import break_wide_clusters, mean_pairwise_d2
+from facebatch.cluster.forest import mutual_reachability, spanning_forest
+from facebatch.cluster.guard import break_wide_clusters, node_widths
+from facebatch.cluster.links import density
 from facebatch.neighbors import exact_neighbors
 
 
@@ -15,9 +16,18 @@ def mean_of_all_pairs(embeddings):
     return distances[np.triu_indices(len(rows), 1)].mean()
 
 
+def links_of(neighbors, min_samples, tau):
+    near = density(neighbors, min_samples, tau)
+    return mutual_reachability(near.links, near.core, tau)
+
+
 def forest_of(embeddings, tau, min_samples=1):
-    links = mutual_reachability_links(exact_neighbors(embeddings, 64), min_samples, tau)
+    links = links_of(exact_neighbors(embeddings, 64), min_samples, tau)
     return spanning_forest(links, len(embeddings))
+
+
+def broken(forest, nodes, embeddings, widest):
+    return break_wide_clusters(forest, nodes, node_widths(forest, embeddings), widest, 3)
 
 
 def roots_of(forest):
@@ -26,14 +36,24 @@ def roots_of(forest):
 
 @settings(deadline=None)
 @given(n=st.integers(2, 30), seed=st.integers(0, 2**32 - 1))
-def test_mean_of_all_pairs_from_the_sum_alone(n, seed):
+def test_width_is_the_mean_of_all_pairs(n, seed):
     embeddings = unit(np.random.default_rng(seed).standard_normal((n, 8)))
-    total = embeddings.astype(np.float64).sum(axis=0)
-    assert mean_pairwise_d2(total, n) == pytest.approx(mean_of_all_pairs(embeddings), abs=1e-5)
+    forest = forest_of(embeddings, tau=4.0)
+    widths = node_widths(forest, embeddings)
+    for merge, width in enumerate(widths.tolist()):
+        wanted = mean_of_all_pairs(embeddings[forest.faces(n + merge)])
+        assert width == pytest.approx(wanted, abs=1e-5)
 
 
-def test_a_single_face_has_no_width():
-    assert mean_pairwise_d2(np.array([1.0, 0.0]), 1) == 0
+def test_widths_of_several_trees_and_of_chosen_rows():
+    embeddings, _ = people([30, 20, 10], seed=3)
+    rows = np.flatnonzero(np.arange(60) % 3)
+    forest = forest_of(embeddings[rows], tau=0.1)
+    assert len(roots_of(forest)) > 2
+    widths = node_widths(forest, embeddings, rows)
+    for merge, width in enumerate(widths.tolist()):
+        faces = forest.faces(len(rows) + merge)
+        assert width == pytest.approx(mean_of_all_pairs(embeddings[rows[faces]]), abs=1e-5)
 
 
 def test_two_people_joined_by_a_bridge_fall_apart():
@@ -41,7 +61,7 @@ def test_two_people_joined_by_a_bridge_fall_apart():
     forest = forest_of(embeddings, tau=0.01)
     whole = roots_of(forest)
     assert len(whole) == 1
-    parts = break_wide_clusters(forest, whole, embeddings, 0.01, 3)
+    parts = broken(forest, whole, embeddings, 0.01)
     labels = forest.labels(parts)
     assert labels[0] == labels[1] == labels[2] >= 0
     assert labels[-1] == labels[-2] == labels[-3] >= 0
@@ -54,7 +74,7 @@ def test_each_wide_cluster_falls_apart_by_itself():
     tau, widest = d2_of_angle(17), d2_of_angle(4)
     forest = forest_of(embeddings, tau)
     assert forest.sizes[roots_of(forest)].tolist() == [8, 8]
-    parts = break_wide_clusters(forest, roots_of(forest), embeddings, widest, 3)
+    parts = broken(forest, roots_of(forest), embeddings, widest)
     faces = sorted(sorted(forest.faces(node).tolist()) for node in parts)
     assert faces == [[0, 1, 2, 3, 4], [5, 6, 7], [8, 9, 10, 11, 12], [13, 14, 15]]
 
@@ -62,14 +82,14 @@ def test_each_wide_cluster_falls_apart_by_itself():
 def test_parts_that_are_too_small_are_left_on_their_own():
     embeddings = at_angles(0, 1, 20, 21, 22)
     forest = forest_of(embeddings, d2_of_angle(20))
-    parts = break_wide_clusters(forest, roots_of(forest), embeddings, d2_of_angle(4), 3)
+    parts = broken(forest, roots_of(forest), embeddings, d2_of_angle(4))
     assert forest.labels(parts).tolist() == [-1, -1, 0, 0, 0]
 
 
 def test_every_part_is_tight_and_as_high_as_it_can_be():
     embeddings, _ = people([40, 30, 20, 10], seed=1)
     forest = forest_of(embeddings, tau=0.3)
-    parts = break_wide_clusters(forest, roots_of(forest), embeddings, 0.12, 3).tolist()
+    parts = broken(forest, roots_of(forest), embeddings, 0.12).tolist()
     n = len(embeddings)
     parent = {
         child: n + merge for merge, pair in enumerate(forest.children.tolist()) for child in pair
@@ -87,11 +107,11 @@ def test_tight_clusters_are_left_as_they_are():
     forest = forest_of(embeddings, TAU)
     nodes = roots_of(forest)
     nodes = nodes[forest.sizes[nodes] >= 3]
-    assert break_wide_clusters(forest, nodes, embeddings, 4.0, 3).tolist() == nodes.tolist()
+    assert broken(forest, nodes, embeddings, 4.0).tolist() == nodes.tolist()
     assert len(nodes) > 0
 
 
 def test_no_clusters_stay_none():
     forest = forest_of(at_angles(0, 90), TAU)
     none = np.empty(0, np.int32)
-    assert break_wide_clusters(forest, none, at_angles(0, 90), 0.1, 3).tolist() == []
+    assert broken(forest, none, at_angles(0, 90), 0.1).tolist() == []

@@ -5,16 +5,22 @@ from hdbscan._hdbscan_tree import compute_stability, condense_tree, get_clusters
 from sklearn.metrics import adjusted_rand_score
 from synthetic import TAU, at_angles, d2_of_angle, partition, people, unit
 
-from facebatch.cluster.forest import mutual_reachability_links, spanning_forest
+from facebatch.cluster.forest import mutual_reachability, spanning_forest
 from facebatch.cluster.hdbscan import select_clusters
 from facebatch.cluster.labels import own_labels
+from facebatch.cluster.links import density
 from facebatch.neighbors import exact_neighbors
 
 MANY = [90, 60, 45, 30, 25, 20, 12, 9, 7, 5, 4, 3, 2, 2] + [1] * 40
 
 
+def links_of(neighbors, min_samples, tau):
+    near = density(neighbors, min_samples, tau)
+    return mutual_reachability(near.links, near.core, tau)
+
+
 def forest_of(embeddings, tau, k=64, min_samples=3):
-    links = mutual_reachability_links(exact_neighbors(embeddings, k), min_samples, tau)
+    links = links_of(exact_neighbors(embeddings, k), min_samples, tau)
     return spanning_forest(links, len(embeddings))
 
 

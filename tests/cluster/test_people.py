@@ -3,38 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from generations import clustering, found, ids, step
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from facebatch.cluster.labels import canonical
 from facebatch.cluster.people import Clustering, Person, carry_over, person_id
-from facebatch.ids import as_array
-
-
-def ids(*numbers):
-    """Returns face ids in ascending order; the last byte is 0, which NumPy's S16 would drop."""
-    return as_array(number.to_bytes(15, "big") + b"\0" for number in numbers)
-
-
-def clustering(labels, people=(), faces=None):
-    faces = ids(*(range(len(labels)) if faces is None else faces))
-    return Clustering(faces, np.array(labels, np.int32), people)
-
-
-def step(labels, previous, generation="g2", faces=None):
-    now = clustering(labels, faces=faces)
-    return carry_over(now.face_ids, now.labels, previous, generation)
-
-
-def found(labels, names=(), generation="g1", faces=None):
-    """Returns a first generation; ``names`` are those of clusters 0, 1, ..."""
-    by_cluster = dict(enumerate(names))
-    people = tuple(
-        replace(person, name=by_cluster.get(person.cluster))
-        for person in step(labels, None, generation, faces)
-    )
-    return clustering(labels, people, faces)
 
 
 def of_cluster(people, cluster):
@@ -251,3 +226,21 @@ def test_identity_holds_over_any_history(history):
         if previous is not None:
             assert {p.person_id for p in previous.people} <= set(known)
         previous = clustering(labels, people, faces)
+
+
+def test_a_claimed_cluster_is_whose_it_is_claimed_for():
+    before = found([0, 0, 0, 1, 1], names=["Ada", "Bo"])
+    ada, bo = (of_cluster(before.people, c).person_id for c in (0, 1))
+    now = clustering([0, 0, 0, 0, 0])
+    after = carry_over(now.face_ids, now.labels, before, "g2", {0: bo})
+    assert of_cluster(after, 0).name == "Bo"
+    assert by_id(after, ada).merged_into == bo
+
+
+def test_a_claim_for_somebody_unknown_founds_them():
+    before = found([0, 0, 0, 0], names=["Ada"])
+    now = clustering([0, 0, 1, 1])
+    new = b"n" * 16
+    after = carry_over(now.face_ids, now.labels, before, "g2", {0: new})
+    assert of_cluster(after, 0) == Person(new, "g2", cluster=0)
+    assert of_cluster(after, 1).name == "Ada"

@@ -77,3 +77,35 @@ def test_no_face_would_rather_have_another_label():
 def test_nothing_to_vote_on(n):
     neighbors = exact_neighbors(np.ones((n, 1), np.float32), 64)
     assert vote(neighbors, np.full(n, -1, np.int32), TAU, 0).tolist() == [-1] * n
+
+
+def apart(angles, labels, conflicts, seed=0):
+    neighbors = exact_neighbors(at_angles(*angles), 64)
+    start, groups = np.array(labels, np.int32), np.array(conflicts, np.int32)
+    return vote(neighbors, start, TEN_DEGREES, seed, groups).tolist()
+
+
+def test_a_face_never_joins_a_cluster_that_holds_one_of_its_group():
+    assert apart([0, 1, 2, 4], [0, 0, 0, -1], [-1, -1, 7, 7]) == [0, 0, 0, -1]
+    assert apart([0, 1, 2, 4], [0, 0, 0, -1], [-1, -1, 7, 8]) == [0, 0, 0, 0]
+
+
+def test_a_face_that_is_held_apart_takes_the_next_best_cluster():
+    angles = [0, 1, 2, 8, 15, 16, 17]
+    assert apart(angles, [0, 0, 0, -1, 1, 1, 1], [7, -1, -1, 7, -1, -1, -1])[3] == 1
+
+
+def test_of_two_in_a_cluster_the_better_placed_stays():
+    for seed in range(3):
+        assert apart([0, 1, 2, 9], [0] * 4, [-1, 3, -1, 3], seed) == [0, 0, 0, -1]
+        assert apart([0, 1, 2, 9], [0] * 4, [3, -1, -1, 3], seed) == [0, 0, 0, -1]
+
+
+def test_groups_of_one_change_nothing():
+    embeddings, _ = people([30, 20, 10, 2, 2] + [1] * 20, seed=1)
+    neighbors = exact_neighbors(embeddings, 64)
+    nobody = np.full(len(embeddings), -1, np.int32)
+    alone = np.arange(len(embeddings), dtype=np.int32)
+    np.testing.assert_array_equal(
+        vote(neighbors, nobody, TAU, 7), vote(neighbors, nobody, TAU, 7, alone)
+    )

@@ -125,7 +125,11 @@ class Archive:
                 "alone": labels.count(None),
             },
         )
-        columns = {"face_id": ids.to_arrow(snapshot.face_ids), "cluster": pa.array(labels)}
+        columns = {
+            "face_id": ids.to_arrow(snapshot.face_ids),
+            "cluster": pa.array(labels),
+            "gate": pa.array(["found"] * len(labels)),
+        }
         self._write(clusters, pa.table(columns))
         described = [
             {

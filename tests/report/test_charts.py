@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,3 +173,14 @@ def test_people_of_matches_are_bounded(archive, monkeypatch):
     page = archive.page()
     assert "and 21 more people with fewer faces." in page.text
     assert "Name 3" not in page.words
+
+
+def test_warnings_of_the_clustering_are_shown_with_what_to_change(archive):
+    archive, _ = crowd(archive)
+    assert "--threshold" not in archive.page().text
+    people = archive.collection.current("people")
+    warning = {"figure": "wide_share", "value": 0.25, "most": 0.005, "advice": "try --threshold"}
+    archive.collection.finish(
+        replace(people, manifest={**people.manifest, "health": {"warnings": [warning]}})
+    )
+    assert "wide share is 25.0%, above 0.5%: try --threshold" in archive.page().text

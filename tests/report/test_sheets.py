@@ -200,3 +200,11 @@ def test_people_whose_grouping_is_gone_count_as_not_grouped(archive):
     clusters = archive.collection.current("clusters")
     archive.collection.storage.remove(clusters.folder)
     assert not sheets_of(archive).grouped
+
+
+def test_hidden_people_have_no_sheet(archive):
+    faces = archive.photo("a.jpg", 0, 1, 50, 51)
+    archive.commit().group([faces[:2], faces[2:]], {0: {"hidden": True, "name": "Ada"}})
+    page = archive.page()
+    assert len(page.all("article")) == 1
+    assert "Ada" not in page.text

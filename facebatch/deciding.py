@@ -1,0 +1,373 @@
+"""What users decide about people: who is meant, which faces it concerns, and what it overrules.
+
+A decision fixes every face that the person has when it is taken: the user has seen them and says
+whose they are. It is recorded first, which is what counts; the next clustering follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facebatch import decisions, ids, tables
+from facebatch.cluster.people import Person
+from facebatch.collection import Collection, Generation
+from facebatch.decisions import PLACE, Concern, Decision, Standing
+from facebatch.errors import CollectionError, UsageError
+from facebatch.snapshot import Snapshot
+from facebatch.stages import read_clusters, read_people
+
+_SHORTEST_PREFIX = 4
+"""Hex digits of an id that are enough, where no other id begins so."""
+
+
+@dataclass(frozen=True)
+class People:
+    """The people of a collection as they are today, to decide about.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces.
+        generation: The generation that says so.
+        known: Everyone, by person id.
+        face_ids: (n,) V16, the faces that were clustered.
+        labels: (n,) int32, their clusters.
+    """
+
+    collection: Collection
+    snapshot: Snapshot
+    generation: Generation
+    known: dict[bytes, Person]
+    face_ids: npt.NDArray[np.void]
+    labels: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, collection: Collection) -> People:
+        """Returns a collection's people.
+
+        Raises:
+            CollectionError: It has none yet, or lost their clusters.
+        """
+        current = collection.current("people")
+        parent = current.manifest["parents"][0] if current else None
+        clusters = collection.generation("clusters", parent)
+        if current is None or clusters is None:
+            raise CollectionError(
+                f"{collection.storage.url} has no people yet: run `facebatch cluster` first"
+            )
+        known = {one.person_id: one for one in read_people(collection, current)}
+        clustered = read_clusters(collection, clusters)
+        return cls(collection, collection.snapshot(), current, known, *clustered)
+
+    @cached_property
+    def owner(self) -> dict[bytes, bytes]:
+        """The person of every face that is somebody's."""
+        by_cluster = {one.cluster: who for who, one in self.known.items()}
+        return {
+            face.tobytes(): by_cluster[label]
+            for face, label in zip(self.face_ids, self.labels.tolist(), strict=True)
+            if label >= 0
+        }
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What stands of the decisions so far."""
+        return decisions.standing(self.collection, self.snapshot)
+
+    def find(self, said: str) -> Person:
+        """Returns the person whom a user means.
+
+        Args:
+            said: A name, an id, or the beginning of an id that no other begins with. Who was
+                merged into somebody is that person.
+
+        Raises:
+            UsageError: Nobody is meant, or several are.
+        """
+        active = [one for one in self.known.values() if one.status == "active"]
+        named = [one for one in active if one.name == said]
+        if len(named) > 1:
+            shown = ", ".join(one.person_id.hex()[:12] for one in named)
+            raise UsageError(f"several people are called {said!r}: say which by id, {shown}")
+        if named:
+            return named[0]
+        person = self._by_id(said)
+        if person.status != "active":
+            raise UsageError(f"{said!r} has no faces any more: there is nobody to decide about")
+        return person
+
+    def _by_id(self, said: str) -> Person:
+        prefix = said.lower()
+        usable = len(prefix) >= _SHORTEST_PREFIX and set(prefix) <= set("0123456789abcdef")
+        found = {
+            target.person_id: target
+            for one in self.known.values()
+            if usable and one.person_id.hex().startswith(prefix)
+            for target in [self.known[one.merged_into or one.person_id]]
+        }
+        if len(found) > 1:
+            shown = ", ".join(sorted(who.hex()[:12] for who in found))
+            raise UsageError(f"{said!r} begins the ids of several people: {shown}")
+        if not found:
+            raise UsageError(
+                f"there is nobody called {said!r}, and no id that begins with it (at least "
+                f"{_SHORTEST_PREFIX} digits): `facebatch people list` shows who there is"
+            )
+        return next(iter(found.values()))
+
+    def faces_of(self, person: Person) -> list[bytes]:
+        """Returns the ids of a person's faces, sorted."""
+        if person.cluster is None:
+            return []
+        return [face.tobytes() for face in self.face_ids[self.labels == person.cluster]]
+
+    def find_faces(self, said: Iterable[str], person: Person | None = None) -> list[bytes]:
+        """Returns the faces that a user means by their ids, or beginnings of them.
+
+        Args:
+            said: The ids.
+            person: Whose they must be; anybody's or nobody's by default.
+
+        Raises:
+            UsageError: An id is nobody's or ambiguous, or the face isn't the person's.
+        """
+        among = self.faces_of(person) if person else [face.tobytes() for face in self.face_ids]
+        whose = f" of {self.shown(person)}" if person else ""
+        found = []
+        for text in said:
+            prefix = text.lower()
+            meant = [face for face in among if face.hex().startswith(prefix)]
+            if len(meant) != 1 or len(prefix) < _SHORTEST_PREFIX:
+                what = "no face" if not meant else f"{len(meant)} faces"
+                raise UsageError(
+                    f"{text!r} begins the id of {what}{whose}: give at least {_SHORTEST_PREFIX} "
+                    "digits of one; `facebatch people show PERSON` lists them"
+                )
+            found.append(meant[0])
+        return list(dict.fromkeys(found))
+
+    def shown(self, person: Person) -> str:
+        """Returns how a message calls a person."""
+        return person.name or person.person_id.hex()[:12]
+
+    def concerns(self, changes: Sequence[tuple[bytes, bytes | None]]) -> tuple[Concern, ...]:
+        """Returns faces as a decision records them.
+
+        Args:
+            changes: Each face and the person whom it belongs to by the decision.
+        """
+        wanted = pa.array([face for face, _ in changes], pa.binary(ids.ID_BYTES))
+        listed = self.snapshot.faces(["face_id", "media_id"])
+        listed = listed.filter(pc.is_in(listed["face_id"], wanted))
+        rows = self.snapshot.faces(["face_id", *PLACE], among=listed).to_pylist() if changes else []
+        places = {row.pop("face_id"): row for row in rows}
+        return tuple(
+            Concern(face, self.owner.get(face), after, places[face])
+            for face, after in changes
+            if face in places
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a decision came to.
+
+    Args:
+        decision: It, recorded.
+        message: What it does, in a sentence.
+        notes: What it overrules, and what a user should know.
+    """
+
+    decision: Decision
+    message: str
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns plain data."""
+        person = self.decision.person_id
+        return {
+            "decision": self.decision.decision,
+            "kind": self.decision.kind,
+            "person_id": person.hex() if person else None,
+            "faces": len(self.decision.concerns),
+            "message": self.message,
+            "notes": list(self.notes),
+        }
+
+
+def name_person(people: People, said: str, name: str) -> Outcome:
+    """Gives a person a name.
+
+    Raises:
+        UsageError: Nobody or several are meant, or the name is empty.
+    """
+    person = people.find(said)
+    name = name.strip()
+    if not name:
+        raise UsageError("a name is empty: `facebatch people undo` takes a name away")
+    notes = [
+        f"{one.person_id.hex()[:12]} is called {name!r} too: if the two are one, "
+        f"`facebatch people merge {person.person_id.hex()[:12]} {one.person_id.hex()[:12]}`"
+        for one in people.known.values()
+        if one.name == name and one.status == "active" and one.person_id != person.person_id
+    ]
+    kept = [(face, person.person_id) for face in people.faces_of(person)]
+    decision = Decision("name", person.person_id, name, concerns=people.concerns(kept))
+    message = f"{people.shown(person)} is called {name}, with {len(kept)} faces"
+    return _recorded(people, decision, message, notes)
+
+
+def merge_people(people: People, said: str, others: Sequence[str]) -> Outcome:
+    """Says that people are one, the first; the others' ids lead to it from then on.
+
+    Raises:
+        UsageError: Nobody or several are meant, or a person is to be merged into itself.
+    """
+    person = people.find(said)
+    gone = list({one.person_id: one for one in map(people.find, others)}.values())
+    if not gone or any(one.person_id == person.person_id for one in gone):
+        raise UsageError(f"{said!r} can only be merged with other people than themselves")
+    notes = [
+        f"{people.shown(person)} keeps the name; {one.name!r} stays with the old id"
+        for one in gone
+        if one.name and person.name and one.name != person.name
+    ]
+    faces = [face for one in (person, *gone) for face in people.faces_of(one)]
+    kept = people.concerns([(face, person.person_id) for face in faces])
+    decision = Decision("merge", person.person_id, concerns=kept)
+    merged = ", ".join(people.shown(one) for one in gone)
+    message = f"{merged} and {people.shown(person)} are one person, with {len(faces)} faces"
+    return _recorded(people, decision, message, notes)
+
+
+def split_person(people: People, said: str, faces: Sequence[str]) -> Outcome:
+    """Says that some faces of a person are another, who is new.
+
+    Raises:
+        UsageError: Nobody or several are meant, or the faces are all of the person's or none.
+    """
+    person = people.find(said)
+    chosen = people.find_faces(faces, person)
+    mine = people.faces_of(person)
+    if not chosen or len(chosen) == len(mine):
+        raise UsageError(f"some of the faces of {people.shown(person)} must stay, and some leave")
+    moment = decisions.next_name(people.collection)
+    new = ids.digest(moment.encode(), min(chosen))
+    changes = [(face, new if face in set(chosen) else person.person_id) for face in mine]
+    decision = Decision("split", person.person_id, concerns=people.concerns(changes))
+    message = (
+        f"{len(chosen)} of {len(mine)} faces of {people.shown(person)} are another person, "
+        f"{new.hex()[:12]}"
+    )
+    return _recorded(people, decision, message, [])
+
+
+def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bool) -> Outcome:
+    """Says that faces aren't a person's, or no faces at all.
+
+    Raises:
+        UsageError: Nobody or several are meant, or a face isn't the person's.
+    """
+    person = people.find(said)
+    chosen = people.find_faces(faces, person)
+    if not chosen:
+        raise UsageError("say which faces: `facebatch people show PERSON` lists them")
+    changes = [
+        (face, None if face in set(chosen) else person.person_id)
+        for face in people.faces_of(person)
+    ]
+    kind = "not_a_face" if no_face else "reject"
+    concerns = people.concerns(changes)
+    decision = Decision(kind, person.person_id, concerns=concerns)
+    what = "no faces" if no_face else f"not {people.shown(person)}"
+    message = f"{len(chosen)} of {len(changes)} faces are {what}"
+    return _recorded(people, decision, message, [])
+
+
+def hide_person(people: People, said: str) -> Outcome:
+    """Leaves a person out of lists and reports.
+
+    Raises:
+        UsageError: Nobody or several are meant.
+    """
+    person = people.find(said)
+    kept = people.concerns([(face, person.person_id) for face in people.faces_of(person)])
+    decision = Decision("hide", person.person_id, concerns=kept)
+    return _recorded(people, decision, f"{people.shown(person)} is hidden", [])
+
+
+def undo(people: People, name: str | None = None) -> Outcome:
+    """Cancels a decision: the newest one that stands, or one by its name.
+
+    Faces that it moved go back to whose they were. An undo can be undone by its name.
+
+    Raises:
+        UsageError: There is no such decision, or it was cancelled already.
+    """
+    known = people.standing.decisions
+    gone = people.standing.cancelled
+    standing = [one for one in known if one.decision not in gone]
+    if name is None:
+        candidates = [one for one in standing if one.kind != "undo"]
+    else:
+        candidates = [one for one in standing if one.decision.startswith(name)]
+    if not candidates or (name is not None and len(candidates) > 1):
+        what = "no decision that stands" if not candidates else "several decisions"
+        raise UsageError(f"there is {what}{f' called {name!r}' if name else ''}")
+    target = candidates[-1]
+    moved = any(one.before != one.after for one in target.concerns)
+    # All of its faces, so that those that stayed aren't taken along by those that go back.
+    back = tuple(
+        Concern(one.face_id, one.after, one.before, one.place) for one in target.concerns if moved
+    )
+    decision = Decision("undo", target.person_id, cancels=target.decision, concerns=back)
+    count = sum(one.before != one.after for one in back)
+    message = f"{target.kind} {target.decision} is undone; {count} faces go back"
+    return _recorded(people, decision, message, [])
+
+
+def _recorded(people: People, decision: Decision, message: str, notes: Sequence[str]) -> Outcome:
+    """Records a decision, and says what it overrules."""
+    overruled: dict[str, int] = {}
+    rows = decisions.locate(decision.concerns, people.snapshot)
+    pins = people.standing.pins
+    for one in decision.concerns:
+        who, by = pins.get(rows.get(one.face_id, -1), (one.after, ""))
+        if who != one.after and by != decision.cancels:
+            overruled[by] = overruled.get(by, 0) + 1
+    kinds = {one.decision: one.kind for one in people.standing.decisions}
+    told = [f"this overrules {kinds[by]} {by} for {count} faces" for by, count in overruled.items()]
+    return Outcome(decisions.record(people.collection, decision), message, (*notes, *told))
+
+
+def list_people(people: People, *, hidden: bool) -> list[dict[str, Any]]:
+    """Returns the active people as plain data, those of most faces first.
+
+    Args:
+        people: The people.
+        hidden: Whether those that are hidden are listed too.
+    """
+    path = f"{people.generation.folder}/people.parquet"
+    rows = tables.read(people.collection.storage, path, "people").to_pylist()
+    active = [row for row in rows if row["status"] == "active" and (hidden or not row["hidden"])]
+    active.sort(key=lambda row: (-row["faces"], row["person_id"]))
+    return [
+        {
+            "person_id": row["person_id"].hex(),
+            "name": row["name"],
+            "named_by": row["named_by"],
+            "faces": row["faces"],
+            "media": row["media"],
+            "mean_d2": row["spread"],
+            "hidden": bool(row["hidden"]),
+            "founded": row["founded"],
+        }
+        for row in active
+    ]

@@ -1,0 +1,25 @@
+"""The stages after extraction, from tables to tables: index, matches, then clusters and people.
+
+Each reads one snapshot and writes one generation around a pure function of another module. A
+stage whose faces and settings are those of its current generation does nothing.
+"""
+
+from facebatch.stages.clusters import SCRATCH_ADVICE_GROWTH, read_clusters
+from facebatch.stages.common import StageResult
+from facebatch.stages.index import build_index
+from facebatch.stages.matches import DEFAULT_FPIR, Question, identify_faces, read_matches
+from facebatch.stages.people import cluster_people, read_events, read_people
+
+__all__ = [
+    "DEFAULT_FPIR",
+    "SCRATCH_ADVICE_GROWTH",
+    "Question",
+    "StageResult",
+    "build_index",
+    "cluster_people",
+    "identify_faces",
+    "read_clusters",
+    "read_events",
+    "read_matches",
+    "read_people",
+]

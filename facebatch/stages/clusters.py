@@ -1,0 +1,300 @@
+"""The stage ``clusters``: which faces are one person.
+
+The first clustering of a line groups all faces. Those that follow keep what it made and bring new
+faces to it, so that adding photos changes nobody and a night costs what is new. Names of a gallery
+and users' decisions outrank both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from facebatch import decisions, ids, tables
+from facebatch.cluster import ClusterSettings
+from facebatch.cluster.people import Clustering
+from facebatch.cluster.tau import choose_tau
+from facebatch.collection import Collection, Generation, generation_name
+from facebatch.config import GroupingSettings
+from facebatch.decisions import Standing
+from facebatch.snapshot import Snapshot
+from facebatch.stages.common import StageResult, write_table
+from facebatch.stages.faces import GATES, Faces, gates_of, read_faces
+from facebatch.stages.grouping import Grouping, extend, group
+from facebatch.stages.matches import current_matches
+from facebatch.stages.trees import Finder, KeptTree, find_here, read_tree, write_tree
+
+SCRATCH_ADVICE_GROWTH = 2.0
+"""Growth since tau was chosen from which on choosing it anew is advised."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Clusterings that follow each other with the same settings.
+
+    Args:
+        settings: What decides which faces are one person.
+        grouping: Gates and constraints.
+        chosen_at: Number of faces at which tau was chosen.
+    """
+
+    settings: ClusterSettings
+    grouping: GroupingSettings
+    chosen_at: int
+
+    def as_manifest(self) -> dict[str, Any]:
+        """Returns what the manifest says of it."""
+        return {
+            "config": asdict(self.settings),
+            "gate": asdict(self.grouping),
+            "tau_chosen_at_faces": self.chosen_at,
+        }
+
+
+def line_of(
+    collection: Collection,
+    snapshot: Snapshot,
+    tau: float | None,
+    from_scratch: bool,
+    asked: Mapping[str, Any],
+) -> Line:
+    """Returns the settings: what was asked for, else the current generation's, else defaults.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces.
+        tau: Longest link, as d2, where one was asked for.
+        from_scratch: Whether tau is chosen anew.
+        asked: Other settings that were asked for, by the names of `GroupingSettings`.
+    """
+    n_faces = len(snapshot.face_ids)
+    current = collection.current("clusters")
+    kept = current.manifest.get("gate", {}) if current else {}
+    known = {name: kept[name] for name in asdict(GroupingSettings()) if name in kept}
+    grouping = GroupingSettings(**{**known, **asked})
+    if tau is not None:
+        same = current is not None and current.manifest["config"]["tau"] == tau
+        if current is not None and same and not from_scratch:
+            return Line(ClusterSettings(tau=tau), grouping, _chosen_at(current))
+        return Line(ClusterSettings(tau=tau), grouping, n_faces)
+    if current and not from_scratch:
+        settings = ClusterSettings(**current.manifest["config"])
+        return Line(settings, grouping, _chosen_at(current))
+    settings = ClusterSettings(tau=choose_tau(n_faces, collection.settings.tta))
+    return Line(settings, grouping, n_faces)
+
+
+def _chosen_at(clusters: Generation) -> int:
+    return int(clusters.manifest["tau_chosen_at_faces"])
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """What the current people are made of.
+
+    Args:
+        clusters: The generation.
+        clustering: Its faces and clusters, with the people.
+    """
+
+    clusters: Generation
+    clustering: Clustering
+
+
+@dataclass(frozen=True, eq=False)
+class Clustered:
+    """The result of the stage, with what the stage ``people`` needs of it.
+
+    Args:
+        result: The generation.
+        labels: (n,) int32, the cluster of each face of the snapshot; -1 for a face on its own.
+        faces: The snapshot's faces.
+        standing: The decisions that it was made by.
+        reason: Why there is a new one, as events have it.
+    """
+
+    result: StageResult
+    labels: npt.NDArray[np.int32]
+    faces: Faces
+    standing: Standing
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be clustered, and by what.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces.
+        line: The settings.
+        base: What the current people are made of; None where there are none.
+        from_scratch: Whether a clustering of all faces anew is wanted.
+        matches: The matches against a gallery.
+        standing: What users decided.
+    """
+
+    collection: Collection
+    snapshot: Snapshot
+    line: Line
+    base: Base | None
+    from_scratch: bool
+    matches: Generation | None
+    standing: Standing
+
+    @classmethod
+    def of(
+        cls,
+        collection: Collection,
+        snapshot: Snapshot,
+        line: Line,
+        base: Base | None,
+        from_scratch: bool,
+    ) -> Task:
+        """Returns the task, with matches and decisions read from the collection."""
+        matches = current_matches(collection, snapshot)
+        standing = decisions.standing(collection, snapshot)
+        return cls(collection, snapshot, line, base, from_scratch, matches, standing)
+
+    def inputs(self) -> dict[str, Any]:
+        """Returns what the result depends on, as the manifest has it."""
+        return {
+            "faces_hash": self.snapshot.faces_hash,
+            **self.line.as_manifest(),
+            "matches": self.matches.name if self.matches else None,
+            "decisions": self.standing.newest,
+        }
+
+    def done(self) -> Generation | None:
+        """Returns the current generation, if it is this task's result."""
+        current = self.collection.current("clusters")
+        if current is None:
+            return None
+        begun = current.manifest.get("tree") == current.name
+        same = all(current.manifest.get(name) == value for name, value in self.inputs().items())
+        return current if same and (begun or not self.from_scratch) else None
+
+    @property
+    def reason(self) -> str:
+        """Why there is a new clustering, as events have it."""
+        if self.base is None:
+            return "first clustering"
+        if self.from_scratch:
+            return "from scratch"
+        before, inputs = self.base.clusters.manifest, self.inputs()
+        same_line = all(before.get(key) == value for key, value in self.line.as_manifest().items())
+        if "tree" not in before or not same_line:
+            return "other settings"
+        if before["faces_hash"] != inputs["faces_hash"]:
+            return "new photos"
+        return "decision" if before.get("decisions") != inputs["decisions"] else "gallery"
+
+    def kept_tree(self) -> KeptTree | None:
+        """Returns the tree of the current people, if cutting it elsewhere is all that is asked."""
+        if self.base is None or self.from_scratch:
+            return None
+        before, wanted = self.base.clusters.manifest, self.line.as_manifest()
+        other = {**wanted["config"], "tau": before["config"]["tau"]}
+        if before["config"] != other or before.get("gate") != wanted["gate"]:
+            return None
+        kept = read_tree(self.collection, self.base.clusters)
+        return kept if kept and kept.tree.settings.tau >= self.line.settings.tau else None
+
+    def faces(self, base: Generation | None = None) -> Faces:
+        """Returns the faces; the gates of those in a base needn't be measured again."""
+        grouping = self.line.grouping
+        faces = read_faces(self.collection, self.snapshot, grouping, self.matches, self.standing)
+        gates = gates_of(self.collection, self.snapshot, faces.table, grouping, base)
+        return replace(faces, gates=gates)
+
+
+def cluster(task: Task, find: Finder = find_here) -> Clustered:
+    """Clusters a snapshot's faces: all of them, or new ones where there are people already.
+
+    Args:
+        task: What is to be clustered.
+        find: Finds neighbours, where all faces are clustered.
+    """
+    name = generation_name(task.collection.current("clusters"))
+    seed = int(task.snapshot.faces_hash[:8], 16)
+    base, before = task.base, task.base.clusters.manifest if task.base else {}
+    grown, tree = None, before.get("tree")
+    if base is not None and task.reason in _GOING_ON:
+        faces = task.faces(base.clusters)
+        found = extend(faces, task.line.settings, seed, base.clustering)
+        found = replace(found, broken=found.broken + int(before["broke_photo_constraint"]))
+    else:
+        faces = task.faces()
+        found, used = group(faces, task.line.settings, seed, task.kept_tree(), find)
+        grown, tree = (used, name) if used.generation is None else (None, used.generation)
+    parents = [base.clusters.name if base else None, task.matches and task.matches.name, tree]
+    generation = Generation(
+        "clusters",
+        name,
+        {
+            **task.inputs(),
+            "parents": [made for made in dict.fromkeys(parents) if made and made != name],
+            "tree": tree,
+            "space": task.collection.space,
+            **_figures(found, faces, task.line),
+        },
+    )
+    if grown is not None:
+        write_tree(task.collection, generation, grown)
+    _write(task.collection, generation, faces, found)
+    made = StageResult(task.collection.finish(generation), unchanged=False)
+    return Clustered(made, found.labels, faces, task.standing, task.reason)
+
+
+def clustered(task: Task, generation: Generation) -> Clustered:
+    """Returns the task's result that is there already, read again."""
+    _, labels = read_clusters(task.collection, generation)
+    result = StageResult(generation, unchanged=True)
+    return Clustered(result, labels, task.faces(generation), task.standing, task.reason)
+
+
+_GOING_ON = ("new photos", "gallery", "decision")
+"""Reasons for a clustering that goes on with what is there."""
+
+
+def _figures(found: Grouping, faces: Faces, line: Line) -> dict[str, Any]:
+    labels = found.labels
+    sizes = np.bincount(labels[labels >= 0])
+    return {
+        "faces": len(labels),
+        "clusters": len(sizes),
+        "alone": int((labels < 0).sum()),
+        "below_gate": int((faces.gates == GATES.index("none")).sum()),
+        "largest": int(sizes.max(initial=0)),
+        "joined_by_vote": found.attached,
+        "broke_photo_constraint": found.broken,
+        "from_scratch_advised": len(labels) >= SCRATCH_ADVICE_GROWTH * max(1, line.chosen_at),
+    }
+
+
+def _write(collection: Collection, generation: Generation, faces: Faces, found: Grouping) -> None:
+    labels = found.labels
+    columns = {
+        "face_id": faces.table["face_id"],
+        "cluster": pa.array(labels, pa.int32(), mask=labels < 0),
+        "gate": pa.array([GATES[gate] for gate in faces.gates.tolist()], pa.string()),
+    }
+    write_table(collection, generation, "clusters", pa.table(columns))
+
+
+def read_clusters(
+    collection: Collection, generation: Generation
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
+    """Returns a clustering generation's face ids, (n,) V16 sorted, and labels, (n,) int32.
+
+    A face on its own has the label -1.
+    """
+    path = f"{generation.folder}/clusters.parquet"
+    rows = tables.read(collection.storage, path, "clusters", ["face_id", "cluster"])
+    labels = rows["cluster"].fill_null(-1).to_numpy().astype(np.int32)
+    return ids.from_arrow(rows["face_id"]), labels

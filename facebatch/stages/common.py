@@ -1,0 +1,84 @@
+"""What all stages share: their result, a generation's tables, the arrays of a snapshot's faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facebatch import tables, weights
+from facebatch.collection import Collection, Generation
+from facebatch.quality import Gate, inside_picture
+from facebatch.snapshot import Snapshot
+
+_BLOCK = 20_000
+"""Faces whose chips are laid over their pictures at once: 150 MB."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did.
+
+    Args:
+        generation: Its current generation now.
+        unchanged: Whether that was there before, for the same faces and settings.
+    """
+
+    generation: Generation
+    unchanged: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the manifest as plain data, and whether it is new."""
+        return {
+            "generation": self.generation.name,
+            "unchanged": self.unchanged,
+            **self.generation.manifest,
+        }
+
+
+def good_faces(collection: Collection, snapshot: Snapshot, gate: Gate) -> npt.NDArray[np.bool_]:
+    """Returns which of a snapshot's faces are good enough for a gate."""
+    return gate.passes(*qualities(collection, snapshot))
+
+
+def qualities(
+    collection: Collection, snapshot: Snapshot, among: pa.Table | None = None
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """Returns what a gate asks of faces, each (n,): what `Gate.passes` takes.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces.
+        among: The only faces wanted, as for `Snapshot.faces`; all by default.
+    """
+    columns = ["media_id", "size", "score", "sharpness", "yaw", "chip_to_picture"]
+    faces = snapshot.faces(columns, among)
+    media = snapshot.media.select(["media_id", "width", "height"])
+    photo = pc.index_in(faces["media_id"], media["media_id"].combine_chunks()).to_numpy()
+    sides = np.stack([media[side].to_numpy()[photo] for side in ("width", "height")], axis=1)
+    chip_size = weights.model(collection.settings.embedder).chip_size
+    matrices = tables.matrix(faces["chip_to_picture"]).reshape(-1, 2, 3)
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(faces), _BLOCK)]
+    inside = [inside_picture(matrices[block], chip_size, sides[block]) for block in blocks]
+    shares = np.concatenate([np.zeros(0, np.float32), *inside])
+    yaw = faces["yaw"].fill_null(np.nan).to_numpy()
+    size, score, sharpness = (faces[name].to_numpy() for name in ("size", "score", "sharpness"))
+    return size, score, shares, sharpness, yaw
+
+
+def embeddings_of(collection: Collection, faces: pa.Table) -> npt.NDArray[np.float32]:
+    """Returns the embeddings (n, d) of a table of faces."""
+    if not len(faces):
+        dimension = weights.model(collection.settings.embedder).dimension
+        return np.zeros((0, dimension), np.float32)
+    return np.ascontiguousarray(tables.matrix(faces["embedding"]))
+
+
+def write_table(collection: Collection, generation: Generation, table: str, rows: pa.Table) -> None:
+    """Writes one table of a generation."""
+    path = f"{generation.folder}/{table}.parquet"
+    tables.write(collection.storage, path, table, rows, collection.fingerprint)

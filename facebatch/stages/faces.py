@@ -1,0 +1,182 @@
+"""A snapshot's faces as clustering sees them: arrays, gates, and what is said of each face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facebatch import tables
+from facebatch.cluster.photos import conflicts
+from facebatch.collection import Collection, Generation
+from facebatch.config import GroupingSettings
+from facebatch.decisions import Standing
+from facebatch.snapshot import Snapshot
+from facebatch.stages.common import embeddings_of, qualities
+from facebatch.stages.matches import named_by
+
+Labels = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.int64]
+
+GATES = ("none", "join", "found")
+"""What a face is good enough for, as the table ``clusters`` says it."""
+
+_COLUMNS = (
+    *("face_id", "media_id", "segment", "timestamp_us", "track", "score", "embedding"),
+    *("x0", "y0", "x1", "y1"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """A snapshot's faces as clustering sees them.
+
+    Args:
+        table: Their columns.
+        embeddings: (n, d) float32, rows of length 1.
+        gates: (n,) int8, places in `GATES`.
+        conflict: (n,) int32, as `facebatch.cluster.photos.conflicts` gives it.
+        tracks: (n,) int32, number of each face's track in a video; -1 for none.
+        named: (n,) int32, number of the person whom a decision or a gallery says the face is;
+            -1 for nobody. The people of decisions have the smallest numbers.
+        decided: Ids of the people of decisions, by number.
+        forbidden: (p, 2) int64, pairs of a face and the number of a person whom it isn't.
+        no_face: (n,) what a user said isn't a face.
+    """
+
+    table: pa.Table
+    embeddings: npt.NDArray[np.float32]
+    gates: npt.NDArray[np.int8]
+    conflict: Labels
+    tracks: Labels
+    named: Labels
+    decided: tuple[bytes, ...]
+    forbidden: Rows
+    no_face: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def founding(self) -> npt.NDArray[np.bool_]:
+        """Which faces (n,) a person may be founded on."""
+        return np.asarray((self.gates == GATES.index("found")) & ~self.no_face)
+
+    @property
+    def joining(self) -> npt.NDArray[np.bool_]:
+        """Which faces (n,) may join a person at least."""
+        return np.asarray((self.gates > GATES.index("none")) & ~self.no_face)
+
+    @property
+    def pinned(self) -> npt.NDArray[np.bool_]:
+        """Which faces (n,) a decision says the person of."""
+        return np.asarray((self.named >= 0) & (self.named < len(self.decided)))
+
+
+def read_faces(
+    collection: Collection,
+    snapshot: Snapshot,
+    grouping: GroupingSettings,
+    matches: Generation | None,
+    standing: Standing,
+) -> Faces:
+    """Reads what clustering needs of a snapshot's faces, but for their gates."""
+    table = snapshot.faces(list(_COLUMNS))
+    n = len(table)
+    conflict = np.full(n, -1, np.int32)
+    if grouping.photo_constraint and n:
+        boxes = np.stack([table[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], axis=1)
+        frames = _numbers(table, ["media_id", "timestamp_us"])
+        conflict = conflicts(frames, boxes, table["score"].to_numpy())
+    tracks = np.where(
+        table["track"].is_valid().to_numpy(zero_copy_only=False),
+        _numbers(table, ["media_id", "segment", "track"]),
+        -1,
+    ).astype(np.int32)
+    named, decided = _named(collection, n, matches, standing)
+    numbers = {who: number for number, who in enumerate(decided)}
+    pairs = [(row, numbers[who]) for row, who, _ in standing.forbidden if who in numbers]
+    no_face = np.zeros(n, bool)
+    no_face[list(standing.no_faces)] = True
+    named[no_face] = -1
+    return Faces(
+        table=table.select(["face_id", "media_id"]),
+        embeddings=embeddings_of(collection, table),
+        gates=np.zeros(n, np.int8),
+        conflict=conflict,
+        tracks=tracks,
+        named=named,
+        decided=tuple(decided),
+        forbidden=np.array(pairs, np.int64).reshape(-1, 2),
+        no_face=no_face,
+    )
+
+
+def _numbers(table: pa.Table, columns: list[str]) -> npt.NDArray[np.int64]:
+    """Returns a number (n,) for each row, the same for rows with the same values."""
+    number = np.zeros(len(table), np.int64)
+    for name in columns:
+        codes = table[name].combine_chunks().dictionary_encode(null_encoding="encode").indices
+        code = codes.to_numpy(zero_copy_only=False).astype(np.int64)
+        _, number = np.unique(number * (code.max(initial=0) + 1) + code, return_inverse=True)
+    return number.astype(np.int64)
+
+
+def _named(
+    collection: Collection, n: int, matches: Generation | None, standing: Standing
+) -> tuple[Labels, list[bytes]]:
+    """Returns the number of each face's person (n,), -1 for nobody, and the decided people's ids.
+
+    A gallery's name is the decided person of that name, where there is exactly one.
+    """
+    decided = sorted({who for who, _ in standing.pins.values()})
+    numbers = {who: number for number, who in enumerate(decided)}
+    named = np.full(n, -1, np.int32)
+    if matches is not None:
+        found, names = named_by(collection, matches)
+        called: dict[str, list[int]] = {}
+        for who in decided:
+            if who in standing.names:
+                called.setdefault(standing.names[who], []).append(numbers[who])
+        own = {name: rows[0] for name, rows in called.items() if len(rows) == 1}
+        number_of = [own.get(name, len(decided) + place) for place, name in enumerate(names)]
+        named = np.where(found >= 0, np.array([*number_of, -1])[found], -1).astype(np.int32)
+    for row, (who, _) in standing.pins.items():
+        named[row] = numbers[who]
+    return named, decided
+
+
+def gates_of(
+    collection: Collection,
+    snapshot: Snapshot,
+    listed: pa.Table,
+    grouping: GroupingSettings,
+    base: Generation | None,
+) -> npt.NDArray[np.int8]:
+    """Returns which gate each face passes, (n,) int8: places in `GATES`.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces.
+        listed: Their columns face_id and media_id.
+        grouping: The gates.
+        base: Clusters of the same gates, whose faces needn't be looked at again.
+    """
+    gates = np.full(len(listed), -1, np.int8)
+    if base is not None:
+        path = f"{base.folder}/clusters.parquet"
+        rows = tables.read(collection.storage, path, "clusters", ["face_id", "gate"])
+        places = pc.index_in(listed["face_id"], rows["face_id"].combine_chunks())
+        known = pc.index_in(rows["gate"].take(places), pa.array(GATES))
+        gates = known.fill_null(-1).to_numpy().astype(np.int8)
+    fresh = np.flatnonzero(gates < 0)
+    if len(fresh):
+        measured = qualities(collection, snapshot, listed.take(pa.array(fresh)))
+        gates[fresh] = 0
+        for purpose in ("join", "found"):
+            good = grouping.gate(purpose).passes(*measured)
+            gates[fresh[good]] = GATES.index(purpose)
+    return gates

@@ -1,0 +1,202 @@
+"""How a snapshot's faces become groups: all of them by a tree, or new ones among those there are.
+
+What follows is the same either way: names and decisions win, then pictures part what can't be one
+person, and what was put out or isn't good enough to found a person may join one by vote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from facebatch import ids
+from facebatch.cluster import ClusterSettings
+from facebatch.cluster.constraints import by_first_face, join_named
+from facebatch.cluster.people import Clustering
+from facebatch.cluster.photos import join_tracks, part_photos, part_tracks
+from facebatch.machine import usable_cores
+from facebatch.stages.faces import Faces, Labels, Rows
+from facebatch.stages.trees import Finder, KeptTree, cut_tree, find_here, grow_tree
+
+if TYPE_CHECKING:
+    from facebatch.neighbors import Neighbors
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """What came of it.
+
+    Args:
+        labels: (n,) int32, the cluster of each face, numbered by their first faces; -1 for a face
+            on its own. Of one face alone are only clusters that a decision made.
+        broken: Clusters that held several faces of one picture before these were parted.
+        attached: Faces that joined by vote without being good enough to found a person.
+    """
+
+    labels: Labels
+    broken: int
+    attached: int
+
+
+def group(
+    faces: Faces,
+    settings: ClusterSettings,
+    seed: int,
+    kept: KeptTree | None = None,
+    find: Finder = find_here,
+) -> tuple[Grouping, KeptTree]:
+    """Groups all faces.
+
+    Args:
+        faces: The faces.
+        settings: The distances and sizes that decide.
+        seed: Seed of the vote's order.
+        kept: A tree to cut, of these faces or most of them; by default it is grown. Faces that
+            aren't in it are brought to the people as new ones are.
+        find: Finds neighbours, for a tree that is grown.
+
+    Raises:
+        UsageError: The tree was grown for a smaller tau.
+    """
+    tree = kept or grow_tree(faces, settings, seed, find)
+    cut = cut_tree(faces, tree, settings, seed)
+    # What the tree left on its own is near to nobody.
+    active = np.flatnonzero(faces.joining & ~(cut.covered & faces.founding))
+    neighborhood = _Neighborhood(faces, settings.neighbors)
+    found = _completed(faces, cut.labels, active, neighborhood, settings, seed)
+    return replace(found, broken=cut.broken + found.broken), tree
+
+
+def extend(faces: Faces, settings: ClusterSettings, seed: int, base: Clustering) -> Grouping:
+    """Brings new faces to the clusters that are there."""
+    places = pc.index_in(faces.table["face_id"], ids.to_arrow(base.face_ids))
+    known = places.is_valid().to_numpy(zero_copy_only=False)
+    labels = np.full(len(faces), -1, np.int32)
+    labels[known] = base.labels[places.drop_null().to_numpy()]
+    labels[faces.no_face] = -1
+    new = np.flatnonzero(faces.joining & ~known)
+    neighborhood = _Neighborhood(faces, settings.neighbors)
+    near = neighborhood.of(new)
+    reached = np.unique(near.indices[near.distances < settings.tau]).astype(np.int64)
+    alone = reached[(labels[reached] < 0) & known[reached]]
+    active = np.union1d(new, alone)
+    return _completed(faces, labels, active, neighborhood, settings, seed)
+
+
+def _completed(
+    faces: Faces,
+    labels: Labels,
+    active: Rows,
+    neighborhood: _Neighborhood,
+    settings: ClusterSettings,
+    seed: int,
+) -> Grouping:
+    """Applies what outranks the neighbours, then brings faces on their own to the people.
+
+    Args:
+        faces: The faces.
+        labels: (n,) the clusters so far.
+        active: (m,) faces that may join or found somebody, where they are on their own; so may
+            those that are put out here.
+        neighborhood: Their neighbours.
+        settings: The distances and sizes that decide.
+        seed: Seed of the vote's order.
+    """
+    from facebatch.cluster.joining import Rules, attach, join
+
+    settled, forbidden = _decided(faces, labels)
+    parted, broken = part_photos(settled, faces.conflict, faces.embeddings, faces.pinned)
+    # A face with a name that its picture put out would lend the name to whom it joined.
+    put_out = np.flatnonzero((labels >= 0) & (parted < 0) & (faces.named < 0))
+    active = np.union1d(active, put_out)
+    active = active[(parted[active] < 0) & faces.joining[active]]
+    rules = Rules(faces.conflict, forbidden, faces.named)
+    strong, weak = active[faces.founding[active]], active[~faces.founding[active]]
+    near = neighborhood.of(strong)
+    result = join(faces.embeddings, parted, strong, near, settings, seed, rules)
+    before = (result >= 0).sum()
+    result = attach(result, weak, neighborhood.of(weak), settings.tau, rules)
+    attached = int((result >= 0).sum() - before)
+    tracks = np.where(faces.no_face | faces.pinned, -1, faces.tracks)
+    result = join_tracks(result, tracks)
+    result = part_tracks(result, faces.conflict, tracks, faces.embeddings, faces.pinned)
+    return Grouping(_numbered(faces, _decided(faces, result)[0]), broken, attached)
+
+
+def _decided(faces: Faces, labels: Labels) -> tuple[Labels, Rows]:
+    """Returns labels that agree with names and decisions, and which clusters are barred to whom."""
+    result = join_named(labels, faces.named, faces.embeddings)
+    pinned = faces.pinned
+    following = int(result.max(initial=-1)) + 1
+    single = pinned & (result < 0)
+    result[single] = following + faces.named[single]
+    cluster_of = dict(zip(faces.named[pinned].tolist(), result[pinned].tolist(), strict=True))
+    forbidden = np.array(
+        [(row, cluster_of[who]) for row, who in faces.forbidden.tolist()], np.int64
+    ).reshape(-1, 2)
+    wrong = result[forbidden[:, 0]] == forbidden[:, 1]
+    result[forbidden[wrong & ~pinned[forbidden[:, 0]], 0]] = -1
+    return result, forbidden
+
+
+class _Neighborhood:
+    """The neighbours of some faces among all that may be grouped; nobody is asked for twice."""
+
+    def __init__(self, faces: Faces, k: int) -> None:
+        self._embeddings = faces.embeddings
+        self._among = np.flatnonzero(faces.joining)
+        self._k = k
+        self._rows = np.zeros(0, np.int64)
+        self._found: Neighbors | None = None
+
+    def of(self, rows: Rows) -> Neighbors:
+        """Returns the neighbours (m, k) of faces that may be grouped, in the order of the rows.
+
+        Indices are rows of all faces.
+        """
+        from facebatch.neighbors import empty, join
+
+        if not len(rows):
+            return empty(0, 0)
+        missing = np.setdiff1d(rows, self._rows)
+        if self._found is None:
+            self._rows, self._found = missing, self._search(missing)
+        elif len(missing):
+            every = np.concatenate([self._rows, missing])
+            order = np.argsort(every, kind="stable")
+            joined = join([self._found, self._search(missing)])
+            self._rows, self._found = every[order], _some(joined, order)
+        return _some(self._found, np.searchsorted(self._rows, rows))
+
+    def _search(self, rows: Rows) -> Neighbors:
+        from facebatch.neighbors import neighbors_of_rows
+
+        places = np.searchsorted(self._among, rows)
+        found = neighbors_of_rows(self._index, self._chosen, places, self._k, usable_cores())
+        return replace(found, indices=self._among[found.indices].astype(np.int32))
+
+    @cached_property
+    def _chosen(self) -> npt.NDArray[np.float32]:
+        return self._embeddings[self._among]
+
+    @cached_property
+    def _index(self) -> Any:
+        from facebatch.index import build
+
+        return build(self._chosen)
+
+
+def _some(nearest: Neighbors, rows: npt.NDArray[Any]) -> Neighbors:
+    return replace(nearest, distances=nearest.distances[rows], indices=nearest.indices[rows])
+
+
+def _numbered(faces: Faces, labels: Labels) -> Labels:
+    """Numbers clusters by their first faces; those of one face that nobody decided on are none."""
+    sizes = np.bincount(labels[labels >= 0], minlength=1)
+    single = (labels >= 0) & (sizes[labels] == 1) & ~faces.pinned
+    return by_first_face(np.where(single, -1, labels))

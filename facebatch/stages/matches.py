@@ -1,0 +1,179 @@
+"""The stage ``matches``: who of a gallery each face is, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from facebatch import tables
+from facebatch.calibration import DISTANCE_METHODS, Calibration
+from facebatch.collection import Collection, Generation, generation_name
+from facebatch.gallery import Gallery
+from facebatch.identify import DEFAULT_METHOD, Model, accept, entries_hash
+from facebatch.quality import Gate
+from facebatch.snapshot import Snapshot
+from facebatch.stages.common import StageResult, embeddings_of, good_faces, write_table
+from facebatch.thresholds import DEFAULTS, default_for, threshold_for
+
+DEFAULT_FPIR = 0.01
+"""One stranger in a hundred may be taken for somebody of the gallery."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Who of a gallery is looked for, and how sure an answer must be.
+
+    Args:
+        gallery: The gallery.
+        method: One of `facebatch.identify.METHODS`.
+        fpir: Share of strangers that may be taken for somebody, above 0 and below 1.
+        threshold: Instead of it, the largest score that is accepted.
+    """
+
+    gallery: Gallery
+    method: str = DEFAULT_METHOD
+    fpir: float = DEFAULT_FPIR
+    threshold: float | None = None
+
+    @cached_property
+    def model(self) -> Model:
+        """The method fitted to the gallery, once.
+
+        Raises:
+            GalleryError: The gallery is empty or damaged.
+            UsageError: There is no such method, or it needs more than is there.
+        """
+        return self.gallery.model(self.method)
+
+    def decided_by(self) -> tuple[float, str]:
+        """Returns the threshold and where it comes from.
+
+        Raises:
+            GalleryError, UsageError: As for `model`; or nothing was measured for the embedder.
+        """
+        people = len(self.model.people)
+        if self.threshold is not None:
+            return self.threshold, "stated"
+        return threshold_for(self.calibration(), self.method, people, fpir=self.fpir)
+
+    def calibration(self) -> Calibration:
+        """Returns what was measured for the gallery, else for its embedder.
+
+        Raises:
+            UsageError: Nothing was.
+        """
+        settings = self.gallery.settings
+        return self.gallery.calibration() or default_for(settings.embedder, settings.tta)
+
+
+def identify_faces(collection: Collection, snapshot: Snapshot, question: Question) -> StageResult:
+    """Says of every face who of a gallery it is, or nobody.
+
+    Faces that aren't good enough to be grouped (`facebatch.quality.Gate`) are nobody: cut off or
+    blurred, they look like one another whoever they are.
+
+    Args:
+        collection: The collection.
+        snapshot: The faces.
+        question: Gallery, method and certainty.
+
+    Returns:
+        The result of the stage ``matches``.
+
+    Raises:
+        GalleryError: The gallery is empty or damaged.
+        SpaceMismatch: It is of another space.
+        UsageError: There is no such method, or no threshold for it.
+    """
+    gallery = question.gallery
+    gallery.check_space(collection.space, collection.settings)
+    model = question.model
+    names = np.array(model.people, dtype=object)
+    threshold, source = question.decided_by()
+    current = collection.current("matches")
+    gate = Gate()
+    inputs = {
+        "faces_hash": snapshot.faces_hash,
+        "gate": asdict(gate),
+        "config": {
+            "gallery": gallery.storage.public_path,
+            "entries_hash": entries_hash(model.entries, [names[number] for number in model.person]),
+            "method": question.method,
+            "threshold": threshold,
+            "threshold_source": source,
+        },
+    }
+    if current and all(current.manifest.get(name) == value for name, value in inputs.items()):
+        return StageResult(current, unchanged=True)
+    faces = snapshot.faces(["face_id", "embedding"])
+    best = model.best(embeddings_of(collection, faces), 2)
+    decided = accept(best, threshold)
+    good = good_faces(collection, snapshot, gate)
+    known = good & (decided.person >= 0)
+    columns = {
+        "face_id": faces["face_id"],
+        "person": pa.array(names[decided.person], pa.string(), mask=~known),
+        "nearest": pa.array(names[best.people[:, 0]], pa.string()),
+        "score": pa.array(decided.score),
+        "runner_up": pa.array(decided.runner_up, mask=~np.isfinite(decided.runner_up)),
+        "probability": _probabilities(question, decided.score, good),
+    }
+    generation = Generation(
+        "matches",
+        generation_name(current),
+        {
+            **inputs,
+            "parents": [],
+            "space": collection.space,
+            "gallery_people": len(model.people),
+            "faces": len(faces),
+            "below_gate": int((~good).sum()),
+            "matched": int(known.sum()),
+            "people": len(np.unique(decided.person[known])),
+        },
+    )
+    write_table(collection, generation, "matches", pa.table(columns))
+    return StageResult(collection.finish(generation), unchanged=False)
+
+
+def _probabilities(
+    question: Question, scores: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]
+) -> pa.Array:
+    """Returns how likely each face is its nearest person; nulls where that isn't known."""
+    if question.method in DISTANCE_METHODS:
+        settings = question.gallery.settings
+        measured = (question.gallery.calibration(), DEFAULTS.get((settings.embedder, settings.tta)))
+        for calibration in measured:
+            if calibration is not None and calibration.curve is not None:
+                likely = calibration.probability(scores).astype(np.float32)
+                return pa.array(likely, mask=~good)
+    return pa.nulls(len(scores), pa.float32())
+
+
+def current_matches(collection: Collection, snapshot: Snapshot) -> Generation | None:
+    """Returns the current matches, if they are of exactly this snapshot's faces."""
+    current = collection.current("matches")
+    return current if current and current.manifest["faces_hash"] == snapshot.faces_hash else None
+
+
+def named_by(
+    collection: Collection, matches: Generation
+) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """Returns the number of each face's name (n,), -1 for none, and the names."""
+    people = read_matches(collection, matches, ["person"])["person"].combine_chunks()
+    encoded = people.dictionary_encode()
+    numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    return numbers, encoded.dictionary.to_pylist()
+
+
+def read_matches(
+    collection: Collection, generation: Generation, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Returns a generation's matches, sorted by face id; all columns by default."""
+    path = f"{generation.folder}/matches.parquet"
+    return tables.read(collection.storage, path, "matches", columns)

@@ -1,0 +1,283 @@
+"""The stage ``people``: whose identity each cluster carries, and what happened to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from facebatch import ids, tables
+from facebatch.cluster.events import Changes, Event, compare
+from facebatch.cluster.people import Clustering, Person, carry_over
+from facebatch.collection import Collection, Generation, generation_name
+from facebatch.decisions import moment_of
+from facebatch.health import examine
+from facebatch.snapshot import Snapshot
+from facebatch.stages.clusters import (
+    Base,
+    Clustered,
+    Task,
+    cluster,
+    clustered,
+    line_of,
+    read_clusters,
+)
+from facebatch.stages.common import StageResult, write_table
+from facebatch.stages.faces import Faces
+from facebatch.stages.matches import named_by
+from facebatch.stages.trees import Finder, find_here
+
+EVENTS = "events"
+"""Folder of the events, which outlive the generations."""
+
+_COLUMNS = (
+    *("person_id", "founded", "status", "cluster", "merged_into", "name", "named_by", "hidden"),
+)
+
+
+def cluster_people(
+    collection: Collection,
+    snapshot: Snapshot,
+    *,
+    tau: float | None = None,
+    from_scratch: bool = False,
+    asked: Mapping[str, Any] | None = None,
+    find: Finder = find_here,
+) -> tuple[StageResult, StageResult]:
+    """Clusters a snapshot's faces and carries the people's identities over.
+
+    With the settings of the current people, they stay as they are and new faces join them or found
+    people; with others, or from scratch, all faces are clustered anew and people are known again
+    by their faces. Where the snapshot's faces were identified against a gallery, the faces of one
+    name become one person of that name, whatever their neighbours say. What users decided outranks
+    everything.
+
+    Args:
+        collection: The collection.
+        snapshot: The faces.
+        tau: Longest link, as d2. By default that of the current generation, so that new photos
+            don't move the cut; for the first one that of the number of faces.
+        from_scratch: Choose tau anew, whatever the current generation's, and cluster all faces.
+        asked: Settings that were asked for, by the names of
+            `facebatch.config.GroupingSettings`; the others are the current generation's.
+        find: Finds neighbours, where all faces are clustered.
+
+    Returns:
+        The results of the stages ``clusters`` and ``people``.
+    """
+    line = line_of(collection, snapshot, tau, from_scratch, asked or {})
+    current = collection.current("people")
+    base = _base(collection, current)
+    task = Task.of(collection, snapshot, line, base, from_scratch)
+    done = task.done()
+    if done is None:
+        made = cluster(task, find)
+    elif current and current.manifest["parents"][0] == done.name:
+        return StageResult(done, unchanged=True), StageResult(current, unchanged=True)
+    else:
+        made = clustered(task, done)
+    return made.result, _people(collection, made, current, base)
+
+
+def _base(collection: Collection, people: Generation | None) -> Base | None:
+    """Returns the clusters that a people generation was made from, with its people."""
+    if people is None:
+        return None
+    clusters = collection.generation("clusters", people.manifest["parents"][0])
+    if clusters is None:
+        return None
+    face_ids, labels = read_clusters(collection, clusters)
+    return Base(clusters, Clustering(face_ids, labels, read_people(collection, people)))
+
+
+def _people(
+    collection: Collection, made: Clustered, current: Generation | None, base: Base | None
+) -> StageResult:
+    name = generation_name(current)
+    face_ids, labels = ids.from_arrow(made.faces.table["face_id"]), made.labels
+    nobody = Clustering(face_ids[:0], labels[:0])
+    before = base.clustering if base else nobody
+    people = carry_over(face_ids, labels, before, name, _claims(made))
+    people = _called(people, made, _names_of_clusters(collection, made))
+    after = Clustering(face_ids, labels, people)
+    reasons = _by_gallery(before, after) | _reasons(made, base)
+    changes = compare(before, after, made.reason, reasons)
+    rows = _describe(made.faces, labels, people)
+    clusters = made.result.generation
+    generation = Generation(
+        "people",
+        name,
+        {
+            "faces_hash": clusters.manifest["faces_hash"],
+            "parents": [clusters.name, *([current.name] if current else [])],
+            "config": {},
+            "space": collection.space,
+            "reason": made.reason,
+            **{
+                status: sum(person.status == status for person in people)
+                for status in ("active", "merged", "dissolved")
+            },
+            "hidden": sum(person.hidden and person.status == "active" for person in people),
+            "changes": changes.faces(),
+            "events": _counts(changes),
+            "health": examine(rows, clusters.manifest),
+        },
+    )
+    write_table(collection, generation, "people", tables.from_rows("people", rows))
+    _write_events(collection, generation, current, changes.events)
+    return StageResult(collection.finish(generation), unchanged=False)
+
+
+def _claims(made: Clustered) -> dict[int, bytes]:
+    """Returns the people whom decisions say clusters to be."""
+    rows = np.flatnonzero(made.faces.pinned)
+    clusters, who = made.labels[rows].tolist(), made.faces.named[rows].tolist()
+    return {
+        cluster: made.faces.decided[number] for cluster, number in zip(clusters, who, strict=True)
+    }
+
+
+def _names_of_clusters(collection: Collection, made: Clustered) -> dict[int, str]:
+    """Returns the names that the matches, which a clustering was made with, give its clusters."""
+    matches = collection.generation("matches", made.result.generation.manifest.get("matches"))
+    if matches is None:
+        return {}
+    named, names = named_by(collection, matches)
+    rows = np.flatnonzero((named >= 0) & (made.labels >= 0))
+    return {int(made.labels[row]): names[named[row]] for row in rows}
+
+
+def _called(
+    people: Sequence[Person], made: Clustered, by_gallery: Mapping[int, str]
+) -> tuple[Person, ...]:
+    """Gives people the names that decisions and the gallery say, and hides who is to be hidden."""
+    standing = made.standing
+    found = []
+    for person in people:
+        name, source = person.name, person.named_by
+        if person.person_id in standing.names:
+            name, source = standing.names[person.person_id], "decision"
+        elif person.cluster is not None and person.cluster in by_gallery:
+            name, source = by_gallery[person.cluster], "gallery"
+        elif source == "decision":  # which was cancelled since
+            name, source = None, None
+        hidden = person.person_id in standing.hidden
+        found.append(replace(person, name=name, named_by=source, hidden=hidden))
+    return tuple(found)
+
+
+def _by_gallery(before: Clustering, after: Clustering) -> dict[bytes, str]:
+    """Returns the reason of everyone to whom a gallery gave a name that they didn't have."""
+    known = {person.person_id: person.name for person in before.people}
+    return {
+        person.person_id: "gallery"
+        for person in after.people
+        if person.named_by == "gallery" and known.get(person.person_id) != person.name
+    }
+
+
+def _reasons(made: Clustered, base: Base | None) -> dict[bytes, str]:
+    """Returns the newest decision about each person, of those that weren't applied before."""
+    applied = base.clusters.manifest.get("decisions") if base else None
+    return {
+        person: f"decision {decision}"
+        for person, decision in made.standing.reasons.items()
+        if applied is None or decision > applied
+    }
+
+
+def _counts(changes: Changes) -> dict[str, int]:
+    """Returns the number of events of each kind."""
+    kinds = sorted({event.kind for event in changes.events})
+    return {kind: sum(event.kind == kind for event in changes.events) for kind in kinds}
+
+
+def _write_events(
+    collection: Collection,
+    generation: Generation,
+    current: Generation | None,
+    events: Sequence[Event],
+) -> None:
+    """Writes a generation's events, before the manifest that makes it the current one."""
+    for file in collection.storage.files(EVENTS):
+        # Of a generation that was cut off before its manifest: it never came to be.
+        if current is None or _generation_of(file.path) > current.name:
+            collection.storage.remove(file.path)
+    if not events:
+        return
+    moment = moment_of(generation.name)
+    rows = [{"generation": generation.name, "time": moment, **vars(event)} for event in events]
+    path = f"{EVENTS}/{generation.name}.parquet"
+    table = tables.from_rows("events", rows)
+    tables.write(collection.storage, path, "events", table, collection.fingerprint)
+
+
+def _generation_of(path: str) -> str:
+    return path.removeprefix(f"{EVENTS}/").removesuffix(".parquet")
+
+
+def read_events(collection: Collection) -> pa.Table:
+    """Returns everything that ever happened to people, oldest first.
+
+    Raises:
+        CollectionError: A file can't be read.
+    """
+    current = collection.current("people")
+    paths = [
+        file.path
+        for file in collection.storage.files(EVENTS)
+        if current is not None and _generation_of(file.path) <= current.name
+    ]
+    parts = [tables.read(collection.storage, path, "events") for path in paths]
+    return pa.concat_tables([tables.schema("events").empty_table(), *parts])
+
+
+def read_people(collection: Collection, generation: Generation) -> list[Person]:
+    """Returns everyone whom a people generation knows."""
+    path = f"{generation.folder}/people.parquet"
+    rows = tables.read(collection.storage, path, "people", _COLUMNS).to_pylist()
+    return [Person(**{**row, "hidden": bool(row["hidden"])}) for row in rows]
+
+
+def _describe(
+    faces: Faces, labels: npt.NDArray[np.int32], people: Sequence[Person]
+) -> list[dict[str, Any]]:
+    """Returns the people's rows, with what their faces tell of them."""
+    members = np.flatnonzero(labels >= 0)
+    members = members[np.argsort(labels[members], kind="stable")]
+    ordered = labels[members]
+    starts = np.searchsorted(ordered, np.arange(labels.max(initial=-1) + 1))
+    sizes = np.diff(starts, append=len(members))
+    media = _distinct(ordered, faces.table["media_id"].take(pa.array(members)))
+    rows: list[dict[str, Any]] = []
+    for person in people:
+        row: dict[str, Any] = {**vars(person), "faces": 0, "media": 0}
+        if person.cluster is not None:
+            start, size = starts[person.cluster], int(sizes[person.cluster])
+            mine = faces.embeddings[members[start : start + size]]
+            mean = mine.mean(axis=0, dtype=np.float64)
+            cover = int(members[start + np.argmax(mine @ mean)])
+            row["faces"] = size
+            row["media"] = int(media[person.cluster])
+            row["cover_face_id"] = faces.table["face_id"][cover].as_py()
+            row["spread"] = _mean_pairwise_d2(mean, size)
+        rows.append(row)
+    return rows
+
+
+def _distinct(labels: npt.NDArray[np.int32], media: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Returns how many media items each cluster has faces in; labels ascending from 0."""
+    codes = media.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    pairs = np.unique(labels.astype(np.int64) * (int(codes.max(initial=0)) + 1) + codes)
+    return np.bincount(
+        pairs // (int(codes.max(initial=0)) + 1), minlength=labels.max(initial=-1) + 1
+    )
+
+
+def _mean_pairwise_d2(mean: npt.NDArray[np.float64], n: int) -> float | None:
+    """Returns the mean d2 over pairs of n unit vectors: n/(n-1) times twice their variance."""
+    return None if n < 2 else float(2 * (1 - mean @ mean) * n / (n - 1))

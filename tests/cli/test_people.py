@@ -1,0 +1,74 @@
+"""``facebatch people``, as a user does it: look, name, put right, undo."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from program import facebatch
+
+from facebatch.collection import Collection
+
+
+@pytest.fixture
+def url(undisturbed: Collection, tmp_path: Path) -> str:
+    """A collection of one's own."""
+    return str(shutil.copytree(undisturbed.storage.url, tmp_path / "faces"))
+
+
+def said(*arguments: str) -> dict[str, Any]:
+    done = facebatch("people", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
+
+
+def test_people_are_named_looked_at_and_put_right(url: str, tmp_path: Path) -> None:
+    first, second, *_ = [one["person_id"] for one in said("list", url)["people"]]
+    named = said("name", url, first[:8], "Ada")
+    assert named["people"]["reason"] == "decision"
+    assert said("list", url)["people"][0]["name"] == "Ada"
+    sheet, page = tmp_path / "ada.png", tmp_path / "ada.html"
+    shown = said("show", url, "Ada", "--sheet", str(sheet))
+    with Image.open(sheet) as picture:
+        assert picture.width > 300
+    said("show", url, first, "--sheet", str(page))
+    assert shown["faces"][0]["face_id"][:12] in page.read_text("utf-8")
+    assert [event["kind"] for event in shown["events"]] == ["founded", "named"]
+    said("merge", url, "Ada", second)
+    assert second not in [one["person_id"] for one in said("list", url)["people"]]
+    said("undo", url)
+    assert second in [one["person_id"] for one in said("list", url)["people"]]
+    said("hide", url, second)
+    assert second not in [one["person_id"] for one in said("list", url)["people"]]
+    assert second in [one["person_id"] for one in said("list", url, "--all")["people"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("show", "Nobody"), "nobody called"),
+        (("name", "Nobody", "Ada"), "nobody called"),
+        (("undo",), "no decision"),
+    ],
+)
+def test_wrong_input_ends_with_code_2_and_one_line(
+    undisturbed: Collection, arguments: tuple[str, ...], says: str
+) -> None:
+    command, *rest = arguments
+    done = facebatch("people", command, undisturbed.storage.url, *rest)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_sheet_is_a_png_or_a_page(url: str, tmp_path: Path) -> None:
+    first = said("list", url)["people"][0]["person_id"]
+    target = str(tmp_path / "sheet.gif")
+    done = facebatch("people", "show", url, first, "--sheet", target)
+    assert done.returncode == 2
+    assert ".png or .html" in done.stderr

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import TAU, at_angles, d2_of_angle, people
+
+from facebatch.cluster.bursts import representatives
+from facebatch.cluster.links import density, density_of_moments
+from facebatch.neighbors import Neighbors, exact_neighbors
+
+
+def pairs_of(links):
+    ends = zip(links.sources.tolist(), links.targets.tolist(), strict=True)
+    return dict(zip(ends, links.lengths.tolist(), strict=True))
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 39), tau=st.floats(0.02, 0.4))
+def test_links_are_the_pairs_that_either_end_lists_within_tau(seed, k, tau):
+    embeddings, _ = people([20, 20], seed)
+    neighbors = exact_neighbors(embeddings, k)
+    wanted = {
+        (min(row, other), max(row, other))
+        for row in range(40)
+        for other, d2 in zip(neighbors.indices[row], neighbors.distances[row], strict=True)
+        if d2 <= tau
+    }
+    found = density(neighbors, 3, tau)
+    assert set(pairs_of(found.links)) == wanted
+    assert len(found.links) == len(wanted)
+
+
+def test_core_distance_is_that_of_the_last_of_min_samples():
+    neighbors = exact_neighbors(at_angles(0, 1, 3), 2)
+    np.testing.assert_array_equal(density(neighbors, 2, 4.0).core, neighbors.distances[:, 1])
+    np.testing.assert_array_equal(density(neighbors, 9, 4.0).core, neighbors.distances[:, 1])
+
+
+def test_a_face_without_neighbours_has_no_core():
+    assert np.isinf(density(exact_neighbors(at_angles(0), 64), 3, TAU).core).all()
+
+
+def test_density_of_moments_is_that_of_their_representatives():
+    embeddings, _ = people([30] * 3, seed=1)
+    crowd = np.repeat(embeddings, 2, axis=0)
+    neighbors = exact_neighbors(crowd, 179)
+    found = density_of_moments(neighbors, crowd, representatives(neighbors, 1e-6), 3, TAU)
+    alone = density(exact_neighbors(embeddings, 89), 3, TAU)
+    assert pairs_of(found.links) == pytest.approx(pairs_of(alone.links))
+    np.testing.assert_allclose(found.core, alone.core)
+
+
+def test_missing_neighbours_are_no_links():
+    neighbors = Neighbors(
+        np.array([[0.01, np.inf], [0.01, np.inf], [np.inf, np.inf]], np.float32),
+        np.array([[1, 2], [0, 2], [0, 1]], np.int32),
+    )
+    found = density(neighbors, 1, d2_of_angle(10))
+    assert list(pairs_of(found.links)) == [(0, 1)]
+    assert np.isinf(found.core[2])

@@ -1,0 +1,50 @@
+"""Workers that search for the stages give what the launcher alone would give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from synthetic import people
+
+from facebatch import index, neighbors
+from facebatch.config import RunSettings
+from facebatch.pipelines import searching
+from facebatch.pipelines.searching import Searching
+from facebatch.stages.index import build_here
+from facebatch.stages.trees import find_here
+from facebatch.storage import Storage
+
+PLENTY = 1 << 34
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Searching:
+    monkeypatch.setattr(searching, "LEAST_FACES", 100)
+    return Searching(Storage(str(tmp_path / "collection")), RunSettings(workers=2).arranged())
+
+
+def test_neighbours_found_by_workers_are_those_found_here(work: Searching) -> None:
+    embeddings, _ = people([8] * 30, seed=1)
+    plan = neighbors.choose(*embeddings.shape, PLENTY, 10)
+    theirs, ours = work.find(embeddings, 10, plan, 3), find_here(embeddings, 10, plan, 3)
+    np.testing.assert_array_equal(theirs.indices, ours.indices)
+    np.testing.assert_allclose(theirs.distances, ours.distances, atol=1e-6)
+
+
+def test_an_index_built_by_workers_is_that_built_here(work: Searching) -> None:
+    embeddings, _ = people([8] * 30, seed=2)
+    plan = index.choose(*embeddings.shape, PLENTY)
+    theirs, ours = work.build(embeddings, plan, 3), build_here(embeddings, plan, 3)
+    assert faiss.serialize_index(theirs).tolist() == faiss.serialize_index(ours).tolist()
+
+
+def test_what_lies_between_is_gone_afterwards(
+    work: Searching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "is_local", lambda settings: False)
+    embeddings, _ = people([8] * 30, seed=3)
+    work.find(embeddings, 5, neighbors.choose(*embeddings.shape, PLENTY, 5), 3)
+    assert not list((tmp_path / "collection").rglob("*.npy"))

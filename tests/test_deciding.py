@@ -1,0 +1,343 @@
+"""What users decide about people: it holds in every later run, is undone, and finds its faces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rows import content, media, media_row, memory_collection
+from synthetic import at_angles, d2_of_angle
+from synthetic import people as simulated
+from test_stages import commit
+
+from facebatch import decisions, ids, tables
+from facebatch.collection import Collection
+from facebatch.deciding import (
+    People,
+    hide_person,
+    list_people,
+    merge_people,
+    name_person,
+    reject_faces,
+    split_person,
+    undo,
+)
+from facebatch.decisions import PLACE, Concern, Decision, fold, locate
+from facebatch.errors import CollectionError, UsageError
+from facebatch.stages import cluster_people, read_events
+
+SIZES = [12, 9, 7, 5]
+
+
+@pytest.fixture
+def collection() -> Collection:
+    """Four people, clustered."""
+    collection = memory_collection()
+    embeddings, _ = simulated(SIZES, seed=4)
+    commit(collection, "one", embeddings)
+    cluster_people(collection, collection.snapshot())
+    return collection
+
+
+def follow(collection: Collection, **how: object) -> People:
+    """Clusters again and returns the people."""
+    cluster_people(collection, collection.snapshot(), **how)  # type: ignore[arg-type]
+    return People.of(collection)
+
+
+def listed(people: People) -> list[str]:
+    return [row["person_id"] for row in list_people(people, hidden=False)]
+
+
+def partition(people: People) -> dict[str, frozenset[bytes]]:
+    """Everyone's faces, by person id."""
+    return {
+        who: frozenset(people.faces_of(people.known[bytes.fromhex(who)]))
+        for who in (row["person_id"] for row in list_people(people, hidden=True))
+    }
+
+
+def test_a_name_stays_through_new_photos_and_from_scratch(collection: Collection) -> None:
+    who = listed(People.of(collection))[1]
+    outcome = name_person(People.of(collection), who[:8], " Ada ")
+    assert outcome.decision.person_id == bytes.fromhex(who)
+    people = follow(collection)
+    before = set(people.faces_of(people.find("Ada")))
+    embeddings, _ = simulated([9, 6], seed=9)
+    commit(collection, "two", embeddings, first=100)
+    for how in ({}, {"from_scratch": True}, {"tau": 0.05}):
+        people = follow(collection, **how)
+        assert people.find("Ada").person_id.hex() == who
+        assert before <= set(people.faces_of(people.find("Ada")))
+    assert people.find("Ada").named_by == "decision"
+
+
+def test_merged_people_stay_one_and_the_old_id_leads_to_the_first(collection: Collection) -> None:
+    first, second, *_ = listed(People.of(collection))
+    faces = partition(People.of(collection))
+    merge_people(People.of(collection), second, [first])
+    for how in ({}, {"from_scratch": True}):
+        people = follow(collection, **how)
+        assert partition(people)[second] >= faces[first] | faces[second]
+        assert first not in partition(people)
+        assert people.find(first).person_id.hex() == second
+
+
+def test_split_faces_are_another_person_even_from_scratch(collection: Collection) -> None:
+    people = People.of(collection)
+    who = listed(people)[0]
+    mine = people.faces_of(people.find(who))
+    for chosen in (mine[:3], mine[3:4]):
+        outcome = split_person(People.of(collection), who, [face.hex() for face in chosen])
+        new = {one.after for one in outcome.decision.concerns} - {bytes.fromhex(who)}
+        for how in ({}, {"from_scratch": True}):
+            found = partition(follow(collection, **how))
+            assert found[new.copy().pop().hex()] >= set(chosen)
+            assert found[who].isdisjoint(chosen)
+
+
+def test_rejected_faces_never_come_back_to_the_person(collection: Collection) -> None:
+    people = People.of(collection)
+    who = listed(people)[0]
+    wrong = people.faces_of(people.find(who))[2]
+    reject_faces(people, who, [wrong.hex()[:10]], no_face=False)
+    for how in ({}, {"from_scratch": True}):
+        assert wrong not in partition(follow(collection, **how))[who]
+    merge_people(People.of(collection), who, listed(People.of(collection))[1:2])
+    undo(follow(collection))
+    assert wrong not in partition(follow(collection))[who]
+
+
+def test_a_rejected_face_may_join_its_next_choice() -> None:
+    collection = memory_collection()
+    embeddings = np.zeros((9, 128), np.float32)
+    # Two people, and a face between them that comes later.
+    embeddings[:, :2] = at_angles(0, 2, 4, 5, 19, 20, 21, 22, 12)
+    commit(collection, "one", embeddings[:8])
+    cluster_people(collection, collection.snapshot(), tau=d2_of_angle(9))
+    commit(collection, "two", embeddings[8:], first=8)
+    people = follow(collection)
+    between = ids.face_id(content(8), 0, 0, 0)
+    assert len(partition(people)) == 2
+    first = people.owner[between]
+    reject_faces(people, first.hex(), [between.hex()], no_face=False)
+    second = follow(collection).owner[between]
+    assert second != first
+    reject_faces(People.of(collection), second.hex(), [between.hex()], no_face=False)
+    assert between not in follow(collection).owner
+
+
+def test_what_is_no_face_is_nobodys(collection: Collection) -> None:
+    people = People.of(collection)
+    who = listed(people)[0]
+    wrong = people.faces_of(people.find(who))[2]
+    reject_faces(people, who, [wrong.hex()], no_face=True)
+    for how in ({}, {"from_scratch": True}):
+        assert all(wrong not in faces for faces in partition(follow(collection, **how)).values())
+
+
+def test_hidden_people_are_listed_only_when_asked_for(collection: Collection) -> None:
+    who = listed(People.of(collection))[0]
+    hide_person(People.of(collection), who)
+    people = follow(collection)
+    assert who not in listed(people)
+    assert [row["hidden"] for row in list_people(people, hidden=True)].count(True) == 1
+
+
+@pytest.mark.parametrize("kind", ["name", "merge", "split", "reject", "not_a_face", "hide"])
+def test_undoing_brings_back_what_was_and_can_be_undone(collection: Collection, kind: str) -> None:
+    people = People.of(collection)
+    who, other, *_ = listed(people)
+    faces = [face.hex() for face in people.faces_of(people.find(who))[:3]]
+    before = partition(people)
+    {
+        "name": lambda: name_person(people, who, "Ada"),
+        "merge": lambda: merge_people(people, who, [other]),
+        "split": lambda: split_person(people, who, faces),
+        "reject": lambda: reject_faces(people, who, faces, no_face=False),
+        "not_a_face": lambda: reject_faces(people, who, faces, no_face=True),
+        "hide": lambda: hide_person(people, who),
+    }[kind]()
+    decided = follow(collection)
+    taken = undo(decided)
+    undone = follow(collection)
+    assert partition(undone) == before
+    assert [(p.name, p.hidden) for p in undone.known.values() if p.status == "active"] == [
+        (None, False)
+    ] * len(before)
+    undo(undone, taken.decision.decision)
+    again = follow(collection)
+    assert partition(again) == partition(decided)
+    assert {w: (p.name, p.hidden) for w, p in again.known.items()} == {
+        w: (p.name, p.hidden) for w, p in decided.known.items()
+    }
+
+
+def test_the_later_of_two_decisions_holds_and_says_what_it_overrules(
+    collection: Collection,
+) -> None:
+    people = People.of(collection)
+    who = listed(people)[0]
+    some = [face.hex() for face in people.faces_of(people.find(who))[:3]]
+    first = split_person(people, who, some)
+    new = next(one.after for one in first.decision.concerns if one.after.hex() != who)
+    outcome = merge_people(follow(collection), who, [new.hex()])
+    assert any(first.decision.decision in note and "3 faces" in note for note in outcome.notes)
+    assert new.hex() not in partition(follow(collection))
+
+
+def test_a_name_that_somebody_has_is_given_and_a_merger_offered(collection: Collection) -> None:
+    first, second, *_ = listed(People.of(collection))
+    name_person(People.of(collection), first, "Ada")
+    outcome = name_person(follow(collection), second, "Ada")
+    assert f"merge {second[:12]} {first[:12]}" in outcome.notes[0]
+    with pytest.raises(UsageError, match="several people are called 'Ada'"):
+        follow(collection).find("Ada")
+
+
+def test_a_merged_persons_name_goes_to_one_without(collection: Collection) -> None:
+    first, second, *_ = listed(People.of(collection))
+    name_person(People.of(collection), first, "Ada")
+    merge_people(follow(collection), second, ["Ada"])
+    assert follow(collection).find("Ada").person_id.hex() == second
+    undo(People.of(collection))
+    assert follow(collection).find("Ada").person_id.hex() == first
+
+
+def test_every_change_is_an_event_with_its_decision(collection: Collection) -> None:
+    first, second, *_ = listed(People.of(collection))
+    merged = merge_people(People.of(collection), first, [second])
+    follow(collection)
+    rows = read_events(collection).to_pylist()
+    founded = [row for row in rows if row["kind"] == "founded"]
+    assert len(founded) == len(SIZES)
+    assert {row["reason"] for row in founded} == {"first clustering"}
+    told = next(row for row in rows if row["kind"] == "merged")
+    assert (told["person_id"].hex(), told["other_id"].hex()) == (second, first)
+    assert told["reason"] == f"decision {merged.decision.decision}"
+
+
+def test_who_is_meant_must_be_clear(collection: Collection) -> None:
+    people = People.of(collection)
+    for said, says in (("nobody", "nobody called"), ("ab", "nobody called"), ("", "nobody")):
+        with pytest.raises(UsageError, match=says):
+            people.find(said)
+    who = listed(people)[0]
+    for wrong in (
+        lambda: name_person(people, who, " "),
+        lambda: merge_people(people, who, [who]),
+        lambda: merge_people(people, who, []),
+        lambda: split_person(people, who, []),
+        lambda: split_person(
+            people, who, [face.hex() for face in people.faces_of(people.find(who))]
+        ),
+        lambda: reject_faces(people, who, ["00"], no_face=False),
+        lambda: undo(people),
+        lambda: undo(people, "2024"),
+    ):
+        with pytest.raises(UsageError):
+            wrong()
+    assert decisions.read(collection) == []
+
+
+def test_without_people_there_is_nothing_to_decide() -> None:
+    with pytest.raises(CollectionError, match="facebatch cluster"):
+        People.of(memory_collection())
+
+
+def test_a_decision_finds_its_faces_by_place_when_their_ids_changed() -> None:
+    collection = memory_collection()
+    embeddings, _ = simulated([3], seed=1)
+    commit(collection, "one", embeddings)
+    snapshot = collection.snapshot()
+    row = snapshot.faces(["face_id", *PLACE]).to_pylist()[1]
+    place = {key: row[key] for key in PLACE}
+    old = b"\1" * 16
+    boxed = {**place, "x0": 0.0, "y0": 0.0, "x1": 10.0, "y1": 10.0}
+    # The simulated faces have empty boxes: nothing overlaps those.
+    assert locate([Concern(old, None, None, boxed)], snapshot) == {}
+    assert locate([Concern(row["face_id"], None, None, boxed)], snapshot) == {row["face_id"]: 1}
+
+
+def moved_faces(box: list[float], path: str = "1.jpg", of: int = 1) -> Collection:
+    """A collection of one photo with one face in a box."""
+    collection = memory_collection()
+    schema = tables.schema("faces", 128)
+    row = media_row(path, of=of, faces=1, width=100, height=100)
+    vector = np.zeros(128, np.float32)
+    vector[0] = 1
+    given = {
+        "face_id": [ids.face_id(content(of), 0, 0, 7)],
+        "media_id": [row["media_id"]],
+        "content_id": [content(of)],
+        "landmarks": [[0.0] * 10],
+        "chip_to_picture": [[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]],
+        "chip": [None],
+        "track": [None],
+        "embedding": [vector.tolist()],
+        **dict(zip(("x0", "y0", "x1", "y1"), ([side] for side in box), strict=True)),
+    }
+    import pyarrow as pa
+
+    columns = [pa.array(given.get(field.name, [0]), field.type) for field in schema]
+    collection.commit_shard("one", media(row), pa.Table.from_arrays(columns, schema=schema))
+    return collection
+
+
+@pytest.mark.parametrize(
+    ("box", "path", "of", "found"),
+    [
+        ([1, 1, 11, 11], "1.jpg", 1, True),
+        ([1, 1, 11, 11], "moved/1.jpg", 1, True),
+        ([1, 1, 11, 11], "1.jpg", 2, True),
+        ([1, 1, 11, 11], "moved/1.jpg", 2, False),
+        ([20, 20, 30, 30], "1.jpg", 1, False),
+    ],
+)
+def test_the_same_place_is_the_same_item_or_content_and_nearly_the_same_box(
+    box: list[float], path: str, of: int, found: bool
+) -> None:
+    place = {
+        "media_id": ids.media_id("photos", "1.jpg"),
+        "content_id": content(1),
+        "segment": 0,
+        "timestamp_us": 0,
+        "x0": 0.0,
+        "y0": 0.0,
+        "x1": 10.0,
+        "y1": 10.0,
+    }
+    old = b"\1" * 16
+    snapshot = moved_faces(box, path, of).snapshot()
+    assert locate([Concern(old, None, None, place)], snapshot) == ({old: 0} if found else {})
+
+
+def test_decisions_are_kept_as_they_were_taken(collection: Collection) -> None:
+    people = People.of(collection)
+    who = listed(people)[0]
+    taken = [
+        name_person(people, who, "Ada").decision,
+        reject_faces(people, who, [people.faces_of(people.find(who))[0].hex()], no_face=False),
+    ]
+    assert decisions.read(collection) == [taken[0], taken[1].decision]
+    assert [one.decision for one in decisions.read(collection)] == sorted(
+        one.decision for one in decisions.read(collection)
+    )
+
+
+def test_what_stands_is_what_was_not_cancelled() -> None:
+    ada, bo = b"a" * 16, b"b" * 16
+    place = dict.fromkeys(PLACE)
+    face = Concern(b"f" * 16, ada, bo, place)
+    moved = Decision("split", ada, concerns=(face,), decision="1")
+    back = Decision("undo", ada, cancels="1", concerns=(Concern(b"f" * 16, bo, ada, place),))
+    back = replace(back, decision="2")
+    rows = {b"f" * 16: 5}
+    assert fold([moved], rows).pins == {5: (bo, "1")}
+    assert fold([moved, back], rows).pins == {5: (ada, "2")}
+    again = Decision("undo", ada, cancels="2", concerns=(face,), decision="3")
+    standing = fold([moved, back, again], rows)
+    assert standing.pins == {5: (bo, "3")}
+    assert standing.cancelled == {"2"}
+    assert fold([moved], {}).pins == {}
