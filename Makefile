@@ -45,6 +45,8 @@ bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos 
 	$(BIN)/python benchmarks/memory.py $(if $(PHOTOS),--photos "$(PHOTOS)",--counts 50 500)
 	$(BIN)/python benchmarks/compare.py $(if $(PHOTOS),--photos "$(PHOTOS)",--limit 12 --rounds 2 --each-core)
 	$(BIN)/python benchmarks/renderer_distances.py
+	$(BIN)/python benchmarks/cluster.py --sizes 2000 10000
+	$(BIN)/python benchmarks/nightly.py --faces 20000 --new 200
 
 docs: setup  ## write the pages that are made from the code
 	$(BIN)/python docs/build.py

@@ -21,8 +21,10 @@ from facebatch.checking_shards import Problem, check_shard, read_checked
 from facebatch.collection import STAGES, Collection, Generation
 from facebatch.errors import CollectionError
 from facebatch.snapshot import Committed, Snapshot, is_live, look, media_files, of
+from facebatch.stages.trees import TABLES as TREE_TABLES
 from facebatch.storage import Storage
 
+_KEPT_FOR_GOOD = ("decisions", "events")
 _GENERATION_TABLES = {"index": "ids", "matches": "matches", "clusters": "clusters"}
 
 
@@ -82,6 +84,7 @@ def check(url: str, *, deep: bool = False) -> Checked:
     snapshot = of(collection.storage, sound)
     problems += _without_source(snapshot)
     problems += _generations(collection, snapshot, whole=not damaged - {None})
+    problems += _kept_for_good(collection)
     problems += _leftovers(collection, whole=not unreadable)
     return Checked(
         len(snapshot.shards), len(snapshot.media), len(snapshot.face_ids), tuple(problems)
@@ -194,6 +197,19 @@ def _generations(collection: Collection, snapshot: Snapshot, *, whole: bool) -> 
                     yield Problem("parent_missing", f"{stage}/{name}", message, _again(stage))
 
 
+def _kept_for_good(collection: Collection) -> Iterator[Problem]:
+    """Verifies what users decided and what happened to people, which nothing can make again."""
+    for folder in _KEPT_FOR_GOOD:
+        for file in collection.storage.files(folder):
+            try:
+                rows = read_checked(collection, file.path, folder)
+                if not len(rows) and folder == "decisions":
+                    raise CollectionError(f"{file.path} holds no decision")
+            except (CollectionError, pa.ArrowException, ValueError) as error:
+                repair = f"restore {file.path} from a backup, or remove it (--repair)"
+                yield Problem(f"{folder}_damaged", file.path, str(error), repair, (file.path,))
+
+
 def _again(stage: str) -> str:
     command = {"matches": "identify", "clusters": "cluster", "people": "cluster"}.get(stage, stage)
     return f"run `facebatch {command}`"
@@ -221,6 +237,9 @@ def _check_generation(
         raise CollectionError(f"the face ids of {table}.parquet are not in order")
     if generation.stage == "index":
         _check_index(collection, generation, len(rows))
+    if generation.manifest.get("tree") == generation.name:
+        for part in TREE_TABLES:
+            read_checked(collection, f"{generation.folder}/{part}.parquet", part)
     strangers = len(rows) - int(pc.sum(pc.is_in(rows["face_id"], _ids(snapshot))).as_py() or 0)
     if whole and strangers and generation.manifest["faces_hash"] == snapshot.faces_hash:
         raise CollectionError(f"{strangers:,} rows are of faces that don't exist")

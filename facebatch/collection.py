@@ -259,8 +259,9 @@ class Collection:
             file for file in self.storage.files("attempts") if file.path.startswith(PLAN_PREFIX)
         ]
         stale = [file.path for file in (*orphans, *plans) if (file.modified or before) < before]
-        for folder in ("", "media", "faces", "attempts"):
+        for folder in ("", "media", "faces", "attempts", "decisions", "events"):
             stale += self.storage.stale_temporaries(folder, before)
+        stale += self._between_workers(before)
         for stage in STAGES:
             stale += [
                 f"{stage}/{name}"
@@ -269,6 +270,16 @@ class Collection:
                 and not self.storage.exists(f"{stage}/{name}/{_MANIFEST}")
             ]
         return stale
+
+    def _between_workers(self, before: float) -> list[str]:
+        """Returns folders of what workers handed each other, and of runs that were killed."""
+        folders = [f"attempts/{name}" for name in self.storage.folders("attempts")]
+        moments = {path: self.storage.files(path) for path in folders}
+        return [
+            path
+            for path, files in moments.items()
+            if all((file.modified or before) < before for file in files)
+        ]
 
     def orphan_age(self) -> float:
         """Returns the moment before which orphans were left by nobody alive, epoch seconds."""

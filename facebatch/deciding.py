@@ -23,6 +23,7 @@ from facebatch.decisions import PLACE, Concern, Decision, Standing
 from facebatch.errors import CollectionError, UsageError
 from facebatch.snapshot import Snapshot
 from facebatch.stages import read_clusters, read_people
+from facebatch.undoing import going_back
 
 _SHORTEST_PREFIX = 4
 """Hex digits of an id that are enough, where no other id begins so."""
@@ -273,7 +274,8 @@ def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bo
     """Says that faces aren't a person's, or no faces at all.
 
     Raises:
-        UsageError: Nobody or several are meant, or a face isn't the person's.
+        UsageError: Nobody or several are meant, a face isn't the person's, or all of the person's
+            faces are rejected, so that nothing says any more who the person is.
     """
     person = people.find(said)
     chosen = people.find_faces(faces, person)
@@ -283,6 +285,11 @@ def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bo
         (face, None if face in set(chosen) else person.person_id)
         for face in people.faces_of(person)
     ]
+    if not no_face and len(set(chosen)) == len(changes):
+        raise UsageError(
+            f"these are all faces of {people.shown(person)}: leave one, or say --not-a-face, or "
+            "hide the person"
+        )
     kind = "not_a_face" if no_face else "reject"
     concerns = people.concerns(changes)
     decision = Decision(kind, person.person_id, concerns=concerns)
@@ -322,15 +329,12 @@ def undo(people: People, name: str | None = None) -> Outcome:
         what = "no decision that stands" if not candidates else "several decisions"
         raise UsageError(f"there is {what}{f' called {name!r}' if name else ''}")
     target = candidates[-1]
-    moved = any(one.before != one.after for one in target.concerns)
-    # All of its faces, so that those that stayed aren't taken along by those that go back.
-    back = tuple(
-        Concern(one.face_id, one.after, one.before, one.place) for one in target.concerns if moved
-    )
+    back, held = going_back(people.standing, people.snapshot, target)
     decision = Decision("undo", target.person_id, cancels=target.decision, concerns=back)
     count = sum(one.before != one.after for one in back)
     message = f"{target.kind} {target.decision} is undone; {count} faces go back"
-    return _recorded(people, decision, message, [])
+    notes = [f"{held} faces stay where later decisions put them"] if held else []
+    return _recorded(people, decision, message, notes)
 
 
 def _recorded(people: People, decision: Decision, message: str, notes: Sequence[str]) -> Outcome:

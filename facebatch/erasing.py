@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import attempts, ids, rewriting, tables, traces
+from facebatch import attempts, decisions, ids, rewriting, tables, traces
 from facebatch.belonging import current_people, people_without_faces
 from facebatch.collection import PLAN_PREFIX, STAGES, Collection, Generation, generation_name
 from facebatch.erasure import Selection, sought
@@ -263,9 +263,27 @@ def _drop_told(storage: Storage, path: str, looked_for: Sought) -> int:
         dropped += int(told.sum())
     sink = BytesIO()
     whole = pa.concat_tables([schema.empty_table(), *(rows.cast(schema) for rows in kept)])
+    if dropped and not len(whole) and path.startswith(f"{decisions.FOLDER}/"):
+        whole = _without_faces(storage, path, looked_for)
+    if dropped and not len(whole):
+        storage.remove(path)
+        return dropped
     pq.write_table(whole, sink, compression="zstd", row_group_size=tables.ROW_GROUP_ROWS)
     storage.write(path, sink.getvalue())
     return dropped
+
+
+def _without_faces(storage: Storage, path: str, looked_for: Sought) -> pa.Table:
+    """Returns what a decision says of somebody who remains, in a row without a face.
+
+    It has no row where it told of nobody else.
+    """
+    first = next(traces.batches(storage, path)).slice(0, 1)
+    for name in ("face_id", "before", "after", *decisions.PLACE):
+        at = first.schema.get_field_index(name)
+        column = first.schema.field(at)
+        first = first.set_column(at, column, pa.nulls(len(first), column.type))
+    return first.filter(pa.array(~looked_for.rows(first)))
 
 
 def _renew_stages(

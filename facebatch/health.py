@@ -6,7 +6,7 @@ method was measured (docs/people.md has the figures that the bounds come from).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ WIDEST_SHOWN = 5
 FEW_FACES = 100
 """Below so many faces shares say nothing, and no warning is given."""
 
+FEW_GROUPS = 3
+"""Fewer people that are too wide, or groups that were parted, happen to anybody."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -24,10 +27,12 @@ class Bound:
     Args:
         most: The largest value that isn't.
         advice: What the figure may mean, and what to change.
+        at_least: How many it must be of, so that one of a few isn't a warning.
     """
 
     most: float
     advice: str
+    at_least: int = 0
 
 
 BOUNDS: Mapping[str, Bound] = {
@@ -45,37 +50,51 @@ BOUNDS: Mapping[str, Bound] = {
         0.005,
         "people are wider than one person's faces are: look at the widest with `facebatch people "
         "show`, split them, or try a smaller `--threshold`",
+        at_least=FEW_GROUPS,
     ),
     "broke_photo_constraint_share": Bound(
         0.01,
         "groups held two faces of one photo before these were parted: relatives who look alike, or "
         "a threshold that is too large; for collages and mirrors give --no-photo-constraint",
+        at_least=FEW_GROUPS,
     ),
 }
 
 
-def examine(people: Sequence[Mapping[str, Any]], clusters: Mapping[str, Any]) -> dict[str, Any]:
+def examine(
+    people: Sequence[Mapping[str, Any]],
+    clusters: Mapping[str, Any],
+    decided: Collection[bytes] = (),
+) -> dict[str, Any]:
     """Returns the health of a clustering as plain data.
 
     Args:
         people: Rows of the table ``people``.
         clusters: Manifest of the clusters that they are made of.
+        decided: Ids of those whose faces a user saw and decided on: their width is no news.
 
     Returns:
         ``people``, the shares that `BOUNDS` names (``alone_share`` and ``largest_share`` of the
         faces, ``wide_share`` of the people whose mean d2 is above the guard's, ``broke_...`` of
-        the clusters), the ``widest`` people with their mean d2, and the ``warnings``.
+        the clusters), the ``widest`` people with their mean d2, and the ``warnings``. Who is
+        decided on is neither wide nor among the widest.
     """
     active = [row for row in people if row["status"] == "active"]
     faces, found = clusters["faces"], clusters["clusters"]
     widest = clusters["config"]["guard_factor"] * clusters["config"]["tau"]
-    spread = [row for row in active if row.get("spread") is not None]
+    spread = [
+        row for row in active if row.get("spread") is not None and row["person_id"] not in decided
+    ]
     by_spread = sorted(spread, key=lambda row: (-row["spread"], row["person_id"]))
+    counts = {
+        "wide_share": sum(row["spread"] > widest for row in spread),
+        "broke_photo_constraint_share": clusters["broke_photo_constraint"],
+    }
     figures = {
         "alone_share": clusters["alone"] / max(1, faces),
         "largest_share": clusters["largest"] / max(1, faces),
-        "wide_share": sum(row["spread"] > widest for row in spread) / max(1, len(active)),
-        "broke_photo_constraint_share": clusters["broke_photo_constraint"] / max(1, found),
+        "wide_share": counts["wide_share"] / max(1, len(active)),
+        "broke_photo_constraint_share": counts["broke_photo_constraint_share"] / max(1, found),
     }
     return {
         "people": len(active),
@@ -89,7 +108,7 @@ def examine(people: Sequence[Mapping[str, Any]], clusters: Mapping[str, Any]) ->
             }
             for row in by_spread[:WIDEST_SHOWN]
         ],
-        "warnings": _warnings(figures) if faces >= FEW_FACES else [],
+        "warnings": _warnings(figures, counts) if faces >= FEW_FACES else [],
     }
 
 
@@ -99,9 +118,9 @@ def warning_text(warning: Mapping[str, Any]) -> str:
     return f"{figure} is {warning['value']:.1%}, above {warning['most']:.1%}: {warning['advice']}"
 
 
-def _warnings(figures: Mapping[str, float]) -> list[dict[str, Any]]:
+def _warnings(figures: Mapping[str, float], counts: Mapping[str, int]) -> list[dict[str, Any]]:
     return [
         {"figure": name, "value": figures[name], "most": bound.most, "advice": bound.advice}
         for name, bound in BOUNDS.items()
-        if figures[name] > bound.most
+        if figures[name] > bound.most and counts.get(name, bound.at_least) >= bound.at_least
     ]

@@ -21,7 +21,7 @@ from facebatch.stages import read_events
 from facebatch.tables import matrix
 
 FACES_ON_SHEET = 200
-"""Faces on a contact sheet, from the most typical to the least, evenly."""
+"""Faces on a contact sheet, from the least typical to the most, evenly."""
 
 _COLUMNS, _SIDE, _MARGIN, _TEXT = 10, 112, 8, 16  # of a PNG: faces a row, pixels
 

@@ -327,3 +327,21 @@ def test_a_released_collection_is_sound(tmp_path: Path) -> None:
     url = str(shutil.copytree(RELEASED, tmp_path / "v1"))
     codes = {problem.code for problem in check(url, deep=True).problems}
     assert codes <= {"other_settings"}
+
+
+@pytest.mark.parametrize("folder", ["decisions", "events"])
+def test_what_is_kept_for_good_is_verified_too(copied: Collection, folder: str) -> None:
+    path = f"{folder}/20240101T000000.000000Z-abcdef.parquet"
+    copied.storage.write(path, b"garbage")
+    [problem] = [found for found in check(copied.storage.url).problems if not found.is_leftover]
+    assert (problem.code, problem.path) == (f"{folder}_damaged", path)
+    repair(copied.storage.url)
+    assert check(copied.storage.url).is_sound
+
+
+def test_a_damaged_tree_is_told(copied: Collection) -> None:
+    clusters = copied.current("clusters")
+    assert clusters is not None
+    copied.storage.write(f"{clusters.folder}/tree.parquet", b"garbage")
+    codes = {found.code for found in check(copied.storage.url).problems}
+    assert "generation_damaged" in codes

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from rows import content, media, media_row, memory_collection
 from synthetic import at_angles, d2_of_angle
@@ -24,6 +26,8 @@ from facebatch.deciding import (
     undo,
 )
 from facebatch.decisions import PLACE, Concern, Decision, fold, locate
+from facebatch.erasing import erase, verify
+from facebatch.erasure import Request, select
 from facebatch.errors import CollectionError, UsageError
 from facebatch.stages import cluster_people, read_events
 
@@ -341,3 +345,46 @@ def test_what_stands_is_what_was_not_cancelled() -> None:
     assert standing.pins == {5: (bo, "3")}
     assert standing.cancelled == {"2"}
     assert fold([moved], {}).pins == {}
+
+
+def test_not_all_of_a_persons_faces_can_be_rejected(collection: Collection) -> None:
+    people = People.of(collection)
+    who = listed(people)[0]
+    every = [face.hex() for face in people.faces_of(people.find(who))]
+    with pytest.raises(UsageError, match="all faces of"):
+        reject_faces(people, who, every, no_face=False)
+    assert decisions.read(collection) == []
+
+
+def test_what_is_erased_takes_the_decisions_about_it_along(collection: Collection) -> None:
+    first, second, *_ = listed(People.of(collection))
+    name_person(People.of(collection), first, "Ada")
+    name_person(follow(collection), second, "Bo")
+    follow(collection)
+    snapshot = collection.snapshot()
+    erase(collection, select(collection, snapshot, Request(people=("Ada",))))
+    people = follow(collection)
+    assert [row["name"] for row in list_people(people, hidden=True)].count("Bo") == 1
+    assert "Ada" not in [row["name"] for row in list_people(people, hidden=True)]
+    undo(people)
+    assert verify(collection) == []
+
+
+def test_a_name_outlives_the_faces_that_it_was_given_to(collection: Collection) -> None:
+    who = listed(People.of(collection))[3]
+    name_person(People.of(collection), who, "Ada")
+    people = follow(collection)
+    before = people.faces_of(people.find("Ada"))
+    faces = collection.snapshot().faces(["face_id", "embedding"])
+    mine = pc.is_in(faces["face_id"], pa.array(before, pa.binary(16)))
+    near = tables.matrix(faces.filter(mine)["embedding"])
+    near = near + np.random.default_rng(3).normal(0, 0.012, near.shape).astype(np.float32)
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    commit(collection, "more", near, first=200)
+    assert len(follow(collection).faces_of(people.find("Ada"))) > len(before)
+    chosen = tuple(face.hex() for face in before)
+    erase(collection, select(collection, collection.snapshot(), Request(faces=chosen)))
+    assert [decision.name for decision in decisions.read(collection)] == ["Ada"]
+    assert decisions.read(collection)[0].concerns == ()
+    follow(collection)
+    assert verify(collection) == []

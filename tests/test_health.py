@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from facebatch.health import BOUNDS, FEW_FACES, WIDEST_SHOWN, examine, warning_text
+from facebatch.health import BOUNDS, FEW_FACES, FEW_GROUPS, WIDEST_SHOWN, examine, warning_text
 
 
 def clusters(**figures: Any) -> dict[str, Any]:
@@ -60,6 +60,23 @@ def test_people_wider_than_the_guard_allows_are_said_and_the_widest_listed() -> 
 def test_a_handful_of_faces_is_no_reason_to_warn() -> None:
     few = {"faces": FEW_FACES - 1, "alone": FEW_FACES - 1, "largest": 0, "clusters": 0}
     assert warned([], **few) == []
+
+
+def test_one_or_two_of_a_few_people_are_no_reason_to_warn() -> None:
+    few = {"faces": FEW_FACES, "clusters": 30, "alone": 10, "largest": 9}
+    for count, expected in ((FEW_GROUPS - 1, []), (FEW_GROUPS, ["wide_share"])):
+        people = [person(number, 0.5 if number < count else 0.01) for number in range(30)]
+        assert warned(people, **few) == expected
+    assert warned([], **few, broke_photo_constraint=FEW_GROUPS - 1) == []
+    assert warned([], **few, broke_photo_constraint=FEW_GROUPS) == ["broke_photo_constraint_share"]
+
+
+def test_the_width_of_people_whom_a_user_decided_on_is_no_news() -> None:
+    people = [person(number, 0.5) for number in range(5)]
+    decided = [one["person_id"] for one in people[:4]]
+    health = examine(people, clusters(), decided)
+    assert health["warnings"] == []
+    assert [one["person_id"] for one in health["widest"]] == [people[4]["person_id"].hex()]
 
 
 def test_every_warning_says_what_to_change() -> None:

@@ -157,7 +157,7 @@ def test_pruning_drops_items_that_vanished_and_the_faces_that_nobody_else_has(
 def test_pruning_nothing_writes_nothing(archive: Archive) -> None:
     archive.commit({"a": 2})
     before = archive.check()
-    done = prune(archive.collection, before)
+    done = prune(archive.collection, before, max_prune=0.1)
     assert (done.items, done.of, done.rewritten.shards) == (0, 1, ())
     assert archive.check().shards == before.shards
     empty = rows.memory_collection()
@@ -169,7 +169,7 @@ def test_pruning_refuses_more_than_it_may_and_names_the_flag(archive: Archive) -
     archive.commit({}, gone=["a"])
     before = archive.check()
     with pytest.raises(UsageError, match=r"1 of 4 items .* 25\.0%.*--max-prune 10%"):
-        prune(archive.collection, before)
+        prune(archive.collection, before, max_prune=0.1)
     assert archive.check().shards == before.shards
     assert prune(archive.collection, before, max_prune=0.25).items == 1
 

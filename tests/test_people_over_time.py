@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,12 @@ from synthetic import people
 from test_stages import CHIP, commit, ids_of_people
 
 from facebatch import ids, tables
-from facebatch.collection import GENERATIONS_KEPT, Collection, generation_name
+from facebatch.collection import GENERATIONS_KEPT, Collection, Generation, generation_name
+from facebatch.errors import CollectionError
+from facebatch.index import Plan
+from facebatch.neighbors import Neighbors
 from facebatch.stages import cluster_people, read_clusters, read_events, read_people
+from facebatch.stages.trees import Finder, find_here
 
 SIZES = [14, 12, 9, 7, 5, 1, 1, 1]
 
@@ -253,6 +258,68 @@ def test_events_outlive_the_generations_and_orphans_are_forgotten(collection: Co
 
 def event_row(row: dict[str, object], generation: str) -> pa.Table:
     return tables.from_rows("events", [{**row, "generation": generation}])
+
+
+def finding_while(what: Callable[[], object], times: int = 1) -> Finder:
+    """A finder of neighbours beside which something else happens, the first times it is used."""
+    left = [what] * times
+
+    def find(embeddings: npt.NDArray[np.float32], k: int, plan: Plan, seed: int) -> Neighbors:
+        if left:
+            left.pop()()
+        return find_here(embeddings, k, plan, seed)
+
+    return find
+
+
+def test_of_two_clusterings_at_a_time_the_later_goes_on_from_the_other(
+    collection: Collection,
+) -> None:
+    embeddings, _ = people(SIZES, seed=6)
+    commit(collection, "0", embeddings[:30])
+    other: dict[bytes, bytes] = {}
+
+    def beside() -> None:
+        commit(collection, "1", embeddings[30:], first=30)
+        cluster_people(collection, collection.snapshot())
+        other.update(owners(collection))
+
+    find = finding_while(beside)
+    _, made = cluster_people(collection, collection.snapshot(), find=find)
+    assert owners(collection) == other
+    assert collection.current("people") == made.generation
+    founded = [row for row in read_events(collection).to_pylist() if row["kind"] == "founded"]
+    assert len(founded) == len(set(other.values()))
+
+
+def test_a_clustering_that_is_overtaken_again_and_again_says_so(collection: Collection) -> None:
+    embeddings, _ = people(SIZES, seed=6)
+    commit(collection, "0", embeddings)
+
+    def beside() -> None:
+        cluster_people(collection, collection.snapshot(), from_scratch=True, tau=taus.pop())
+
+    taus = [0.05, 0.06, 0.07]
+    find = finding_while(beside, times=3)
+    with pytest.raises(CollectionError, match="3 times"):
+        cluster_people(collection, collection.snapshot(), from_scratch=True, find=find)
+    assert not taus
+
+
+def test_events_that_another_run_took_for_orphans_are_put_back(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Collection.finish
+
+    def finish_beside(self: Collection, generation: Generation) -> Generation:
+        if generation.stage == "people":
+            self.storage.remove(f"events/{generation.name}.parquet")
+        return finish(self, generation)
+
+    monkeypatch.setattr(Collection, "finish", finish_beside)
+    commit(collection, "0", people(SIZES, seed=6)[0])
+    cluster_people(collection, collection.snapshot())
+    assert len(read_events(collection)) == len(set(owners(collection).values())) > 0
 
 
 def test_people_of_an_earlier_version_go_on(collection: Collection) -> None:

@@ -12,9 +12,12 @@ from rows import content, media, media_row, memory_collection
 from synthetic import people
 
 from facebatch import ids, index, tables
+from facebatch.cluster.people import Clustering
 from facebatch.collection import GENERATIONS_KEPT, Collection, generation_name
+from facebatch.deciding import People, hide_person
 from facebatch.errors import CollectionError
 from facebatch.stages import build_index, cluster_people, read_clusters, read_people
+from facebatch.stages.clusters import Base, Task, cluster, line_of
 
 SIZES = [12, 9, 7, 5, 1, 1]
 CHIP = 150
@@ -100,6 +103,29 @@ def test_new_photos_keep_the_people_and_their_tau(collection: Collection) -> Non
     assert len(before) >= 3
     assert before <= ids_of_people(collection)
     assert second.generation.manifest["config"] == first.generation.manifest["config"]
+
+
+def test_clusters_of_a_run_that_another_overtook_are_nobodys_base(collection: Collection) -> None:
+    embeddings, _ = people(SIZES, seed=1)
+    commit(collection, "one", embeddings)
+    first, made = cluster_people(collection, collection.snapshot())
+    hide_person(People.of(collection), min(ids_of_people(collection)).hex())
+    snapshot = collection.snapshot()
+    labels = read_clusters(collection, first.generation)
+    known = Clustering(*labels, read_people(collection, made.generation))
+    base = Base(first.generation, known)
+    overtaken = Task.of(
+        collection, snapshot, line_of(collection, snapshot, None, False, {}, base), base, False
+    )
+    anew, _ = cluster_people(collection, snapshot, from_scratch=True)
+    lost = cluster(overtaken).result.generation
+    newest = collection.current("clusters")
+    assert newest is not None
+    assert newest.name == lost.name
+    again, _ = cluster_people(collection, snapshot)
+    assert anew.generation.name in again.generation.manifest["parents"]
+    assert again.generation.manifest["config"] == anew.generation.manifest["config"]
+    assert cluster_people(collection, snapshot)[0].unchanged
 
 
 def test_another_tau_starts_a_line_of_its_own_and_carries_people_over(

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.constraints import join_named
 from facebatch.cluster.photos import part_photos
-from facebatch.neighbors import Neighbors, exact_neighbors
+from facebatch.machine import usable_cores, usable_memory
+from facebatch.neighbors import Neighbors, choose, find_neighbors
 
 Labels = npt.NDArray[np.int32]
 
@@ -189,7 +190,8 @@ def join(
         (n,) int32: the labels of faces in a cluster are those that were given; new clusters
         follow.
     """
-    among = exact_neighbors(embeddings[rows], settings.neighbors)
+    plan = choose(len(rows), embeddings.shape[1], usable_memory(), settings.neighbors)
+    among = find_neighbors(embeddings[rows], settings.neighbors, plan, seed, usable_cores())
     groups = cluster_faces(embeddings[rows], among, settings, seed)
     groups = join_named(groups, rules.named[rows], embeddings[rows])
     groups, _ = part_photos(groups, rules.conflict[rows], embeddings[rows])

@@ -7,6 +7,7 @@ and users' decisions outrank both.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -62,8 +63,9 @@ def line_of(
     tau: float | None,
     from_scratch: bool,
     asked: Mapping[str, Any],
+    base: Base | None,
 ) -> Line:
-    """Returns the settings: what was asked for, else the current generation's, else defaults.
+    """Returns the settings: what was asked for, else the current people's, else defaults.
 
     Args:
         collection: The collection.
@@ -71,9 +73,10 @@ def line_of(
         tau: Longest link, as d2, where one was asked for.
         from_scratch: Whether tau is chosen anew.
         asked: Other settings that were asked for, by the names of `GroupingSettings`.
+        base: What the current people are made of.
     """
     n_faces = len(snapshot.face_ids)
-    current = collection.current("clusters")
+    current = base.clusters if base else collection.current("clusters")
     kept = current.manifest.get("gate", {}) if current else {}
     known = {name: kept[name] for name in asdict(GroupingSettings()) if name in kept}
     grouping = GroupingSettings(**{**known, **asked})
@@ -168,6 +171,7 @@ class Task:
             **self.line.as_manifest(),
             "matches": self.matches.name if self.matches else None,
             "decisions": self.standing.newest,
+            "decisions_hash": _hash_of(self.standing),
         }
 
     def done(self) -> Generation | None:
@@ -175,6 +179,11 @@ class Task:
         current = self.collection.current("clusters")
         if current is None:
             return None
+        if self.base is not None:
+            # Made from other people than those there are now, by a run that another overtook.
+            line = [current.name, *current.manifest["parents"]]
+            if self.base.clusters.name not in line:
+                return None
         begun = current.manifest.get("tree") == current.name
         same = all(current.manifest.get(name) == value for name, value in self.inputs().items())
         return current if same and (begun or not self.from_scratch) else None
@@ -192,7 +201,8 @@ class Task:
             return "other settings"
         if before["faces_hash"] != inputs["faces_hash"]:
             return "new photos"
-        return "decision" if before.get("decisions") != inputs["decisions"] else "gallery"
+        decided = before.get("decisions_hash") != inputs["decisions_hash"]
+        return "decision" if decided else "gallery"
 
     def kept_tree(self) -> KeptTree | None:
         """Returns the tree of the current people, if cutting it elsewhere is all that is asked."""
@@ -211,6 +221,12 @@ class Task:
         faces = read_faces(self.collection, self.snapshot, grouping, self.matches, self.standing)
         gates = gates_of(self.collection, self.snapshot, faces.table, grouping, base)
         return replace(faces, gates=gates)
+
+
+def _hash_of(standing: Standing) -> str | None:
+    """Returns a hash of which decisions there are; one may appear that isn't the newest."""
+    names = "\n".join(sorted(one.decision for one in standing.decisions))
+    return hashlib.blake2b(names.encode(), digest_size=16).hexdigest() if names else None
 
 
 def cluster(task: Task, find: Finder = find_here) -> Clustered:
@@ -240,6 +256,7 @@ def cluster(task: Task, find: Finder = find_here) -> Clustered:
             **task.inputs(),
             "parents": [made for made in dict.fromkeys(parents) if made and made != name],
             "tree": tree,
+            **({"graph": grown.graph} if grown else {}),
             "space": task.collection.space,
             **_figures(found, faces, task.line),
         },

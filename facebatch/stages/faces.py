@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +44,7 @@ class Faces:
         tracks: (n,) int32, number of each face's track in a video; -1 for none.
         named: (n,) int32, number of the person whom a decision or a gallery says the face is;
             -1 for nobody. The people of decisions have the smallest numbers.
+        pinned: (n,) of which a decision says the person.
         decided: Ids of the people of decisions, by number.
         forbidden: (p, 2) int64, pairs of a face and the number of a person whom it isn't.
         no_face: (n,) what a user said isn't a face.
@@ -53,6 +56,7 @@ class Faces:
     conflict: Labels
     tracks: Labels
     named: Labels
+    pinned: npt.NDArray[np.bool_]
     decided: tuple[bytes, ...]
     forbidden: Rows
     no_face: npt.NDArray[np.bool_]
@@ -69,11 +73,6 @@ class Faces:
     def joining(self) -> npt.NDArray[np.bool_]:
         """Which faces (n,) may join a person at least."""
         return np.asarray((self.gates > GATES.index("none")) & ~self.no_face)
-
-    @property
-    def pinned(self) -> npt.NDArray[np.bool_]:
-        """Which faces (n,) a decision says the person of."""
-        return np.asarray((self.named >= 0) & (self.named < len(self.decided)))
 
 
 def read_faces(
@@ -102,6 +101,12 @@ def read_faces(
     no_face = np.zeros(n, bool)
     no_face[list(standing.no_faces)] = True
     named[no_face] = -1
+    pinned = np.zeros(n, bool)
+    pinned[list(standing.pins)] = True
+    for row, number in pairs:
+        # What a user said isn't somebody's isn't, whatever a gallery calls it.
+        if named[row] == number and not pinned[row]:
+            named[row] = -1
     return Faces(
         table=table.select(["face_id", "media_id"]),
         embeddings=embeddings_of(collection, table),
@@ -109,6 +114,7 @@ def read_faces(
         conflict=conflict,
         tracks=tracks,
         named=named,
+        pinned=pinned,
         decided=tuple(decided),
         forbidden=np.array(pairs, np.int64).reshape(-1, 2),
         no_face=no_face,
@@ -130,23 +136,42 @@ def _named(
 ) -> tuple[Labels, list[bytes]]:
     """Returns the number of each face's person (n,), -1 for nobody, and the decided people's ids.
 
-    A gallery's name is the decided person of that name, where there is exactly one.
+    A gallery's name may be that of a decided person.
     """
     decided = sorted({who for who, _ in standing.pins.values()})
     numbers = {who: number for number, who in enumerate(decided)}
     named = np.full(n, -1, np.int32)
     if matches is not None:
         found, names = named_by(collection, matches)
-        called: dict[str, list[int]] = {}
-        for who in decided:
-            if who in standing.names:
-                called.setdefault(standing.names[who], []).append(numbers[who])
-        own = {name: rows[0] for name, rows in called.items() if len(rows) == 1}
+        own = _decided_of_names(found, names, numbers, standing)
         number_of = [own.get(name, len(decided) + place) for place, name in enumerate(names)]
         named = np.where(found >= 0, np.array([*number_of, -1])[found], -1).astype(np.int32)
     for row, (who, _) in standing.pins.items():
         named[row] = numbers[who]
     return named, decided
+
+
+def _decided_of_names(
+    found: Labels, names: Sequence[str], numbers: Mapping[bytes, int], standing: Standing
+) -> dict[str, int]:
+    """Returns the number of the decided person whom each name of a gallery means, where one is.
+
+    It is the only one some of whose pinned faces the gallery calls so, whatever users call them;
+    else the only one of that name; else the one with the most of those faces.
+    """
+    seen: dict[str, Counter[int]] = {}
+    for row, (who, _) in standing.pins.items():
+        if found[row] >= 0:
+            seen.setdefault(names[found[row]], Counter())[numbers[who]] += 1
+    called: dict[str, list[int]] = {}
+    for who, number in numbers.items():
+        if who in standing.names:
+            called.setdefault(standing.names[who], []).append(number)
+    own = {name: faces.most_common(1)[0][0] for name, faces in seen.items()}
+    for name, namesakes in called.items():
+        if len(namesakes) == 1 and len(seen.get(name, ())) != 1:
+            own[name] = namesakes[0]
+    return own
 
 
 def gates_of(

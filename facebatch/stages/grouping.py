@@ -19,12 +19,18 @@ from facebatch.cluster import ClusterSettings
 from facebatch.cluster.constraints import by_first_face, join_named
 from facebatch.cluster.people import Clustering
 from facebatch.cluster.photos import join_tracks, part_photos, part_tracks
-from facebatch.machine import usable_cores
+from facebatch.machine import usable_cores, usable_memory
 from facebatch.stages.faces import Faces, Labels, Rows
 from facebatch.stages.trees import Finder, KeptTree, cut_tree, find_here, grow_tree
 
 if TYPE_CHECKING:
     from facebatch.neighbors import Neighbors
+
+MANY_ROWS = 50_000
+"""Faces asked about at once from which on lists are searched instead of all faces, which would be
+quadratic in a collection's faces."""
+
+_INDEX_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +116,9 @@ def _completed(
     from facebatch.cluster.joining import Rules, attach, join
 
     settled, forbidden = _decided(faces, labels)
-    parted, broken = part_photos(settled, faces.conflict, faces.embeddings, faces.pinned)
+    # What a name brought together would come back, and be parted again in every run.
+    held = faces.pinned | (faces.named >= 0)
+    parted, broken = part_photos(settled, faces.conflict, faces.embeddings, held)
     # A face with a name that its picture put out would lend the name to whom it joined.
     put_out = np.flatnonzero((labels >= 0) & (parted < 0) & (faces.named < 0))
     active = np.union1d(active, put_out)
@@ -124,7 +132,7 @@ def _completed(
     attached = int((result >= 0).sum() - before)
     tracks = np.where(faces.no_face | faces.pinned, -1, faces.tracks)
     result = join_tracks(result, tracks)
-    result = part_tracks(result, faces.conflict, tracks, faces.embeddings, faces.pinned)
+    result = part_tracks(result, faces.conflict, tracks, faces.embeddings, held)
     return Grouping(_numbered(faces, _decided(faces, result)[0]), broken, attached)
 
 
@@ -177,7 +185,8 @@ class _Neighborhood:
         from facebatch.neighbors import neighbors_of_rows
 
         places = np.searchsorted(self._among, rows)
-        found = neighbors_of_rows(self._index, self._chosen, places, self._k, usable_cores())
+        index = self._lists if len(rows) > MANY_ROWS else self._index
+        found = neighbors_of_rows(index, self._chosen, places, self._k, usable_cores())
         return replace(found, indices=self._among[found.indices].astype(np.int32))
 
     @cached_property
@@ -189,6 +198,15 @@ class _Neighborhood:
         from facebatch.index import build
 
         return build(self._chosen)
+
+    @cached_property
+    def _lists(self) -> Any:
+        """The index of a graph of all these faces: for many questions it is worth its training."""
+        from facebatch.index import build
+        from facebatch.neighbors import choose
+
+        n, d = self._chosen.shape
+        return build(self._chosen, choose(n, d, usable_memory(), self._k), _INDEX_SEED)
 
 
 def _some(nearest: Neighbors, rows: npt.NDArray[Any]) -> Neighbors:

@@ -15,6 +15,7 @@ from facebatch.cluster.events import Changes, Event, compare
 from facebatch.cluster.people import Clustering, Person, carry_over
 from facebatch.collection import Collection, Generation, generation_name
 from facebatch.decisions import moment_of
+from facebatch.errors import CollectionError
 from facebatch.health import examine
 from facebatch.snapshot import Snapshot
 from facebatch.stages.clusters import (
@@ -33,6 +34,9 @@ from facebatch.stages.trees import Finder, find_here
 
 EVENTS = "events"
 """Folder of the events, which outlive the generations."""
+
+_ATTEMPTS = 3
+"""How often people are made anew because another run made some meanwhile."""
 
 _COLUMNS = (
     *("person_id", "founded", "status", "cluster", "merged_into", "name", "named_by", "hidden"),
@@ -67,11 +71,35 @@ def cluster_people(
         find: Finds neighbours, where all faces are clustered.
 
     Returns:
-        The results of the stages ``clusters`` and ``people``.
+        The results of the stages ``clusters`` and ``people``. Where another run made people
+        meanwhile, these are made again from those, with the newest faces.
+
+    Raises:
+        CollectionError: Others made people in every attempt.
     """
-    line = line_of(collection, snapshot, tau, from_scratch, asked or {})
+    for _ in range(_ATTEMPTS):
+        made = _cluster_people(collection, snapshot, tau, from_scratch, asked or {}, find)
+        if made is not None:
+            return made
+        snapshot = collection.snapshot()
+    raise CollectionError(
+        f"others clustered {collection.storage.public} {_ATTEMPTS} times while this run did: "
+        "run `facebatch cluster` again when they are done"
+    )
+
+
+def _cluster_people(
+    collection: Collection,
+    snapshot: Snapshot,
+    tau: float | None,
+    from_scratch: bool,
+    asked: Mapping[str, Any],
+    find: Finder,
+) -> tuple[StageResult, StageResult] | None:
+    """Does what `cluster_people` does; None where there are other people meanwhile."""
     current = collection.current("people")
     base = _base(collection, current)
+    line = line_of(collection, snapshot, tau, from_scratch, asked, base)
     task = Task.of(collection, snapshot, line, base, from_scratch)
     done = task.done()
     if done is None:
@@ -80,7 +108,8 @@ def cluster_people(
         return StageResult(done, unchanged=True), StageResult(current, unchanged=True)
     else:
         made = clustered(task, done)
-    return made.result, _people(collection, made, current, base)
+    people = _people(collection, made, current, base)
+    return (made.result, people) if people else None
 
 
 def _base(collection: Collection, people: Generation | None) -> Base | None:
@@ -96,7 +125,8 @@ def _base(collection: Collection, people: Generation | None) -> Base | None:
 
 def _people(
     collection: Collection, made: Clustered, current: Generation | None, base: Base | None
-) -> StageResult:
+) -> StageResult | None:
+    """Makes the people of a clustering; None where they aren't those that it was made from."""
     name = generation_name(current)
     face_ids, labels = ids.from_arrow(made.faces.table["face_id"]), made.labels
     nobody = Clustering(face_ids[:0], labels[:0])
@@ -124,12 +154,20 @@ def _people(
             "hidden": sum(person.hidden and person.status == "active" for person in people),
             "changes": changes.faces(),
             "events": _counts(changes),
-            "health": examine(rows, clusters.manifest),
+            "health": examine(rows, clusters.manifest, set(made.faces.decided)),
         },
     )
+    newest = collection.current("people")
+    if (newest and newest.name) != (current and current.name):
+        return None
     write_table(collection, generation, "people", tables.from_rows("people", rows))
-    _write_events(collection, generation, current, changes.events)
-    return StageResult(collection.finish(generation), unchanged=False)
+    _forget_orphans(collection, current)
+    path = _write_events(collection, generation, changes.events)
+    finished = collection.finish(generation)
+    if path and not collection.storage.exists(path):
+        # Until it was finished, another run had to take it for one that was cut off.
+        _write_events(collection, generation, changes.events)
+    return StageResult(finished, unchanged=False)
 
 
 def _claims(made: Clustered) -> dict[int, bytes]:
@@ -155,7 +193,7 @@ def _called(
     people: Sequence[Person], made: Clustered, by_gallery: Mapping[int, str]
 ) -> tuple[Person, ...]:
     """Gives people the names that decisions and the gallery say, and hides who is to be hidden."""
-    standing = made.standing
+    standing, given = made.standing, set(by_gallery.values())
     found = []
     for person in people:
         name, source = person.name, person.named_by
@@ -165,6 +203,8 @@ def _called(
             name, source = by_gallery[person.cluster], "gallery"
         elif source == "decision":  # which was cancelled since
             name, source = None, None
+        elif source == "gallery" and person.cluster is not None and name in given:
+            name, source = None, None  # which is somebody else's, as when a merger was undone
         hidden = person.person_id in standing.hidden
         found.append(replace(person, name=name, named_by=source, hidden=hidden))
     return tuple(found)
@@ -196,24 +236,29 @@ def _counts(changes: Changes) -> dict[str, int]:
     return {kind: sum(event.kind == kind for event in changes.events) for kind in kinds}
 
 
-def _write_events(
-    collection: Collection,
-    generation: Generation,
-    current: Generation | None,
-    events: Sequence[Event],
-) -> None:
-    """Writes a generation's events, before the manifest that makes it the current one."""
+def _forget_orphans(collection: Collection, current: Generation | None) -> None:
+    """Removes the events of generations that were cut off before their manifests."""
     for file in collection.storage.files(EVENTS):
-        # Of a generation that was cut off before its manifest: it never came to be.
         if current is None or _generation_of(file.path) > current.name:
             collection.storage.remove(file.path)
+
+
+def _write_events(
+    collection: Collection, generation: Generation, events: Sequence[Event]
+) -> str | None:
+    """Writes a generation's events, before the manifest that makes it the current one.
+
+    Returns:
+        Where; None where nothing happened.
+    """
     if not events:
-        return
+        return None
     moment = moment_of(generation.name)
     rows = [{"generation": generation.name, "time": moment, **vars(event)} for event in events]
     path = f"{EVENTS}/{generation.name}.parquet"
     table = tables.from_rows("events", rows)
     tables.write(collection.storage, path, "events", table, collection.fingerprint)
+    return path
 
 
 def _generation_of(path: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,11 +43,13 @@ class KeptTree:
         tree: The tree of m faces.
         face_ids: Ids of these faces.
         generation: Name of the clusters that it lies beside; None while it is new.
+        graph: How its neighbours were found, and what was missed; empty for one that was read.
     """
 
     tree: Tree
     face_ids: pa.Array
     generation: str | None = None
+    graph: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ def grow_tree(
         find: Finds the neighbours.
     """
     from facebatch.cluster.tree import grow
-    from facebatch.neighbors import choose
+    from facebatch.neighbors import choose, recall
 
     rows = np.flatnonzero(faces.founding)
     embeddings = faces.embeddings[rows]
@@ -94,7 +96,9 @@ def grow_tree(
     neighbors = find(embeddings, settings.neighbors, plan, seed)
     wide = grown_for(settings, len(rows))
     tree = grow(embeddings, neighbors, wide, faces.conflict[rows])
-    return KeptTree(tree, faces.table["face_id"].take(pa.array(rows)).combine_chunks())
+    missed = recall(embeddings, neighbors, settings.tau, seed=seed)
+    graph = {"plan": plan.as_json(), "recall": missed.as_json()}
+    return KeptTree(tree, faces.table["face_id"].take(pa.array(rows)).combine_chunks(), graph=graph)
 
 
 def grown_for(settings: ClusterSettings, n: int) -> ClusterSettings:

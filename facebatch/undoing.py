@@ -1,0 +1,58 @@
+"""What undoing a decision says of its faces, where others were taken since."""
+
+from __future__ import annotations
+
+from facebatch.decisions import Concern, Decision, Standing, locate
+from facebatch.snapshot import Snapshot
+
+
+def going_back(
+    standing: Standing, snapshot: Snapshot, target: Decision
+) -> tuple[tuple[Concern, ...], int]:
+    """Returns what an undo of a decision says of its faces.
+
+    Faces go back to whose they were before, but for those that a later decision moved: it was
+    taken knowing of the first, and nobody undoes it.
+
+    Args:
+        standing: What stands of all decisions.
+        snapshot: The faces.
+        target: The decision that is to be undone.
+
+    Returns:
+        The faces, and how many that the decision moved stay because of later ones. Where any goes
+        back, those that the decision left are among the faces, so that they aren't taken along.
+    """
+    later = [
+        one for each in _later(standing, target) for one in each.concerns if one.before != one.after
+    ]
+    rows = locate([*target.concerns, *later], snapshot)
+    held = {rows[one.face_id] for one in later if one.face_id in rows}
+    back = tuple(
+        Concern(one.face_id, one.after, one.before, one.place)
+        for one in target.concerns
+        if rows.get(one.face_id, -1) not in held
+    )
+    moved, going = (
+        sum(one.before != one.after for one in concerns) for concerns in (target.concerns, back)
+    )
+    return back if going else (), moved - going
+
+
+def _later(standing: Standing, target: Decision) -> list[Decision]:
+    """Returns the decisions that stand and came after another.
+
+    What undid one of those isn't among them: the two together say nothing.
+    """
+    # By undo, the decision that a chain of them goes back to; they come in the order of time.
+    first: dict[str, str] = {}
+    for one in standing.decisions:
+        first[one.decision] = first.get(one.cancels, one.cancels) if one.cancels else one.decision
+    begun = first[target.decision]
+    return [
+        one
+        for one in standing.decisions
+        if one.decision > target.decision
+        and one.decision not in standing.cancelled
+        and (one.kind != "undo" or first[one.decision] < begun)
+    ]
