@@ -47,6 +47,7 @@ bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos 
 	$(BIN)/python benchmarks/renderer_distances.py
 	$(BIN)/python benchmarks/cluster.py --sizes 2000 10000
 	$(BIN)/python benchmarks/nightly.py --faces 20000 --new 200
+	$(BIN)/python benchmarks/search.py --sizes 1000 100000
 
 docs: setup  ## write the pages that are made from the code
 	$(BIN)/python docs/build.py

@@ -237,6 +237,8 @@ def _check_generation(
         raise CollectionError(f"the face ids of {table}.parquet are not in order")
     if generation.stage == "index":
         _check_index(collection, generation, len(rows))
+        if "listing" in generation.manifest:
+            read_checked(collection, f"{generation.folder}/places.parquet", "places")
     if generation.manifest.get("tree") == generation.name:
         for part in TREE_TABLES:
             read_checked(collection, f"{generation.folder}/{part}.parquet", part)

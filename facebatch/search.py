@@ -10,24 +10,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection import Collection
+from facebatch.collection import Collection, Generation
 from facebatch.index import read, search
 from facebatch.probes import Probe
-from facebatch.snapshot import Snapshot
-from facebatch.stages import build_index, read_clusters, read_people
+from facebatch.snapshot import Snapshot, listing_of
+from facebatch.stages import build_index, read_clusters
+from facebatch.stages.index import places_of
 from facebatch.thresholds import DEFAULTS
 
+_PLACE = ("root", "path", "x0", "y0", "x1", "y1")
 
-def search_collection(
-    collection: Collection, snapshot: Snapshot, probe: Probe, count: int
-) -> dict[str, Any]:
+
+def search_collection(collection: Collection, probe: Probe, count: int) -> dict[str, Any]:
     """Returns the faces nearest to a probe's central face, nearest first, as plain data.
 
-    The index is the collection's own; one that is out of date is built anew first.
+    The index is the collection's own, which knows where its faces are. Where shards were committed
+    since it was built, it is checked against them, and built anew where faces came or went.
 
     Args:
         collection: The collection.
-        snapshot: What is searched.
         probe: A photo, looked at under the collection's settings.
         count: Faces wanted.
 
@@ -35,48 +36,62 @@ def search_collection(
         InputError: The probe shows no face.
     """
     query = probe.embeddings[probe.central][None]
-    generation = build_index(collection, snapshot).generation
+    generation, snapshot = _index_of(collection)
     index = read(collection.storage, f"{generation.folder}/faces.index", query.shape[1])
-    path = f"{generation.folder}/ids.parquet"
-    indexed = tables.read(collection.storage, path, "ids")
     similarity, rows = search(index, query, count)
     there = rows[0] >= 0
     d2 = np.maximum(0, 2 - 2 * similarity[0, there])
-    found = indexed.take(pa.array(rows[0, there]))
+    places = rows[0, there].astype(np.int64)
+    path = f"{generation.folder}/ids.parquet"
+    face_ids = tables.read_rows(collection.storage, path, "ids", ["face_id"], places)["face_id"]
+    if snapshot is None:
+        path = f"{generation.folder}/places.parquet"
+        found = tables.read_rows(collection.storage, path, "places", _PLACE, places)
+    else:
+        faces = snapshot.faces(["face_id", "media_id", *_PLACE[2:]])
+        faces = faces.take(pc.index_in(face_ids, faces["face_id"].combine_chunks()))
+        found = places_of(snapshot, faces)
     return {
         "photo": probe.path,
         "other_faces": probe.others,
-        "searched": len(indexed),
-        "results": _described(collection, snapshot, found["face_id"], d2),
+        "searched": generation.manifest["faces"],
+        "results": _described(collection, found, face_ids, d2),
     }
+
+
+def _index_of(collection: Collection) -> tuple[Generation, Snapshot | None]:
+    """Returns an index of today's faces, and the snapshot if it has to say where they are."""
+    current = collection.current("index")
+    if current and current.manifest.get("listing") == listing_of(collection.storage):
+        return current, None
+    snapshot = collection.snapshot()
+    generation = build_index(collection, snapshot).generation
+    is_new = generation.manifest.get("listing") == snapshot.listing
+    return generation, None if is_new else snapshot
 
 
 def _described(
     collection: Collection,
-    snapshot: Snapshot,
+    places: pa.Table,
     face_ids: pa.ChunkedArray,
     d2: npt.NDArray[np.float32],
 ) -> list[dict[str, Any]]:
     settings = collection.settings
     shipped = DEFAULTS.get((settings.embedder, settings.tta))
     likely = shipped.probability(d2) if shipped and shipped.curve else None
-    faces = snapshot.faces(["face_id", "media_id", "x0", "y0", "x1", "y1"])
-    faces = faces.take(pc.index_in(face_ids, faces["face_id"].combine_chunks()))
-    media = snapshot.media.select(["media_id", "root", "path"])
-    media = media.take(pc.index_in(faces["media_id"], media["media_id"].combine_chunks()))
     people = _people_of(collection, ids.from_arrow(face_ids))
     return [
         {
-            "face_id": face["face_id"].hex(),
-            "root": item["root"],
-            "path": item["path"],
-            "box": [face[edge] for edge in ("x0", "y0", "x1", "y1")],
+            "face_id": face_id.hex(),
+            "root": place["root"],
+            "path": place["path"],
+            "box": [place[edge] for edge in _PLACE[2:]],
             "d2": float(distance),
             "probability": None if likely is None else float(likely[row]),
             "person": person,
         }
-        for row, (face, item, distance, person) in enumerate(
-            zip(faces.to_pylist(), media.to_pylist(), d2, people, strict=True)
+        for row, (face_id, place, distance, person) in enumerate(
+            zip(face_ids.to_pylist(), places.to_pylist(), d2, people, strict=True)
         )
     ]
 
@@ -93,9 +108,8 @@ def _people_of(collection: Collection, face_ids: npt.NDArray[np.void]) -> list[s
     rows = np.flatnonzero(pc.is_in(ids.to_arrow(clustered), ids.to_arrow(face_ids)))
     found = ids.to_arrow(clustered[rows])
     places = pc.index_in(ids.to_arrow(face_ids), found).to_pylist()
-    called = {
-        person.cluster: person.name or person.person_id.hex()
-        for person in read_people(collection, current)
-        if person.cluster is not None
-    }
+    path = f"{current.folder}/people.parquet"
+    named = tables.read(collection.storage, path, "people", ["cluster", "name", "person_id"])
+    named = named.filter(pc.is_in(named["cluster"], pa.array(np.unique(labels[rows]))))
+    called = {row["cluster"]: row["name"] or row["person_id"].hex() for row in named.to_pylist()}
     return [None if place is None else called.get(int(labels[rows[place]])) for place in places]

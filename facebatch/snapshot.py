@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,6 +73,15 @@ def media_files(storage: Storage) -> list[StoredFile]:
     return [file for file in storage.files("media") if file.path.endswith(".parquet")]
 
 
+def listing_of(storage: Storage) -> str:
+    """Returns the hash of the names of all media files; while it stays, so do the tables."""
+    return _listing(_shard(file.path) for file in media_files(storage))
+
+
+def _listing(shards: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(sorted(shards)).encode(), digest_size=16).hexdigest()
+
+
 def look(storage: Storage, file: StoredFile) -> Committed:
     """Returns what a media file says of its shard.
 
@@ -113,6 +122,11 @@ class Snapshot:
     storage: Storage
     shards: tuple[str, ...]
     seen: frozenset[str] = frozenset()
+
+    @property
+    def listing(self) -> str:
+        """Hash of the names of all media files that were there, as `listing_of` gives it."""
+        return _listing(self.seen)
 
     @cached_property
     def media(self) -> pa.Table:

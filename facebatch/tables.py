@@ -29,7 +29,18 @@ ROW_GROUP_ROWS = 10_000
 
 _METADATA_PREFIX = "facebatch."
 _TABLES = (
-    *("media", "faces", "ids", "matches", "bursts", "tree", "links", "clusters", "people"),
+    *(
+        "media",
+        "faces",
+        "ids",
+        "places",
+        "matches",
+        "bursts",
+        "tree",
+        "links",
+        "clusters",
+        "people",
+    ),
     *("events", "decisions", "gallery"),
 )
 _PLAIN_TYPES: Mapping[str, pa.DataType] = {
@@ -228,6 +239,32 @@ def read(storage: Storage, path: str, table: str, columns: Sequence[str] | None 
             kind = _arrow_type(newest[name].type, None)
             rows = rows.append_column(name, pa.nulls(len(rows), kind))
     return rows.select(wanted).replace_schema_metadata(None)
+
+
+def read_rows(
+    storage: Storage, path: str, table: str, columns: Sequence[str], rows: npt.NDArray[np.int64]
+) -> pa.Table:
+    """Reads a few rows (n,) of one Parquet file, by their numbers and in their order.
+
+    Only the row groups that hold them are read.
+
+    Raises:
+        CollectionError: As for `read`.
+    """
+    with storage.open(path) as file:
+        try:
+            parquet = pq.ParquetFile(file)
+            _check(parquet.schema_arrow.metadata, path, table)
+            sizes = [parquet.metadata.row_group(n).num_rows for n in range(parquet.num_row_groups)]
+            starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+            groups = np.searchsorted(starts, rows, side="right") - 1
+            wanted = np.unique(groups)
+            found = parquet.read_row_groups(wanted.tolist(), columns=list(columns))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise CollectionError(f"{storage.public}/{path} can't be read: {error}") from error
+    before = np.concatenate([[0], np.cumsum(np.array(sizes, np.int64)[wanted])])
+    places = before[np.searchsorted(wanted, groups)] + rows - starts[groups]
+    return found.take(pa.array(places)).replace_schema_metadata(None)
 
 
 def read_metadata(storage: Storage, path: str, table: str) -> dict[str, str]:

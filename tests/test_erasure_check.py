@@ -184,6 +184,9 @@ LATER: dict[str, Callable[[Archive], str]] = {
     "replaced shard": plant_replaced,
     "orphan": plant_orphan,
     "ids": lambda archive: plant_stage(archive, "index", "ids", face_id=face_of(VICTIM)),
+    "places": lambda archive: plant_stage(
+        archive, "index", "places", root="photos", path=photo(VICTIM)["path"]
+    ),
     "matches": lambda archive: plant_stage(archive, "matches", "matches", face_id=face_of(VICTIM)),
     "clusters": lambda archive: plant_stage(
         archive, "clusters", "clusters", face_id=face_of(VICTIM)

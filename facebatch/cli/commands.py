@@ -234,13 +234,29 @@ def extract(request: _Request) -> None:
     done.check_failures(request.settings.max_failures)
 
 
-def index(collection: options.CollectionArgument, as_json: options.Json = False) -> None:
-    """Faces to a search index (FAISS)."""
+def index(
+    collection: options.CollectionArgument,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="flat, ivf, hnsw or ivfpq. Default: by faces, memory and recall."),
+    ] = None,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="Share of the ten nearest faces that a search finds. Default 0.95."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Faces to a search index (FAISS).
+
+    What is asked for holds for later runs of the collection too.
+    """
     from facebatch.collection import Collection
     from facebatch.stages import build_index
 
+    given = {"kind": kind, "recall": recall}
+    asked = {name: value for name, value in given.items() if value is not None}
     opened = Collection.open(collection)
-    summary = build_index(opened, opened.snapshot()).as_json()
+    summary = build_index(opened, opened.snapshot(), asked=asked or None).as_json()
     output.emit(summary, output.index_lines(summary), as_json)
 
 

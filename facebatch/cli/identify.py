@@ -71,7 +71,7 @@ def search(
 
     opened = Collection.open(collection)
     probe = Prober(opened.settings, execution).look(photo)
-    summary = search_collection(opened, opened.snapshot(), probe, count)
+    summary = search_collection(opened, probe, count)
     output.emit(summary, output.search_lines(summary), as_json)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from facebatch.collection import Collection, Generation, generation_name
+from facebatch.errors import UsageError
 from facebatch.machine import usable_memory
 from facebatch.snapshot import Snapshot
 from facebatch.stages.common import StageResult, embeddings_of, write_table
@@ -16,6 +19,8 @@ from facebatch.stages.common import StageResult, embeddings_of, write_table
 if TYPE_CHECKING:
     from facebatch.index import Plan
 
+
+_BOX = ("x0", "y0", "x1", "y1")
 
 Builder = Callable[[npt.NDArray[np.float32], "Plan", int], Any]
 """Builds an index of embeddings (n, d), by a plan and a seed."""
@@ -29,7 +34,10 @@ def build_here(embeddings: npt.NDArray[np.float32], plan: Plan, seed: int) -> An
 
 
 def build_index(
-    collection: Collection, snapshot: Snapshot, build: Builder = build_here
+    collection: Collection,
+    snapshot: Snapshot,
+    build: Builder = build_here,
+    asked: Mapping[str, Any] | None = None,
 ) -> StageResult:
     """Builds the search index of a snapshot's faces: FAISS ids are row numbers of ids.parquet.
 
@@ -37,20 +45,30 @@ def build_index(
         collection: The collection.
         snapshot: The faces.
         build: Builds the index.
+        asked: The ``kind`` and the ``recall`` wanted, as for `facebatch.index.choose`; by default
+            what was asked for last.
+
+    Raises:
+        UsageError: There is no such kind, or the recall isn't above 0 and up to 1.
     """
     current = collection.current("index")
-    if current and current.manifest["faces_hash"] == snapshot.faces_hash:
+    wanted = dict(asked or (current.manifest.get("asked", {}) if current else {}))
+    _check_asked(wanted)
+    same = current is not None and current.manifest.get("asked", {}) == wanted
+    if current and same and current.manifest["faces_hash"] == snapshot.faces_hash:
         return StageResult(current, unchanged=True)
     from facebatch import index
     from facebatch.index.plan import DEFAULT_RECALL
 
-    faces = snapshot.faces(["face_id", "embedding"])
+    recall = wanted.get("recall", DEFAULT_RECALL)
+
+    faces = snapshot.faces(["face_id", "media_id", *_BOX, "embedding"])
     embeddings = embeddings_of(collection, faces)
     seed = int(snapshot.faces_hash[:8], 16)
     n, d = embeddings.shape
-    plan = index.choose(n, d, usable_memory())
+    plan = index.choose(n, d, usable_memory(), recall, wanted.get("kind"))
     built = build(embeddings, plan, seed)
-    found = index.tune(built, embeddings, DEFAULT_RECALL, seed=seed)
+    found = index.tune(built, embeddings, recall, seed=seed)
     config = {
         "kind": plan.kind,
         "metric": "inner product",
@@ -62,6 +80,8 @@ def build_index(
         generation_name(current),
         {
             "faces_hash": snapshot.faces_hash,
+            "listing": snapshot.listing,
+            "asked": wanted,
             "parents": [],
             "config": config,
             "recall": found.as_json(),
@@ -72,4 +92,30 @@ def build_index(
     )
     collection.storage.write(f"{generation.folder}/faces.index", index.to_bytes(built))
     write_table(collection, generation, "ids", faces.select(["face_id"]))
+    write_table(collection, generation, "places", places_of(snapshot, faces))
     return StageResult(collection.finish(generation), unchanged=False)
+
+
+def places_of(snapshot: Snapshot, faces: pa.Table) -> pa.Table:
+    """Returns where faces are.
+
+    Args:
+        snapshot: What holds them.
+        faces: Columns ``media_id`` and the sides of the box.
+
+    Returns:
+        Rows of the table ``places``, in the order of the faces.
+    """
+    media = snapshot.media.select(["media_id", "root", "path"])
+    rows = media.take(pc.index_in(faces["media_id"], media["media_id"].combine_chunks()))
+    box = {side: faces[side] for side in _BOX}
+    return pa.table({"root": rows["root"], "path": rows["path"], **box})
+
+
+def _check_asked(wanted: Mapping[str, Any]) -> None:
+    from facebatch.index.plan import KINDS
+
+    if "kind" in wanted and wanted["kind"] not in KINDS:
+        raise UsageError(f"--kind {wanted['kind']!r} isn't one of {', '.join(KINDS)}")
+    if "recall" in wanted and not 0 < wanted["recall"] <= 1:
+        raise UsageError(f"--recall {wanted['recall']:g} isn't above 0 and up to 1")
