@@ -300,10 +300,6 @@ class Collection:
         ]
         return replaced_among(found, by=old)
 
-    def remove_replaced(self) -> list[str]:
-        """Removes the files of all shards that were replaced, and returns their paths."""
-        return self.remove_shards(self.replaced())
-
     def remove_shards(self, shards: Sequence[Committed]) -> list[str]:
         """Removes shards' files, and returns their paths; a shard written anew meanwhile stays."""
         paths = []

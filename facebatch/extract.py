@@ -25,6 +25,7 @@ from facebatch.errors import MediaError
 from facebatch.faces import Faces, faces_of, no_faces
 from facebatch.isolation import Crashed, run_isolated
 from facebatch.media.reading import MediaReader
+from facebatch.pictures import FacePicture
 from facebatch.plan import Item, Shard
 from facebatch.provenance import cpu_class
 from facebatch.rows import (
@@ -123,7 +124,9 @@ def process(
         is_known = (content, item.number) in known or content in dict(item.contents)
         with tools.decoder() as decoder:
             if item.segment is not None:
-                return _process_video(item, decoder, tools, so_far, is_known)
+                so_far = replace(so_far, facts=decoder.video_facts(item.file))
+                pictures = decoder.frames(item.file, item.segment)
+                return so_far if is_known else _filmed(so_far, pictures, tools)
             if is_known:
                 return replace(so_far, facts=decoder.facts(data))
             facts, picture = decoder.photo(data)
@@ -135,16 +138,11 @@ def process(
         return replace(so_far, failure=("too_large", "not enough memory to decode it"))
 
 
-def _process_video(
-    item: Item, decoder: Decoder, tools: Tools, so_far: Outcome, is_known: bool
-) -> Outcome:
-    """Finds the faces of one segment, frame by frame."""
-    so_far = replace(so_far, facts=decoder.video_facts(item.file))
-    if is_known or item.segment is None:
-        return so_far
+def _filmed(so_far: Outcome, pictures: Iterable[tuple[int, FacePicture]], tools: Tools) -> Outcome:
+    """Finds the faces of a video's segment, frame by frame."""
     parts = [
         faces_of(picture, tools.detector(), tools.settings).at(moment)
-        for moment, picture in decoder.frames(item.file, item.segment)
+        for moment, picture in pictures
     ]
     found = [part for part in parts if len(part)]
     faces = Faces.joined(found) if found else no_faces(tools.settings)

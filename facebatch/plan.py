@@ -79,7 +79,7 @@ class Item:
 
     Args:
         file: The version that was listed.
-        segment: Which part of a video it is; None for a photo, and for a video that can't be
+        segment: Which part of a video it is; None for a photo, and for a video that couldn't be
             opened.
         segments: Number of parts that the video has; 0 where there is no segment.
         frames: Estimated number of frames that faces are looked for in.

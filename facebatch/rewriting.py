@@ -137,7 +137,7 @@ def drop(
         snapshot: What counts.
         media: Chooses the winning media rows, as the snapshot has them, of the items.
         faces: Chooses further faces to drop, of whole face rows.
-        beside: Shards that are rewritten too, as `shards_with` gives them for the faces.
+        beside: Shards that are rewritten too, since they hold such faces.
         purge: Remove the replaced files at once.
         most: Bytes that are read to be written as one shard.
 
@@ -155,26 +155,6 @@ def drop(
     winning = now.media.filter(pc.is_in(now.media["media_id"], _plain(chosen["media_id"])))
     last = sorted(set(winning["shard"].to_pylist()))
     return done + _in_groups(collection, now, last, _Drop(media, faces), purge, most)
-
-
-def shards_with(
-    snapshot: Snapshot,
-    media_ids: pa.Array | pa.ChunkedArray,
-    contents: pa.Array | pa.ChunkedArray,
-) -> tuple[str, ...]:
-    """Returns the shards that hold anything of some items and contents, whether it counts or not.
-
-    Args:
-        snapshot: The shards.
-        media_ids: Ids of items.
-        contents: Contents, as `facebatch.snapshot.content_keys` gives them.
-    """
-    rows = snapshot.rows
-    mine = pc.is_in(rows["media_id"], _plain(media_ids))
-    with_content = rows.filter(pc.is_valid(rows["content_id"]))
-    of_content = with_content.filter(pc.is_in(content_keys(with_content), _plain(contents)))
-    found = [*rows.filter(mine)["shard"].to_pylist(), *of_content["shard"].to_pylist()]
-    return tuple(sorted(set(found)))
 
 
 def groups(

@@ -206,9 +206,12 @@ def test_replaced_shards_are_removed_at_once_if_asked_to(collection: Collection)
     commit(collection, "two", "b.jpg")
     collection.commit_shard("three", rows.media(), rows.faces([]), replaces=["one"])
     assert [shard.name for shard in collection.replaced()] == ["one"]
-    assert collection.remove_replaced() == ["media/one.parquet", "faces/one.parquet"]
+    assert collection.remove_shards(collection.replaced()) == [
+        "media/one.parquet",
+        "faces/one.parquet",
+    ]
     assert not collection.storage.exists("faces/one.parquet")
-    assert collection.remove_replaced() == []
+    assert collection.remove_shards(collection.replaced()) == []
     assert collection.snapshot().shards == ("three", "two")
 
 

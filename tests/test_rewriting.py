@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import fsspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 import rows
 from fsspec.implementations.memory import MemoryFileSystem
@@ -22,8 +21,7 @@ from facebatch import ids, tables
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError
-from facebatch.rewriting import drop, groups, rewrite, shards_with
-from facebatch.snapshot import content_keys
+from facebatch.rewriting import drop, groups, rewrite
 
 ITEM = st.sampled_from(sorted(SEGMENTS))
 CHANGES = st.dictionaries(ITEM, st.none() | st.sampled_from(sorted(FACES)), min_size=1, max_size=3)
@@ -254,19 +252,6 @@ def test_an_empty_shard_replaces_shards_of_nothing_but_dead_rows(archive: Archiv
     done = rewrite(archive.collection, archive.collection.snapshot(), [dead])
     assert (done.media_dropped, done.faces_dropped) == (1, 2)
     archive.check()
-
-
-def test_shards_that_hold_anything_of_an_item_or_a_content_are_found(archive: Archive) -> None:
-    archive.commit({"a": 2})
-    archive.commit({"a": 1, "b": 3})
-    archive.commit({"c": 2}, anew=True)
-    snapshot = archive.collection.snapshot()
-    of_item = pa.array([media_id("a")], pa.binary(16))
-    of_content = content_keys(snapshot.rows.filter(pc.equal(snapshot.rows["path"], "c")))
-    nothing = of_item.slice(0, 0)
-    assert len(shards_with(snapshot, of_item, nothing)) == 2
-    assert len(shards_with(snapshot, nothing, of_content)) == 2
-    assert len(shards_with(snapshot, of_item, of_content)) == 3
 
 
 def test_groups_hold_no_more_than_they_may_unless_one_shard_does(archive: Archive) -> None:
