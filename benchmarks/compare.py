@@ -140,7 +140,7 @@ class Facebatch:
 
     def handle(self, path: Path) -> int:
         """Takes one photo; its faces are embedded together with others'."""
-        from facebatch.faces import find_faces
+        from facebatch.extract.detect_and_crop import find_faces
 
         faces = find_faces(Photo(path.read_bytes()), self._detector, self._settings)
         self._views.append(faces.views)

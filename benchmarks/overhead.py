@@ -40,7 +40,7 @@ def loop(folder: Path) -> None:
     """Turns photos into embeddings and compressed chips, as the product's worker does."""
     from facebatch.detect import load_detector
     from facebatch.embed import load_embedder
-    from facebatch.faces import find_faces
+    from facebatch.extract.detect_and_crop import find_faces
 
     settings = ExtractSettings()
     detector = load_detector(settings.detector, min_face=settings.min_face)
@@ -67,7 +67,7 @@ def loop(folder: Path) -> None:
 
 def compressed(chip: npt.NDArray[np.uint8]) -> bytes:
     """Returns a chip as it is stored."""
-    from facebatch.extract import CHIP_JPEG_QUALITY
+    from facebatch.extract.shard import CHIP_JPEG_QUALITY
 
     buffer = io.BytesIO()
     Image.fromarray(chip).save(buffer, "JPEG", quality=CHIP_JPEG_QUALITY)

@@ -39,11 +39,11 @@ from facebatch import tables, weights
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
+from facebatch.extract.plan import Item, Shard
 from facebatch.media.images import Photo
 from facebatch.media.reading import MediaReader
 from facebatch.media.roots import parse_root
 from facebatch.media.sources import MediaFile, list_root
-from facebatch.plan import Item, Shard
 
 _CHIPS = 64  # at most, since dlib may take a tenth of a second for one
 _COMMITS = 5  # of one shard in a turn, since one takes a few milliseconds
@@ -89,7 +89,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def decode(setup: Setup) -> None:
     """Scaled decoding against decoding in full."""
-    from facebatch.extract import DECODED_AHEAD
+    from facebatch.extract.shard import DECODED_AHEAD
 
     side = DECODED_AHEAD * ExtractSettings().max_side
     scaled = [(photo, photo.scale_for(side)) for photo in setup.photos]
@@ -179,7 +179,7 @@ def embed(setup: Setup) -> None:
 def _chips(setup: Setup) -> npt.NDArray[np.uint8]:
     """Returns the chips of the photos' faces as dlib reads them, uint8 (n, 150, 150, 3)."""
     from facebatch.detect import load_detector
-    from facebatch.faces import find_faces
+    from facebatch.extract.detect_and_crop import find_faces
 
     settings = ExtractSettings(embedder="dlib-resnet", tta="none")
     detector = load_detector("mtcnn", min_face=settings.min_face, engine=setup.engine)
@@ -198,7 +198,7 @@ def write(setup: Setup) -> None:
     """A shard's commit against two plain Parquet files."""
     from facebatch.detect import load_detector
     from facebatch.embed import load_embedder
-    from facebatch.extract import detect_shard, embed_shard
+    from facebatch.extract.shard import detect_shard, embed_shard
 
     settings = ExtractSettings()
     detector = load_detector(settings.detector, min_face=settings.min_face, engine=setup.engine)

@@ -28,7 +28,7 @@ from facebatch.config import ExtractSettings
 from facebatch.detect import load_detector
 from facebatch.errors import MediaError
 from facebatch.evaluate.truth import read_truth
-from facebatch.faces import find_faces
+from facebatch.extract.detect_and_crop import find_faces
 from facebatch.media.images import Photo
 
 SIDES = (640, 800, 1000, 1024, 1280, 1600)

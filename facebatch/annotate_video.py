@@ -27,7 +27,7 @@ from PIL import Image
 from facebatch import quality, tracks
 from facebatch.drawing import drawn
 from facebatch.errors import MediaError
-from facebatch.faces import Faces
+from facebatch.extract.detect_and_crop import Faces
 from facebatch.media.containers import OpenVideo, open_video
 from facebatch.media.video import WHOLE, Sampling, frames, probe
 from facebatch.probes import Prober

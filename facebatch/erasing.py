@@ -20,12 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import attempts, decisions, ids, rewriting, tables, traces
+from facebatch import decisions, ids, rewriting, tables, traces
 from facebatch.belonging import current_people, people_without_faces
 from facebatch.collection import PLAN_PREFIX, STAGES, Collection, Generation, generation_name
 from facebatch.erasure import Selection, sought
 from facebatch.erasure_check import Finding, Sought, check
 from facebatch.errors import CollectionError
+from facebatch.extract import attempts
 from facebatch.gallery import Gallery
 from facebatch.report import REPORT, write_report
 from facebatch.snapshot import Snapshot

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from facebatch.urls import public_text
 
 if TYPE_CHECKING:
-    from facebatch.progress import Progress
+    from facebatch.extract.progress import Progress
 
 Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -18,9 +18,9 @@ from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
 from facebatch.enrol import central_face
 from facebatch.errors import InputError, MediaError
-from facebatch.faces import Faces, faces_of, find_faces
+from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
+from facebatch.extract.pictures import FramePicture
 from facebatch.media.images import Photo, PhotoFacts
-from facebatch.pictures import FramePicture
 from facebatch.retrying import retried
 from facebatch.storage import filesystem
 from facebatch.urls import public_url

@@ -16,7 +16,7 @@ from apache_beam.pvalue import AsSingleton
 
 from facebatch import tables
 from facebatch.collection import Collection
-from facebatch.plan import Item
+from facebatch.extract.plan import Item
 from facebatch.snapshot import content_keys
 from facebatch.storage import Storage
 

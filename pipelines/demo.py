@@ -15,9 +15,9 @@ from facebatch.demo.album import write_album
 from facebatch.demo.truth import Truth, label_faces
 from facebatch.errors import CollectionError
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
+from facebatch.extract.progress import Progress
 from facebatch.media.roots import Root
 from facebatch.pipelines.run import run_all
-from facebatch.progress import Progress
 from facebatch.stages import read_clusters
 
 _ALBUM, _COLLECTION, _TRUTH, _MARK = "album", "collection", "truth.json", ".facebatch-demo"

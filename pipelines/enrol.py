@@ -19,10 +19,10 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.enrol import Problem, Rule, enrol_snapshot, from_people
 from facebatch.errors import InputError
+from facebatch.extract.progress import Progress
 from facebatch.gallery import Gallery
 from facebatch.media.roots import Root
 from facebatch.pipelines.run import Extraction, run_extract
-from facebatch.progress import Progress
 from facebatch.tables import matrix
 from facebatch.urls import public_url
 

@@ -26,12 +26,12 @@ from facebatch.evaluate.files import read_file, read_labels, read_truths
 from facebatch.evaluate.identification import open_set_split, score_identification
 from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
 from facebatch.evaluation import summarise, write
+from facebatch.extract.progress import Progress
 from facebatch.identify import METHODS, fit
 from facebatch.media.roots import Root, parse_root
 from facebatch.media.sources import MediaFile, list_root, shown
 from facebatch.photos import Photos
 from facebatch.pipelines.run import Extraction, check_input, run_extract
-from facebatch.progress import Progress
 from facebatch.report.evaluation import Kind, Scores
 from facebatch.stages import read_clusters
 from facebatch.urls import public_url

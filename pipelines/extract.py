@@ -19,16 +19,16 @@ from apache_beam.utils.shared import Shared
 
 from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings
-from facebatch.decoding import Decoders
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
-from facebatch.extract import ShardTables, Tools, detect_shard, embed_shard
+from facebatch.extract.decoder import Decoders
+from facebatch.extract.plan import Plan, Shard
+from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.reading import MediaReader
 from facebatch.pipelines import stopping
 from facebatch.pipelines.copies import FindCopies, StandingContents
 from facebatch.pipelines.planning import CutShards, PlanJob, plan
 from facebatch.pipelines.vanishing import MarkVanished
-from facebatch.plan import Plan, Shard
 from facebatch.suppression import suppress
 
 if TYPE_CHECKING:

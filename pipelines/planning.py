@@ -24,12 +24,9 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from facebatch import tables
 from facebatch.config import ExtractSettings
-from facebatch.decoding import GuardedDecoder
 from facebatch.errors import MediaError
-from facebatch.media.limits import Limits
-from facebatch.media.roots import Root
-from facebatch.media.sources import Ignored, MediaFile, Unreadable, list_root
-from facebatch.plan import (
+from facebatch.extract.decoder import GuardedDecoder
+from facebatch.extract.plan import (
     Decision,
     Item,
     Known,
@@ -44,6 +41,9 @@ from facebatch.plan import (
     pack_containers,
     shard_cost,
 )
+from facebatch.media.limits import Limits
+from facebatch.media.roots import Root
+from facebatch.media.sources import Ignored, MediaFile, Unreadable, list_root
 from facebatch.storage import Storage
 
 if TYPE_CHECKING:

@@ -16,11 +16,14 @@ from typing import Any, TypeVar
 
 import pyarrow.compute as pc
 
-from facebatch import attempts, logs
+from facebatch import logs
 from facebatch.collection import PLAN_PREFIX, Collection, check_target, settings_for
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.engines import choose
 from facebatch.errors import InputError, TooManyFailures, UsageError
+from facebatch.extract import attempts
+from facebatch.extract.plan import Plan, Rules, version_name
+from facebatch.extract.progress import Progress, Progressing, totals
 from facebatch.maintenance import Pruned, prune
 from facebatch.media.roots import Root, check_reachable, is_archive
 from facebatch.media.sources import check_roots, has_candidates
@@ -28,8 +31,6 @@ from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan
 from facebatch.pipelines.runners import check_runner, run_watched, works_here
 from facebatch.pipelines.searching import Searching
-from facebatch.plan import Plan, Rules, version_name
-from facebatch.progress import Progress, Progressing, totals
 from facebatch.report import write_report
 from facebatch.snapshot import Snapshot, take
 from facebatch.stages import Question, StageResult, build_index, cluster_people, identify_faces

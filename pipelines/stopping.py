@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from facebatch import attempts
-from facebatch.plan import Shard
+from facebatch.extract import attempts
+from facebatch.extract.plan import Shard
 from facebatch.storage import Storage
 
 STOPPED_EXIT_CODE = 143

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables, weights
 from facebatch.collection import Collection
-from facebatch.plan import Known
+from facebatch.extract.plan import Known
 
 
 class MarkVanished(beam.PTransform):

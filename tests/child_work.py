@@ -40,7 +40,7 @@ def main() -> None:
     import pickle
     from pathlib import Path
 
-    from facebatch import attempts
+    from facebatch.extract import attempts
     from facebatch.storage import Storage
 
     shard = pickle.loads(Path(sys.argv[2]).read_bytes())

@@ -10,15 +10,16 @@ import pytest
 from archives import CHIP, Archive, archive_of_four, copied, face_of, face_rows, photo
 from rows import content, media, media_row
 
-from facebatch import attempts, checking, ids, tables
+from facebatch import checking, ids, tables
 from facebatch.belonging import current_people
 from facebatch.collection import Collection
 from facebatch.erasing import erase, verify
 from facebatch.erasure import Request, select, sought
 from facebatch.erasure_check import check
 from facebatch.errors import CollectionError, UsageError
+from facebatch.extract import attempts
+from facebatch.extract.plan import Item, Shard
 from facebatch.media.sources import MediaFile
-from facebatch.plan import Item, Shard
 from facebatch.rewriting import rewrite
 from facebatch.stages import build_index, cluster_people, read_clusters, read_matches
 from facebatch.suppression import Suppression

@@ -14,8 +14,8 @@ import pytest
 
 from facebatch import logs
 from facebatch.errors import InputError, UsageError
-from facebatch.plan import Plan
-from facebatch.progress import Progress
+from facebatch.extract.plan import Plan
+from facebatch.extract.progress import Progress
 
 Capture = pytest.CaptureFixture[str]
 

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 
 from facebatch import tables
 from facebatch.errors import CollectionError
-from facebatch.plan import RETRYABLE
+from facebatch.extract.plan import RETRYABLE
 from facebatch.reasons import REASONS
 from facebatch.storage import Storage
 

@@ -18,8 +18,8 @@ from facebatch.cli.recording import Record, recorded
 if TYPE_CHECKING:
     from facebatch.collection import Collection
     from facebatch.config import RunSettings
+    from facebatch.extract.progress import Progress
     from facebatch.media.roots import Root
-    from facebatch.progress import Progress
     from facebatch.stages import Question
 
 

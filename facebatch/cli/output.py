@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from facebatch.progress import Progress
+    from facebatch.extract.progress import Progress
 
 
 def quiet(verbose: bool) -> None:

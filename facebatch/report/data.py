@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import facebatch
 from facebatch import weights
 from facebatch.collection import STAGES, Collection
-from facebatch.plan import MAX_ATTEMPTS, RETRYABLE
+from facebatch.extract.plan import MAX_ATTEMPTS, RETRYABLE
 from facebatch.reasons import REASONS
 from facebatch.report.matches import Matches, make_matches, plan_matches
 from facebatch.report.overview import Overview, collect_overview

@@ -10,10 +10,10 @@ from pictures import encode
 from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
+from facebatch.extract.plan import Item, Plan, cut
 from facebatch.media.roots import parse_root
 from facebatch.media.sources import MediaFile, list_root
 from facebatch.pipelines import extract
-from facebatch.plan import Item, Plan, cut
 
 
 def test_a_worker_loads_each_model_once_however_many_shards_it_works_on(

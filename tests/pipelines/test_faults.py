@@ -29,11 +29,11 @@ from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import CollectionError, StageFailed
+from facebatch.extract.plan import Item, Plan, cut
 from facebatch.media.roots import Root
 from facebatch.media.sources import MediaFile, list_root
 from facebatch.pipelines.extract import DetectFaces, EmbedFaces, WriteShard
 from facebatch.pipelines.run import run_extract
-from facebatch.plan import Item, Plan, cut
 
 DEAD_WORKER_SECONDS = 10
 ORPHAN_SECONDS = 5

@@ -19,7 +19,7 @@ import psutil
 
 from facebatch.collection import PLAN_PREFIX
 from facebatch.errors import CollectionError
-from facebatch.plan import Shard, version_key
+from facebatch.extract.plan import Shard, version_key
 from facebatch.storage import Storage
 
 _FOLDER = "attempts"

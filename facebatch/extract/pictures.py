@@ -1,7 +1,8 @@
 """What detection and alignment read of one picture, be it a photo or a frame of a video.
 
 A picture gives its pixels at detection size, then the chips at the landmarks found there. Whether
-it was decoded in this process or in another (`facebatch.decoding`) makes no difference to either.
+it was decoded in this process or in another (`facebatch.extract.decoder`) makes no difference to
+either.
 """
 
 from __future__ import annotations

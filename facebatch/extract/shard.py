@@ -18,17 +18,14 @@ import pyarrow as pa
 
 from facebatch import ids, tables, weights
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
-from facebatch.decoding import Decoder, Decoders, LocalDecoder
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder
 from facebatch.errors import MediaError
-from facebatch.faces import Faces, faces_of, no_faces
-from facebatch.isolation import Crashed, run_isolated
-from facebatch.media.reading import MediaReader
-from facebatch.pictures import FacePicture
-from facebatch.plan import Item, Shard
-from facebatch.provenance import cpu_class
-from facebatch.rows import (
+from facebatch.extract.decoder import Decoder, Decoders, LocalDecoder
+from facebatch.extract.detect_and_crop import Faces, faces_of, no_faces
+from facebatch.extract.pictures import FacePicture
+from facebatch.extract.plan import Item, Shard
+from facebatch.extract.rows import (
     VIEWS,
     Found,
     Outcome,
@@ -39,6 +36,9 @@ from facebatch.rows import (
     views_of,
     with_tracks,
 )
+from facebatch.isolation import Crashed, run_isolated
+from facebatch.media.reading import MediaReader
+from facebatch.provenance import cpu_class
 from facebatch.threads import ahead, in_order
 
 if TYPE_CHECKING:

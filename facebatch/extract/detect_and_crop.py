@@ -12,8 +12,8 @@ from facebatch import align
 from facebatch.config import ExtractSettings
 from facebatch.detect import Detector
 from facebatch.embed import SCALES
+from facebatch.extract.pictures import FacePicture, PhotoPicture, Views, template_of
 from facebatch.media.images import Photo
-from facebatch.pictures import FacePicture, PhotoPicture, Views, template_of
 
 
 @dataclass(frozen=True)

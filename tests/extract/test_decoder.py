@@ -16,9 +16,9 @@ from pictures import encode, gradient
 from poisoned import CRASHES, HANGS, environment
 
 from facebatch.config import ExtractSettings
-from facebatch.decoding import SHARED_BYTES, Decoders, GuardedDecoder, LocalDecoder
 from facebatch.demo.render import render_face
 from facebatch.errors import MediaError
+from facebatch.extract.decoder import SHARED_BYTES, Decoders, GuardedDecoder, LocalDecoder
 from facebatch.media.limits import Limits
 
 SETTINGS = ExtractSettings()
@@ -46,7 +46,7 @@ def portrait() -> bytes:
 
 def children() -> list[psutil.Process]:
     found = psutil.Process().children(recursive=True)
-    return [child for child in found if "facebatch.decoding" in child.cmdline()]
+    return [child for child in found if "facebatch.extract.decoder" in child.cmdline()]
 
 
 def test_the_child_gives_what_this_process_would(guarded: GuardedDecoder) -> None:
@@ -122,7 +122,7 @@ def test_a_child_outlives_neither_its_parent_nor_a_hang(
         monkeypatch.setenv(name, value)
     script = (
         "from facebatch.config import ExtractSettings\n"
-        "from facebatch.decoding import GuardedDecoder\n"
+        "from facebatch.extract.decoder import GuardedDecoder\n"
         "from facebatch.media.limits import Limits\n"
         f"GuardedDecoder(ExtractSettings(), Limits(max_seconds=1.0)).photo({HANGS!r})\n"
     )

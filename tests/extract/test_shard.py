@@ -19,13 +19,13 @@ from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
-from facebatch.extract import ShardTables, Tools, detect_shard, embed_shard
-from facebatch.faces import find_faces
+from facebatch.extract.detect_and_crop import find_faces
+from facebatch.extract.plan import Item, Shard, cut
+from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.images import Photo
 from facebatch.media.reading import MediaReader
 from facebatch.media.roots import Root
 from facebatch.media.sources import MediaFile, list_root
-from facebatch.plan import Item, Shard, cut
 
 Faults = dict[tuple[str, str], OSError]
 Pixels = npt.NDArray[np.uint8]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.errors import CollectionError
-from facebatch.plan import Plan
+from facebatch.extract.plan import Plan
 from facebatch.snapshot import Snapshot
 from facebatch.storage import Storage
 

@@ -6,8 +6,8 @@ import pytest
 import rows
 
 from facebatch.collection import Collection
-from facebatch.plan import Plan
-from facebatch.progress import Progress, Progressing
+from facebatch.extract.plan import Plan
+from facebatch.extract.progress import Progress, Progressing
 
 PLAN_PATH = "attempts/plan-1.json"
 

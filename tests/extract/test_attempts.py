@@ -14,9 +14,9 @@ import child_work
 import psutil
 import pytest
 
-from facebatch import attempts
+from facebatch.extract import attempts
+from facebatch.extract.plan import Item, Shard, version_key
 from facebatch.media.sources import MediaFile
-from facebatch.plan import Item, Shard, version_key
 from facebatch.storage import Storage
 
 FILES = [MediaFile("photos", "/photos", f"{n}\udce9.jpg", n, "1") for n in range(3)]

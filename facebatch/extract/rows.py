@@ -17,11 +17,11 @@ from PIL import Image
 from facebatch import ids, quality, tables, tracks
 from facebatch.config import ExtractSettings
 from facebatch.embed import SCALES
-from facebatch.faces import Faces
+from facebatch.extract.detect_and_crop import Faces
+from facebatch.extract.pictures import template_of
+from facebatch.extract.plan import Item
 from facebatch.media.images import PhotoFacts
 from facebatch.media.sources import shown
-from facebatch.pictures import template_of
-from facebatch.plan import Item
 
 if TYPE_CHECKING:
     from facebatch.media.video import VideoFacts

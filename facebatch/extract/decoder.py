@@ -1,9 +1,9 @@
 """Decoding in a process of its own, so that a decoder that crashes or hangs costs its item only.
 
 Native decoders do both on broken files, and no exception tells. A worker therefore hands encoded
-bytes to a child, ``python -m facebatch.decoding``, which answers with the pixels that detection
-reads and then with the chips; pixels cross in shared memory. A child that dies or doesn't answer in
-time is replaced, and its item is quarantined as ``crashed`` or ``too_slow``.
+bytes to a child, ``python -m facebatch.extract.decoder``, which answers with the pixels that
+detection reads and then with the chips; pixels cross in shared memory. A child that dies or
+doesn't answer in time is replaced, and its item is quarantined as ``crashed`` or ``too_slow``.
 """
 
 from __future__ import annotations
@@ -31,12 +31,19 @@ import numpy.typing as npt
 
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError, WorkerDied
+from facebatch.extract.pictures import (
+    FacePicture,
+    FramePicture,
+    PhotoPicture,
+    Pixels,
+    Scale,
+    Views,
+)
 from facebatch.isolation import end_with_parent, ending
 from facebatch.media.images import Photo, PhotoFacts
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
 from facebatch.media.reading import MediaReader
 from facebatch.media.sources import MediaFile
-from facebatch.pictures import FacePicture, FramePicture, PhotoPicture, Pixels, Scale, Views
 
 if TYPE_CHECKING:
     from facebatch.media.video import Segment, VideoFacts
@@ -50,7 +57,7 @@ ALARM_SECONDS = 5.0
 
 _LOG = logging.getLogger(__name__)
 _START_SECONDS = 60.0
-_MODULE = "facebatch.decoding"
+_MODULE = "facebatch.extract.decoder"
 
 
 class Decoder(Protocol):

@@ -12,11 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebatch import ids
-from facebatch.media.kinds import install_hint
-from facebatch.media.roots import Root
-from facebatch.media.sources import MediaFile
-from facebatch.media.video import Segment
-from facebatch.plan import (
+from facebatch.extract.plan import (
     DEAD_ATTEMPTS,
     MAX_ATTEMPTS,
     RETRYABLE,
@@ -40,6 +36,10 @@ from facebatch.plan import (
     version_key,
     winners,
 )
+from facebatch.media.kinds import install_hint
+from facebatch.media.roots import Root
+from facebatch.media.sources import MediaFile
+from facebatch.media.video import Segment
 from facebatch.reasons import REASONS
 from facebatch.suppression import Suppression
 
