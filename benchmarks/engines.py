@@ -53,7 +53,7 @@ class Engine:
 
 def serve(connection: Connection, engine: str, photos: list[Path]) -> None:
     """Runs in an engine's process: loads it, then does a round whenever it is told to."""
-    from facebatch.align import TEMPLATES, chip_matrices, cut_chip
+    from facebatch.faces.align import TEMPLATES, chip_matrices, cut_chip
 
     pictures = decoded(photos)
     begun = time.perf_counter()

@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from facebatch.align import TEMPLATES, chip_matrices, cut_chip
 from facebatch.demo.album import draw_light, draw_view
 from facebatch.demo.cast import PEOPLE, STRANGERS
 from facebatch.demo.scene import Sitter, render_scene
 from facebatch.detect import load_detector
 from facebatch.embed import load_embedder
+from facebatch.faces.align import TEMPLATES, chip_matrices, cut_chip
 
 QUANTILES = (0.1, 1, 5, 50, 90, 95, 99)
 

@@ -24,10 +24,10 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from PIL import Image
 
-from facebatch import quality, tracks
 from facebatch.drawing import drawn
 from facebatch.errors import MediaError
 from facebatch.extract.detect_and_crop import Faces
+from facebatch.faces import quality, tracks
 from facebatch.media.containers import OpenVideo, open_video
 from facebatch.media.video import WHOLE, Sampling, frames, probe
 from facebatch.probes import Prober

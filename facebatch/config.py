@@ -20,15 +20,15 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from facebatch import weights
-from facebatch.align import TEMPLATES
 from facebatch.detect import DEFAULT_MIN_FACE, DETECTORS
 from facebatch.embed import DEFAULT_EMBEDDER, DEFAULT_TTA, EMBEDDERS, TTA, TTA_CHOICES
 from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
 from facebatch.errors import InputError, SettingsMismatch, UsageError
+from facebatch.faces.align import TEMPLATES
+from facebatch.faces.quality import Gate
 from facebatch.machine import Arrangement, arrange, usable_cores, usable_memory
 from facebatch.media.kinds import FrameChoice
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
-from facebatch.quality import Gate
 from facebatch.reasons import REASONS
 
 VideoFaces = Literal["best", "all"]

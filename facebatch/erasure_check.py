@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from facebatch import ids, traces
 from facebatch.errors import CollectionError
-from facebatch.report.thumbnails import thumbnail
+from facebatch.faces.thumbnails import thumbnail
 from facebatch.storage import TEMPORARY_MARK, Storage
 from facebatch.suppression import Suppression
 from facebatch.traces import Part

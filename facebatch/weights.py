@@ -47,7 +47,7 @@ class Model:
         kind: Whether it finds faces or embeds them.
         dimension: Length of its embeddings; 0 for a detector.
         chip_size: Side of the square chips it reads, in pixels; 0 for a detector.
-        template: Name of the alignment template (``facebatch.align.TEMPLATES``); empty for a
+        template: Name of the alignment template (``facebatch.faces.align.TEMPLATES``); empty for a
             detector.
         licence: The licence, and who states it.
         source: Where the weights come from, in words.

@@ -13,9 +13,10 @@ import numpy as np
 from albums import Album
 from PIL import Image, ImageOps
 
-from facebatch import align, ids, tables, weights
+from facebatch import ids, tables, weights
 from facebatch.collection import Collection
 from facebatch.demo.truth import match_truth
+from facebatch.faces import align
 from facebatch.pipelines.demo import score
 
 UNSCALED_SIDE = 1024

@@ -126,7 +126,7 @@ def test_openvino_works_without_torch():
 
 WORK = """
 import sys
-from facebatch.align import TEMPLATES
+from facebatch.faces.align import TEMPLATES
 from facebatch.demo.render import render_face
 from facebatch.detect import load_detector
 from facebatch.embed import load_embedder

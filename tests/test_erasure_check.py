@@ -22,8 +22,8 @@ from facebatch.collection import Collection, generation_name
 from facebatch.erasing import verify
 from facebatch.erasure import Selection, sought
 from facebatch.erasure_check import check
+from facebatch.faces.thumbnails import thumbnail
 from facebatch.gallery import ENTRY_COLUMNS
-from facebatch.report.thumbnails import thumbnail
 from facebatch.suppression import Suppression
 
 VICTIM = 0

@@ -10,10 +10,10 @@ import sys
 import pytest
 
 from facebatch import weights
-from facebatch.align import TEMPLATES
 from facebatch.detect import DETECTORS
 from facebatch.embed import EMBEDDERS
 from facebatch.errors import WeightsError
+from facebatch.faces.align import TEMPLATES
 
 FILES = [file for model in weights.MODELS.values() for file in model.files]
 

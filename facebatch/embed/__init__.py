@@ -48,7 +48,7 @@ class Embedder(Protocol):
 
     @property
     def template(self) -> str:
-        """Name of the template that chips are aligned to (``facebatch.align.TEMPLATES``)."""
+        """Name of the template that chips are aligned to (``facebatch.faces.align.TEMPLATES``)."""
 
     @property
     def scales(self) -> tuple[float, ...]:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebatch import weights
-from facebatch.align import TEMPLATES
 from facebatch.embed import DEFAULT_TTA, MIRRORED, SCALES, TTA, dlib_dat
 from facebatch.embed.dlib_dat import (
     AddPrevious,
@@ -36,6 +35,7 @@ from facebatch.engines import (
     embedding_precision,
 )
 from facebatch.errors import DatFormatError
+from facebatch.faces.align import TEMPLATES
 from facebatch.provenance import Provenance
 
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]

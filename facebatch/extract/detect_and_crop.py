@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
-from facebatch import align
 from facebatch.config import ExtractSettings
 from facebatch.detect import Detector
 from facebatch.embed import SCALES
 from facebatch.extract.pictures import FacePicture, PhotoPicture, Views, template_of
+from facebatch.faces import align
 from facebatch.media.images import Photo
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from facebatch import align, weights
+from facebatch import weights
 from facebatch.config import ExtractSettings
 from facebatch.embed import SCALES
+from facebatch.faces import align
 from facebatch.media.exif import ExifFacts
 from facebatch.media.images import JPEG_SCALES, Photo, PhotoFacts, Picture
 

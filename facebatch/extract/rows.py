@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from facebatch import ids, quality, tables, tracks
+from facebatch import ids, tables
 from facebatch.config import ExtractSettings
 from facebatch.embed import SCALES
 from facebatch.extract.detect_and_crop import Faces
 from facebatch.extract.pictures import template_of
 from facebatch.extract.plan import Item
+from facebatch.faces import quality, tracks
 from facebatch.media.images import PhotoFacts
 from facebatch.media.sources import shown
 

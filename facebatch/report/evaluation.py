@@ -15,9 +15,9 @@ from facebatch.evaluate.clusters import ClusterScores
 from facebatch.evaluate.detection import DetectionScores
 from facebatch.evaluate.identification import IdentificationScores
 from facebatch.evaluate.pairs import PairScore
+from facebatch.faces.thumbnails import thumbnail
 from facebatch.report.document import document, plot_figure
 from facebatch.report.elements import Html, tag
-from facebatch.report.thumbnails import thumbnail
 from facebatch.storage import Storage
 
 if TYPE_CHECKING:

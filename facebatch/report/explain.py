@@ -14,6 +14,7 @@ from facebatch.evaluate.clusters import ClusterScores
 from facebatch.evaluate.detection import DetectionScores
 from facebatch.evaluate.identification import IdentificationScores, TpirAtFpir
 from facebatch.evaluate.pairs import PairScore, TarAtFar
+from facebatch.faces.thumbnails import thumbnail
 from facebatch.report import plots
 from facebatch.report.evaluation import (
     ERRORS_SHOWN,
@@ -27,7 +28,6 @@ from facebatch.report.evaluation import (
     Scores,
     Table,
 )
-from facebatch.report.thumbnails import thumbnail
 from facebatch.report.words import count
 
 Floats = npt.NDArray[np.floating[Any]]

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from facebatch import tables
 from facebatch.collection import Collection
+from facebatch.faces.thumbnails import thumbnail
 from facebatch.health import warning_text
 from facebatch.report import projection
 from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
-from facebatch.report.thumbnails import thumbnail
 from facebatch.report.words import person_name
 from facebatch.snapshot import Snapshot
 

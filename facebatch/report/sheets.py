@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection import Collection, Generation
-from facebatch.report.thumbnails import thumbnail
+from facebatch.faces.thumbnails import thumbnail
 from facebatch.snapshot import Snapshot
 
 PEOPLE_SHOWN = 200

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from facebatch import tables, weights
 from facebatch.collection import Collection, Generation
-from facebatch.quality import Gate, inside_picture
+from facebatch.faces.quality import Gate, inside_picture
 from facebatch.snapshot import Snapshot
 
 _BLOCK = 20_000

@@ -13,9 +13,9 @@ import pyarrow as pa
 from facebatch import tables
 from facebatch.calibration import DISTANCE_METHODS, Calibration
 from facebatch.collection import Collection, Generation, generation_name
+from facebatch.faces.quality import Gate
 from facebatch.gallery import Gallery
 from facebatch.identify import DEFAULT_METHOD, Model, accept, entries_hash
-from facebatch.quality import Gate
 from facebatch.snapshot import Snapshot
 from facebatch.stages.common import StageResult, embeddings_of, good_faces, write_table
 from facebatch.thresholds import DEFAULTS, default_for, threshold_for
@@ -74,7 +74,7 @@ class Question:
 def identify_faces(collection: Collection, snapshot: Snapshot, question: Question) -> StageResult:
     """Says of every face who of a gallery it is, or nobody.
 
-    Faces that aren't good enough to be grouped (`facebatch.quality.Gate`) are nobody: cut off or
+    Faces that aren't good enough to be grouped (`facebatch.faces.quality.Gate`) are nobody: cut off or
     blurred, they look like one another whoever they are.
 
     Args:

@@ -120,8 +120,8 @@ def test_a_landscape_has_no_face(detector):
 def test_people_are_nearer_to_themselves_than_to_others(cast_photos):
     from PIL import Image
 
-    from facebatch.align import TEMPLATES, chip_matrices, cut_chip
     from facebatch.embed import load_embedder
+    from facebatch.faces.align import TEMPLATES, chip_matrices, cut_chip
 
     embedder = load_embedder("dlib-resnet", tta="mirror")
     template = TEMPLATES[embedder.template]

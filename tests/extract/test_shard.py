@@ -13,7 +13,7 @@ from faulty import DeadlyFileSystem
 from pictures import as_stored, encode, gradient, with_orientation
 from PIL import Image
 
-from facebatch import align, ids, quality, tables
+from facebatch import ids, tables
 from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
@@ -22,6 +22,7 @@ from facebatch.embed import Embedder, load_embedder
 from facebatch.extract.detect_and_crop import find_faces
 from facebatch.extract.plan import Item, Shard, cut
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
+from facebatch.faces import align, quality
 from facebatch.media.images import Photo
 from facebatch.media.reading import MediaReader
 from facebatch.media.roots import Root

@@ -11,10 +11,10 @@ import album_checks
 import pytest
 from albums import Album
 
-from facebatch import align
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.detect.mtcnn import MtcnnDetector
+from facebatch.faces import align
 from facebatch.media import images
 from facebatch.media.roots import Root
 from facebatch.pipelines.run import run_all

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from videos import encode_video, numbered, sound_only
 
-from facebatch import tracks
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
+from facebatch.faces import tracks
 from facebatch.media import video
 from facebatch.media.roots import parse_roots
 from facebatch.pipelines.run import Extraction, make_plan, run_extract

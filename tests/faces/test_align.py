@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from facebatch.align import (
+from facebatch.faces.align import (
     TEMPLATES,
     Template,
     chip_matrices,

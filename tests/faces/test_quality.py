@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from facebatch.align import TEMPLATES
 from facebatch.demo.render import render_face
-from facebatch.quality import Gate, inside_picture, pose, sharpness, size
+from facebatch.faces.align import TEMPLATES
+from facebatch.faces.quality import Gate, inside_picture, pose, sharpness, size
 
 MEAN_FACE = TEMPLATES["dlib-150"].points.astype(np.float32)
 

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from synthetic import people, unit
 
-from facebatch.tracks import BEST_OF_TRACK, MAX_GAP_US, SPREAD_US, best, goodness, link, summary
+from facebatch.faces.tracks import (
+    BEST_OF_TRACK,
+    MAX_GAP_US,
+    SPREAD_US,
+    best,
+    goodness,
+    link,
+    summary,
+)
 
 SECOND = 1_000_000
 
