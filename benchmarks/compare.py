@@ -51,10 +51,10 @@ import psutil
 from common import ONE_THREAD, own_peak, photo_folder, photos_in
 from PIL import Image, ImageOps
 
-from facebatch import weights
 from facebatch.config import ExtractSettings
 from facebatch.machine import usable_cores
 from facebatch.media.images import Photo
+from facebatch.models import registry
 
 REFERENCES = ("facenet-pytorch, shrunk", "face_recognition, shrunk")
 """The programs that all are compared with."""
@@ -108,7 +108,7 @@ class FaceRecognition:
         import dlib
 
         self._opened = opened
-        resnet = weights.path(weights.DLIB_RESNET)
+        resnet = registry.path(registry.DLIB_RESNET)
         landmarks = resnet.with_name("shape_predictor_5_face_landmarks.dat")
         self._detect = dlib.get_frontal_face_detector()
         self._landmarks = dlib.shape_predictor(str(landmarks))

@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 from common import ONE_THREAD, photo_folder, photos_in
 from PIL import Image
 
-from facebatch import tables, weights
+from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
@@ -44,6 +44,7 @@ from facebatch.media.images import Photo
 from facebatch.media.reading import MediaReader
 from facebatch.media.roots import parse_root
 from facebatch.media.sources import MediaFile, list_root
+from facebatch.models import registry
 
 _CHIPS = 64  # at most, since dlib may take a tenth of a second for one
 _COMMITS = 5  # of one shard in a turn, since one takes a few milliseconds
@@ -162,7 +163,7 @@ def embed(setup: Setup) -> None:
         print("embed: no face was found")
         return
     embedder = load_embedder("dlib-resnet", "none", setup.engine)
-    model = dlib.face_recognition_model_v1(str(weights.path(weights.DLIB_RESNET)))
+    model = dlib.face_recognition_model_v1(str(registry.path(registry.DLIB_RESNET)))
     listed = list(chips)
     ours, other, ratio = take_turns(
         lambda: embedder.embed(chips[:, None]),

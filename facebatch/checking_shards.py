@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import ids, tables, weights
+from facebatch import ids, tables
 from facebatch.collection import Collection
 from facebatch.errors import CollectionError
+from facebatch.models import registry
 from facebatch.snapshot import content_keys
 
 UNIT_TOLERANCE = 1e-3
@@ -155,7 +156,7 @@ def _faces(collection: Collection, rows: pa.Table, *, deep: bool) -> Iterator[tu
         yield "face_id_wrong", f"the ids of {wrong:,} faces are not those of their contents"
     if len(set(face_ids)) < len(face_ids):
         yield "face_twice", f"{len(face_ids) - len(set(face_ids)):,} faces are there twice"
-    dimension = weights.model(collection.settings.embedder).dimension
+    dimension = registry.model(collection.settings.embedder).dimension
     stored = rows.schema.field("embedding").type.list_size
     if stored != dimension:
         yield "embedding_wrong", f"embeddings have {stored} dimensions, not {dimension}"

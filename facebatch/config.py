@@ -19,16 +19,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from facebatch import weights
 from facebatch.detect import DEFAULT_MIN_FACE, DETECTORS
 from facebatch.embed import DEFAULT_EMBEDDER, DEFAULT_TTA, EMBEDDERS, TTA, TTA_CHOICES
-from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
 from facebatch.errors import InputError, SettingsMismatch, UsageError
 from facebatch.faces.align import TEMPLATES
 from facebatch.faces.quality import Gate
 from facebatch.machine import Arrangement, arrange, usable_cores, usable_memory
 from facebatch.media.kinds import FrameChoice
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
+from facebatch.models import registry
+from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
 from facebatch.reasons import REASONS
 
 VideoFaces = Literal["best", "all"]
@@ -69,7 +69,7 @@ class ExtractSettings:
 
     def space(self) -> str:
         """Returns the hash of what makes embeddings comparable, 32 hex digits."""
-        model = weights.model(self.embedder)
+        model = registry.model(self.embedder)
         return _hash(
             embedder=self.embedder,
             weights=[file.sha256 for file in model.files],
@@ -83,7 +83,7 @@ class ExtractSettings:
         return _hash(
             space=self.space(),
             detector=self.detector,
-            detector_weights=[file.sha256 for file in weights.model(self.detector).files],
+            detector_weights=[file.sha256 for file in registry.model(self.detector).files],
             max_side=self.max_side,
             min_face=self.min_face,
             frames=self._frames(),
@@ -107,8 +107,8 @@ class Execution:
     """How a worker computes; nothing here changes a result beyond rounding.
 
     Args:
-        engine: What runs the networks, one of ``facebatch.engines.ENGINES``.
-        device: Where it runs them, one of ``facebatch.engines.DEVICES``.
+        engine: What runs the networks, one of ``facebatch.models.engines.ENGINES``.
+        device: Where it runs them, one of ``facebatch.models.engines.DEVICES``.
         threads: Threads that a shard's items are worked on in.
         guard: Whether media are decoded in a process of their own.
         limits: How much one item may ask for.

@@ -21,11 +21,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import identify, ids, tables, weights
+from facebatch import identify, ids, tables
 from facebatch.calibration import Calibration
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
 from facebatch.identify import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
+from facebatch.models import registry
 from facebatch.storage import Storage
 from facebatch.urls import public_url
 
@@ -352,4 +353,4 @@ def entry_id(name: str, face_id: bytes) -> bytes:
 
 
 def _dimension(settings: ExtractSettings) -> int:
-    return weights.model(settings.embedder).dimension
+    return registry.model(settings.embedder).dimension

@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 from facebatch import logs
 from facebatch.collection import PLAN_PREFIX, Collection, check_target, settings_for
 from facebatch.config import ExtractSettings, RunSettings
-from facebatch.engines import choose
 from facebatch.errors import InputError, TooManyFailures, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.plan import Plan, Rules, version_name
@@ -27,6 +26,7 @@ from facebatch.extract.progress import Progress, Progressing, totals
 from facebatch.maintenance import Pruned, prune
 from facebatch.media.roots import Root, check_reachable, is_archive
 from facebatch.media.sources import check_roots, has_candidates
+from facebatch.models.engines import choose
 from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan
 from facebatch.pipelines.runners import check_runner, run_watched, works_here

@@ -9,9 +9,10 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, tables, weights
+from facebatch import ids, tables
 from facebatch.collection import Collection
 from facebatch.extract.plan import Known
+from facebatch.models import registry
 
 
 class MarkVanished(beam.PTransform):
@@ -46,7 +47,7 @@ def _mark_vanished(pair: tuple[str, Iterable[Known]], collection: Collection) ->
     members = [(*row.values(), f"vanished after {max(newest)}") for row in columns]
     name = ids.shard_name(members)
     if not collection.is_committed(name):
-        dimension = weights.model(collection.settings.embedder).dimension
+        dimension = registry.model(collection.settings.embedder).dimension
         nothing = tables.schema("faces", dimension).empty_table()
         collection.commit_shard(name, rows, nothing, after=max(newest))
 

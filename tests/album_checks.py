@@ -13,10 +13,11 @@ import numpy as np
 from albums import Album
 from PIL import Image, ImageOps
 
-from facebatch import ids, tables, weights
+from facebatch import ids, tables
 from facebatch.collection import Collection
 from facebatch.demo.truth import match_truth
 from facebatch.faces import align
+from facebatch.models import registry
 from facebatch.pipelines.demo import score
 
 UNSCALED_SIDE = 1024
@@ -91,7 +92,7 @@ def check_faces_lie_where_they_were_painted(collection: Collection, album: Album
 
 def check_embeddings_are_dlibs(collection: Collection, album: Album) -> None:
     """Cuts chips anew from the photos, by the stored matrices, and has dlib itself embed them."""
-    network = dlib.face_recognition_model_v1(str(weights.path(weights.DLIB_RESNET)))
+    network = dlib.face_recognition_model_v1(str(registry.path(registry.DLIB_RESNET)))
     size = align.TEMPLATES["dlib-150"].size
     paths = {row["media_id"]: row["path"] for row in collection.snapshot().media.to_pylist()}
     faces = collection.snapshot().faces(["media_id", "chip_to_picture", "embedding"]).to_pylist()

@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from facebatch.engines import cpu_has_bf16
+from facebatch.models.engines import cpu_has_bf16
 
 needs_openvino = pytest.mark.skipif(
     importlib.util.find_spec("openvino") is None,

@@ -25,7 +25,7 @@ REFUSED_EXIT_CODE = 4
 def _execution(engine: str | None, device: str | None) -> Execution:
     output.quiet(verbose=False)
     from facebatch.config import resolve_run
-    from facebatch.engines import choose
+    from facebatch.models.engines import choose
 
     settings = resolve_run({"engine": engine, "device": device})
     choose(settings.engine, settings.device)

@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
 from facebatch.errors import UsageError
-from facebatch.provenance import Provenance
+from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
+from facebatch.models.provenance import Provenance
 
 DETECTORS = ("mtcnn",)
 DEFAULT_MIN_FACE = 24
@@ -90,8 +90,8 @@ def load_detector(
     Args:
         name: One of ``DETECTORS``.
         min_face: Side of the smallest face to look for, in pixels of the image.
-        engine: What runs its networks, one of ``facebatch.engines.ENGINES``.
-        device: Where they run, one of ``facebatch.engines.DEVICES``.
+        engine: What runs its networks, one of ``facebatch.models.engines.ENGINES``.
+        device: Where they run, one of ``facebatch.models.engines.DEVICES``.
 
     Raises:
         UsageError: There is no such detector, or the engine or the device can't be used.

@@ -26,8 +26,8 @@ from facebatch.detect.boxes import (
 from facebatch.detect.integral import area_crops, area_level, integral_image
 from facebatch.detect.nets import ArrayFunction, Cascade
 from facebatch.detect.nms import suppress_minimum, suppress_union
-from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, choose
-from facebatch.provenance import Provenance
+from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, choose
+from facebatch.models.provenance import Provenance
 
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
@@ -50,8 +50,8 @@ class MtcnnDetector:
         min_face: Side of the smallest face to look for, in pixels of the image.
         thresholds: Least scores after P-Net (reached), R-Net and O-Net (exceeded), each 0..1.
         factor: Ratio of neighbouring pyramid scales, between 0 and 1.
-        engine: What runs the networks, one of ``facebatch.engines.ENGINES``.
-        device: Where they run, one of ``facebatch.engines.DEVICES``.
+        engine: What runs the networks, one of ``facebatch.models.engines.ENGINES``.
+        device: Where they run, one of ``facebatch.models.engines.DEVICES``.
 
     Raises:
         ValueError: An argument is out of its range.

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch import weights
 from facebatch.errors import WeightsError
-from facebatch.torch_file import read_state
+from facebatch.models import registry
+from facebatch.models.torch_file import read_state
 
 ArrayFunction = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]]
 """A network: from a batch of images to its outputs, which are the caller's."""
@@ -192,9 +192,9 @@ class Cascade:
     """
 
     def __init__(self, prepare: Callable[[Net, Weights], ArrayFunction]) -> None:
-        self._pnet = prepare(PNET, load(PNET, weights.PNET))
-        self._rnet = prepare(RNET, load(RNET, weights.RNET))
-        self._onet = prepare(ONET, load(ONET, weights.ONET))
+        self._pnet = prepare(PNET, load(PNET, registry.PNET))
+        self._rnet = prepare(RNET, load(RNET, registry.RNET))
+        self._onet = prepare(ONET, load(ONET, registry.ONET))
 
     def propose(
         self, level: NDArray[np.float32]
@@ -212,13 +212,13 @@ class Cascade:
         return self._onet(crops)
 
 
-def load(net: Net, file: weights.WeightFile) -> Weights:
+def load(net: Net, file: registry.WeightFile) -> Weights:
     """The tensors of a network from its weight file.
 
     Raises:
         WeightsError: The file is missing, isn't the expected one, or holds other tensors.
     """
-    loaded = read_state(weights.read(file))
+    loaded = read_state(registry.read(file))
     expected = net.shapes()
     found = {name: tensor.shape for name, tensor in loaded.items()}
     for name in sorted({*expected, *found}):

@@ -22,7 +22,7 @@ from facebatch.detect.nets import (
     Prelu,
     Weights,
 )
-from facebatch.openvino_runtime import (
+from facebatch.models.openvino_runtime import (
     Network,
     Node,
     convolution,

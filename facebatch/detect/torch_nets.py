@@ -21,7 +21,7 @@ from facebatch.detect.nets import (
     Prelu,
     Weights,
 )
-from facebatch.torch_runtime import placed, prepare
+from facebatch.models.torch_runtime import placed, prepare
 
 
 def eager(net: Net, weights: Weights, device: str = "cpu") -> ArrayFunction:

@@ -13,9 +13,9 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
 from facebatch.errors import UsageError
-from facebatch.provenance import Provenance
+from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
+from facebatch.models.provenance import Provenance
 
 EMBEDDERS = ("dlib-resnet",)
 DEFAULT_EMBEDDER = "dlib-resnet"
@@ -84,8 +84,8 @@ def load_embedder(
     Args:
         name: One of ``EMBEDDERS``.
         tta: The test-time averaging; part of the space, since it moves every embedding.
-        engine: What runs its network, one of ``facebatch.engines.ENGINES``.
-        device: Where it runs, one of ``facebatch.engines.DEVICES``.
+        engine: What runs its network, one of ``facebatch.models.engines.ENGINES``.
+        device: Where it runs, one of ``facebatch.models.engines.DEVICES``.
 
     Raises:
         UsageError: There is no such embedder or averaging, or the engine or the device can't be

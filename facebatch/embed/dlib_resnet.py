@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch import weights
 from facebatch.embed import DEFAULT_TTA, MIRRORED, SCALES, TTA, dlib_dat
 from facebatch.embed.dlib_dat import (
     AddPrevious,
@@ -26,7 +25,10 @@ from facebatch.embed.dlib_dat import (
     Relu,
     TagOrSkip,
 )
-from facebatch.engines import (
+from facebatch.errors import DatFormatError
+from facebatch.faces.align import TEMPLATES
+from facebatch.models import registry
+from facebatch.models.engines import (
     DEFAULT_DEVICE,
     DEFAULT_ENGINE,
     Choice,
@@ -34,9 +36,7 @@ from facebatch.engines import (
     choose,
     embedding_precision,
 )
-from facebatch.errors import DatFormatError
-from facebatch.faces.align import TEMPLATES
-from facebatch.provenance import Provenance
+from facebatch.models.provenance import Provenance
 
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """The network: from chips uint8 (n, 150, 150, 3), of any strides, to raw outputs (n, 128)."""
@@ -181,9 +181,9 @@ class DlibResnetEmbedder:
 
     Args:
         tta: Which views of a face are averaged, before normalisation.
-        engine: What runs the network, one of ``facebatch.engines.ENGINES``.
+        engine: What runs the network, one of ``facebatch.models.engines.ENGINES``.
         precision: The network's arithmetic; by default the fastest that the device computes in.
-        device: Where it runs, one of ``facebatch.engines.DEVICES``.
+        device: Where it runs, one of ``facebatch.models.engines.DEVICES``.
 
     Raises:
         WeightsError: The weight file is missing or isn't the expected one.
@@ -203,7 +203,7 @@ class DlibResnetEmbedder:
     ) -> None:
         chosen = choose(engine, device)
         arithmetic = precision or embedding_precision(chosen.device)
-        net = load_network(weights.read(weights.DLIB_RESNET))
+        net = load_network(registry.read(registry.DLIB_RESNET))
         self._forward = _prepare(net, chosen, arithmetic)
         self._provenance = Provenance(chosen.engine, chosen.device, arithmetic)
         self._scales = SCALES[tta]

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from facebatch.embed import dlib_resnet
 from facebatch.embed.dlib_resnet import SIDE, Convolution, Forward, Residual
-from facebatch.engines import Precision
-from facebatch.openvino_runtime import (
+from facebatch.models.engines import Precision
+from facebatch.models.openvino_runtime import (
     Network,
     Node,
     convolution,

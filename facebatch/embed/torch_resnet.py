@@ -10,8 +10,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from numpy.typing import NDArray
 
 from facebatch.embed.dlib_resnet import Convolution, Forward, Network, Residual
-from facebatch.engines import Precision
-from facebatch.torch_runtime import placed, prepare
+from facebatch.models.engines import Precision
+from facebatch.models.torch_runtime import placed, prepare
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 

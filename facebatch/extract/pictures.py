@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from facebatch import weights
 from facebatch.config import ExtractSettings
 from facebatch.embed import SCALES
 from facebatch.faces import align
 from facebatch.media.exif import ExifFacts
 from facebatch.media.images import JPEG_SCALES, Photo, PhotoFacts, Picture
+from facebatch.models import registry
 
 DECODED_AHEAD = 1.4
 """A photo is first decoded with at least this many times the pixels a side that detection needs.
@@ -66,7 +66,7 @@ class FacePicture(Protocol):
 
 def template_of(settings: ExtractSettings) -> align.Template:
     """Returns the template that the settings' embedder asks for."""
-    return align.TEMPLATES[weights.model(settings.embedder).template]
+    return align.TEMPLATES[registry.model(settings.embedder).template]
 
 
 class PhotoPicture:

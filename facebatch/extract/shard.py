@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from facebatch import ids, tables, weights
+from facebatch import ids, tables
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder
@@ -38,7 +38,8 @@ from facebatch.extract.rows import (
 )
 from facebatch.isolation import Crashed, run_isolated
 from facebatch.media.reading import MediaReader
-from facebatch.provenance import cpu_class
+from facebatch.models import registry
+from facebatch.models.provenance import cpu_class
 from facebatch.threads import ahead, in_order
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def embed_shard(
         embeddings = np.concatenate([*in_order(model.embed, parts, execution.threads)])
         media = _with_provenance(media, {**asdict(model.provenance), "cpu": cpu_class()})
     else:
-        embeddings = np.zeros((0, weights.model(settings.embedder).dimension), np.float32)
+        embeddings = np.zeros((0, registry.model(settings.embedder).dimension), np.float32)
     faces = shard.faces.append_column("embedding", tables.vectors(embeddings))
     faces = with_tracks(faces, media, settings)
     if len(faces) < len(views):

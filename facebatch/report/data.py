@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import facebatch
-from facebatch import weights
 from facebatch.collection import STAGES, Collection
 from facebatch.extract.plan import MAX_ATTEMPTS, RETRYABLE
+from facebatch.models import registry
 from facebatch.reasons import REASONS
 from facebatch.report.matches import Matches, make_matches, plan_matches
 from facebatch.report.overview import Overview, collect_overview
@@ -148,7 +148,7 @@ class ReportData:
     overview: Overview
     widest: float | None
     settings: tuple[SettingsGroup, ...]
-    models: tuple[weights.Model, ...]
+    models: tuple[registry.Model, ...]
 
 
 def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
@@ -186,7 +186,7 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
         overview=collect_overview(collection, snapshot, faces, plan, shown),
         widest=config["guard_factor"] * config["tau"] if config else None,
         settings=_settings(collection, snapshot),
-        models=(weights.model(chosen.detector), weights.model(chosen.embedder)),
+        models=(registry.model(chosen.detector), registry.model(chosen.embedder)),
     )
 
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import tables, weights
+from facebatch import tables
 from facebatch.collection import Collection, Generation
 from facebatch.faces.quality import Gate, inside_picture
+from facebatch.models import registry
 from facebatch.snapshot import Snapshot
 
 _BLOCK = 20_000
@@ -60,7 +61,7 @@ def qualities(
     media = snapshot.media.select(["media_id", "width", "height"])
     photo = pc.index_in(faces["media_id"], media["media_id"].combine_chunks()).to_numpy()
     sides = np.stack([media[side].to_numpy()[photo] for side in ("width", "height")], axis=1)
-    chip_size = weights.model(collection.settings.embedder).chip_size
+    chip_size = registry.model(collection.settings.embedder).chip_size
     matrices = tables.matrix(faces["chip_to_picture"]).reshape(-1, 2, 3)
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(faces), _BLOCK)]
     inside = [inside_picture(matrices[block], chip_size, sides[block]) for block in blocks]
@@ -73,7 +74,7 @@ def qualities(
 def embeddings_of(collection: Collection, faces: pa.Table) -> npt.NDArray[np.float32]:
     """Returns the embeddings (n, d) of a table of faces."""
     if not len(faces):
-        dimension = weights.model(collection.settings.embedder).dimension
+        dimension = registry.model(collection.settings.embedder).dimension
         return np.zeros((0, dimension), np.float32)
     return np.ascontiguousarray(tables.matrix(faces["embedding"]))
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebatch import weights
 from facebatch.embed.dlib_dat import Convolution, FullyConnected, MetricNetwork, read_network
 from facebatch.errors import DatFormatError
+from facebatch.models import registry
 
-CONTENT = weights.read(weights.DLIB_RESNET)
+CONTENT = registry.read(registry.DLIB_RESNET)
 
 # Everything but the weights themselves: the file's head, and the surroundings of layer names.
 STRUCTURE = sorted(

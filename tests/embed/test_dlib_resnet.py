@@ -9,11 +9,11 @@ from data import real_data
 from installed import needs_bfloat16, needs_openvino
 from PIL import Image
 
-from facebatch import weights
 from facebatch.demo.render import render_face
 from facebatch.embed import SCALES, TTA_CHOICES, load_embedder
 from facebatch.embed.dlib_resnet import DlibResnetEmbedder, load_network
 from facebatch.errors import DatFormatError, UsageError
+from facebatch.models import registry
 
 FLOAT32 = [
     ("torch", "float32"),
@@ -57,7 +57,7 @@ def chips():
 @pytest.fixture(scope="module")
 def describe():
     """dlib's own descriptors, float64 (n, 128)."""
-    model = dlib.face_recognition_model_v1(str(weights.path(weights.DLIB_RESNET)))
+    model = dlib.face_recognition_model_v1(str(registry.path(registry.DLIB_RESNET)))
 
     def descriptors(chips):
         return np.array([model.compute_face_descriptor(chip) for chip in chips])
@@ -194,7 +194,7 @@ def test_the_factory_refuses_what_it_does_not_know():
 
 @pytest.mark.parametrize(("old", "new"), [(b"max_pool_2", b"avg_pool_2"), (b"add_prev_", b"relu_")])
 def test_a_file_with_another_wiring_is_refused(old, new):
-    content = weights.read(weights.DLIB_RESNET)
+    content = registry.read(registry.DLIB_RESNET)
     tagged = bytes([1, len(old)]) + old
     assert tagged in content
     with pytest.raises(DatFormatError, match="aren't those"):

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from installed import needs_openvino
 
-from facebatch import engines, provenance
 from facebatch.config import ExtractSettings, resolve_run
 from facebatch.detect import load_detector
 from facebatch.embed import load_embedder
-from facebatch.engines import (
+from facebatch.errors import UsageError
+from facebatch.models import engines, provenance
+from facebatch.models.engines import (
     DEVICES,
     ENGINES,
     choose,
@@ -22,8 +23,7 @@ from facebatch.engines import (
     flags_in,
     signs_of,
 )
-from facebatch.errors import UsageError
-from facebatch.provenance import Provenance, cpu_class
+from facebatch.models.provenance import Provenance, cpu_class
 
 FLAGS = "flags\t\t: fpu vme sse4_2 avx512f avx512_vnni"
 
@@ -130,7 +130,7 @@ from facebatch.faces.align import TEMPLATES
 from facebatch.demo.render import render_face
 from facebatch.detect import load_detector
 from facebatch.embed import load_embedder
-from facebatch.provenance import cpu_class
+from facebatch.models.provenance import cpu_class
 face = render_face(1, size=150)
 detector, embedder = load_detector("mtcnn", engine="openvino"), load_embedder(engine="openvino")
 faces, embeddings = detector.detect(face), embedder.embed(face[None, None])

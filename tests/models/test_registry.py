@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from facebatch import weights
 from facebatch.detect import DETECTORS
 from facebatch.embed import EMBEDDERS
 from facebatch.errors import WeightsError
 from facebatch.faces.align import TEMPLATES
+from facebatch.models import registry
 
-FILES = [file for model in weights.MODELS.values() for file in model.files]
+FILES = [file for model in registry.MODELS.values() for file in model.files]
 
 
 @pytest.fixture
@@ -27,24 +27,24 @@ def published(tmp_path, monkeypatch):
     (package / "models" / "net.dat").write_bytes(b"weights")
     monkeypatch.syspath_prepend(tmp_path)
     digest = hashlib.sha256(b"weights").hexdigest()
-    return weights.WeightFile("net.dat", "some_models", "models", "some-models==1.0", digest)
+    return registry.WeightFile("net.dat", "some_models", "models", "some-models==1.0", digest)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_registered_files_are_installed_and_verified(file):
-    content = weights.read(file)
+    content = registry.read(file)
     assert hashlib.sha256(content).hexdigest() == file.sha256
-    assert weights.path(file).read_bytes() == content
+    assert registry.path(file).read_bytes() == content
 
 
 def test_a_file_is_found_without_importing_its_package(published):
-    assert weights.read(published) == b"weights"
-    assert weights.path(published).name == "net.dat"
+    assert registry.read(published) == b"weights"
+    assert registry.path(published).name == "net.dat"
 
 
 def test_a_file_with_another_hash_is_refused_and_its_hash_named(published):
     other = dataclasses.replace(published, sha256="0" * 64)
-    for use in (weights.read, weights.path):
+    for use in (registry.read, registry.path):
         with pytest.raises(WeightsError) as refused:
             use(other)
         assert published.sha256 in str(refused.value)
@@ -57,21 +57,21 @@ def test_a_missing_package_or_file_names_what_to_install(published):
         dataclasses.replace(published, name="other.dat"),
     ):
         with pytest.raises(WeightsError, match=r"not installed; run: pip install some-models==1.0"):
-            weights.read(missing)
+            registry.read(missing)
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones():
     with pytest.raises(WeightsError, match="dlib-resnet"):
-        weights.model("arcface")
+        registry.model("arcface")
 
 
 def test_the_registry_and_the_factories_know_the_same_models():
     by_kind = {"detector": DETECTORS, "embedder": EMBEDDERS}
     for kind, names in by_kind.items():
-        assert {m.name for m in weights.MODELS.values() if m.kind == kind} == set(names)
-    for name, model in weights.MODELS.items():
+        assert {m.name for m in registry.MODELS.values() if m.kind == kind} == set(names)
+    for name, model in registry.MODELS.items():
         assert name == model.name
-        assert weights.model(name) is model
+        assert registry.model(name) is model
         if model.kind == "embedder":
             assert TEMPLATES[model.template].size == model.chip_size
             assert model.dimension > 0

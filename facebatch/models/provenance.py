@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
-from facebatch.engines import cpu_flags
+from facebatch.models.engines import cpu_flags
 
 
 @dataclass(frozen=True)

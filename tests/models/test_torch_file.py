@@ -15,11 +15,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebatch import weights
 from facebatch.errors import WeightsError
-from facebatch.torch_file import read_state
+from facebatch.models import registry
+from facebatch.models.torch_file import read_state
 
-FILES = [weights.PNET, weights.RNET, weights.ONET]
+FILES = [registry.PNET, registry.RNET, registry.ONET]
 
 
 def saved(state: object) -> bytes:
@@ -38,13 +38,13 @@ def assert_same(found: dict[str, np.ndarray], expected: dict[str, torch.Tensor])
         np.testing.assert_array_equal(array, expected[name].numpy())
 
 
-PNET = weights.read(weights.PNET)
+PNET = registry.read(registry.PNET)
 SMALL = saved(OrderedDict(a=torch.arange(6.0).reshape(2, 3), b=torch.ones(2)))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_an_installed_file_is_read_as_torch_reads_it(file):
-    content = weights.read(file)
+    content = registry.read(file)
     assert_same(read_state(content), torch.load(io.BytesIO(content), weights_only=True))
 
 
@@ -63,7 +63,7 @@ def test_views_of_a_storage_are_read_with_their_strides():
 
 def test_reading_imports_no_torch():
     code = (
-        "import sys; from facebatch import weights; from facebatch.torch_file import read_state\n"
+        "import sys; from facebatch import weights; from facebatch.models.torch_file import read_state\n"
         "print(len(read_state(weights.read(weights.PNET))), 'torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.engines import Precision
+from facebatch.models.engines import Precision
 
 _TELEMETRY = "openvino_telemetry"
 

@@ -1,0 +1,1 @@
+"""Which networks there are, where their weights lie, and what runs them."""
