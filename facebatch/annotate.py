@@ -18,8 +18,8 @@ from facebatch.identify import Decisions
 from facebatch.media.kinds import kind_of
 from facebatch.probes import Probe, Prober
 from facebatch.stages import Question
-from facebatch.storage import filesystem
-from facebatch.urls import public_url
+from facebatch.storage.store import filesystem
+from facebatch.storage.urls import public_url
 
 DEFAULT_FPS = 10.0
 """Frames a second of a video in which faces are looked for: people move little in between."""

@@ -22,7 +22,7 @@ from facebatch.collection import STAGES, Collection, Generation
 from facebatch.errors import CollectionError
 from facebatch.snapshot import Committed, Snapshot, is_live, look, media_files, of
 from facebatch.stages.trees import TABLES as TREE_TABLES
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 _KEPT_FOR_GOOD = ("decisions", "events")
 _GENERATION_TABLES = {"index": "ids", "matches": "matches", "clusters": "clusters"}

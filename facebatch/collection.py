@@ -21,8 +21,8 @@ from facebatch import tables
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, SettingsMismatch, UsageError
 from facebatch.snapshot import Committed, Snapshot, committed, take, with_column
-from facebatch.storage import Storage
-from facebatch.urls import public_url
+from facebatch.storage.store import Storage
+from facebatch.storage.urls import public_url
 
 FORMAT_VERSION = 1
 STAGES = ("index", "matches", "clusters", "people")

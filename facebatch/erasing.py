@@ -31,7 +31,7 @@ from facebatch.gallery import Gallery
 from facebatch.report import REPORT, write_report
 from facebatch.snapshot import Snapshot
 from facebatch.stages import build_index, cluster_people, read_matches
-from facebatch.storage import TEMPORARY_MARK, Storage
+from facebatch.storage.store import TEMPORARY_MARK, Storage
 from facebatch.suppression import Suppression, suppress
 
 _MANIFEST = "manifest.json"

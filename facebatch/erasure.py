@@ -31,7 +31,7 @@ from facebatch.collection import Collection
 from facebatch.erasure_check import Sought, same_faces
 from facebatch.errors import CollectionError, UsageError
 from facebatch.snapshot import Snapshot
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 from facebatch.suppression import Suppression, word_id
 
 _ID = re.compile(r"[0-9a-f]{32}")

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from facebatch import ids, traces
 from facebatch.errors import CollectionError
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.storage import TEMPORARY_MARK, Storage
+from facebatch.storage.store import TEMPORARY_MARK, Storage
 from facebatch.suppression import Suppression
 from facebatch.traces import Part
 

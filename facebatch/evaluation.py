@@ -17,7 +17,7 @@ import numpy.typing as npt
 from facebatch.collection import Collection
 from facebatch.photos import Photos
 from facebatch.report.evaluation import Kind, Scores, write_evaluation
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 _VERSIONS_OF = ("facebatch", "numpy", "torch", "apache-beam")
 

@@ -27,8 +27,8 @@ from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
 from facebatch.identify import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
 from facebatch.models import registry
-from facebatch.storage import Storage
-from facebatch.urls import public_url
+from facebatch.storage.store import Storage
+from facebatch.storage.urls import public_url
 
 FORMAT_VERSION = 1
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from facebatch.urls import public_text
+from facebatch.storage.urls import public_text
 
 if TYPE_CHECKING:
     from facebatch.extract.progress import Progress

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from facebatch.errors import InputError, UsageError
-from facebatch.export.files import whole_file
+from facebatch.storage.local_files import whole_file
 
 _LAST_SUCCESS = "facebatch_last_success_timestamp_seconds"
 _TRIED = ("extracted", "duplicates", "moved", "touched", "quarantined")

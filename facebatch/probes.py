@@ -21,9 +21,9 @@ from facebatch.errors import InputError, MediaError
 from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
 from facebatch.extract.pictures import FramePicture
 from facebatch.media.images import Photo, PhotoFacts
-from facebatch.retrying import retried
-from facebatch.storage import filesystem
-from facebatch.urls import public_url
+from facebatch.storage.retry import retried
+from facebatch.storage.store import filesystem
+from facebatch.storage.urls import public_url
 
 
 @dataclass(frozen=True)

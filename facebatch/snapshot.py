@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.errors import CollectionError
-from facebatch.storage import Storage, StoredFile
+from facebatch.storage.store import Storage, StoredFile
 
 _READERS = 8
 """Threads that read shard files; what they wait for is the store."""

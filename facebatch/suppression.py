@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from facebatch import ids
 from facebatch.errors import CollectionError, UsageError
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 FOLDER = "suppressed"
 KEY_VARIABLE = "FACEBATCH_SUPPRESSION_KEY"

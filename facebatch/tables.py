@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facebatch.errors import CollectionError
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 ROW_GROUP_ROWS = 10_000
 """Rows in a row group at most: about 5 MB of 128-d embeddings, 60 MB with chips."""

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from facebatch import ids, tables
 from facebatch.errors import CollectionError
-from facebatch.storage import Storage, filesystem
+from facebatch.storage.store import Storage, filesystem
 
 Kind = Literal["ids", "texts", "places", "pictures", "vectors"]
 

@@ -18,7 +18,7 @@ from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.extract.plan import Item
 from facebatch.snapshot import content_keys
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 COPIES_COMPARED = 64
 """Known contents of one size that a new file is compared with, at most. Files beyond it that are

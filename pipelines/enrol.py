@@ -23,8 +23,8 @@ from facebatch.extract.progress import Progress
 from facebatch.gallery import Gallery
 from facebatch.media.roots import Root
 from facebatch.pipelines.run import Extraction, run_extract
+from facebatch.storage.urls import public_url
 from facebatch.tables import matrix
-from facebatch.urls import public_url
 
 
 @dataclass(frozen=True)

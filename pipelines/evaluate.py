@@ -34,7 +34,7 @@ from facebatch.photos import Photos
 from facebatch.pipelines.run import Extraction, check_input, run_extract
 from facebatch.report.evaluation import Kind, Scores
 from facebatch.stages import read_clusters
-from facebatch.urls import public_url
+from facebatch.storage.urls import public_url
 
 BY_FOLDER = "by-folder"
 """In the place of a file of labels: a photo's person is the first folder of its path."""

@@ -21,7 +21,7 @@ from facebatch.config import RunSettings
 from facebatch.index import SHARD_ROWS, Plan
 from facebatch.index.building import check_unit_rows
 from facebatch.pipelines.runners import run_watched
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from facebatch.config import RunSettings
 from facebatch.index import Plan
 from facebatch.neighbors import BLOCK_ROWS, Neighbors
 from facebatch.pipelines.runners import run_watched
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 SHARD_BLOCKS = 4
 """Blocks of queries in a shard: a few seconds of work among a million faces."""

@@ -44,7 +44,7 @@ from facebatch.extract.plan import (
 from facebatch.media.limits import Limits
 from facebatch.media.roots import Root
 from facebatch.media.sources import Ignored, MediaFile, Unreadable, list_root
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:
     from facebatch.media.video import Segment

@@ -34,9 +34,9 @@ from facebatch.pipelines.searching import Searching
 from facebatch.report import write_report
 from facebatch.snapshot import Snapshot, take
 from facebatch.stages import Question, StageResult, build_index, cluster_people, identify_faces
-from facebatch.storage import Storage, filesystem
+from facebatch.storage.store import Storage, filesystem
+from facebatch.storage.urls import public_url
 from facebatch.suppression import Suppression
-from facebatch.urls import public_url
 
 Result = TypeVar("Result")
 

@@ -22,7 +22,7 @@ from facebatch.pipelines import index, neighbors
 from facebatch.pipelines.runners import is_local
 from facebatch.stages.index import build_here
 from facebatch.stages.trees import find_here
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 LEAST_FACES = 200_000
 """Below so many faces starting workers takes longer than what they do."""

@@ -11,7 +11,7 @@ from types import FrameType
 
 from facebatch.extract import attempts
 from facebatch.extract.plan import Shard
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 STOPPED_EXIT_CODE = 143
 WRITE_SECONDS = 20.0

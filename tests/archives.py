@@ -23,7 +23,7 @@ from facebatch.erasure_check import Finding
 from facebatch.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.report import write_report
 from facebatch.stages import Question, build_index, cluster_people, identify_faces
-from facebatch.storage import filesystem
+from facebatch.storage.store import filesystem
 
 CHIP = 150
 SIZES = [7, 6, 5, 4]

@@ -41,7 +41,7 @@ def main() -> None:
     from pathlib import Path
 
     from facebatch.extract import attempts
-    from facebatch.storage import Storage
+    from facebatch.storage.store import Storage
 
     shard = pickle.loads(Path(sys.argv[2]).read_bytes())
     attempts.begin(Storage(sys.argv[1]), shard)

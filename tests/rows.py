@@ -13,7 +13,7 @@ import pyarrow as pa
 from facebatch import ids, tables
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 DIMENSION = 4
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ from facebatch.checking import check, repair
 from facebatch.collection import Collection, Generation
 from facebatch.errors import CollectionError
 from facebatch.snapshot import with_column
-from facebatch.storage import TEMPORARY_MARK
+from facebatch.storage.store import TEMPORARY_MARK
 
 RELEASED = Path(__file__).parent / "released" / "v1"
 

@@ -21,7 +21,7 @@ from facebatch.collection import (
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, SettingsMismatch
 from facebatch.snapshot import committed
-from facebatch.storage import TEMPORARY_MARK
+from facebatch.storage.store import TEMPORARY_MARK
 
 Faults = dict[tuple[str, str], OSError]
 

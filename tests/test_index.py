@@ -21,7 +21,7 @@ from facebatch.index import (
     train,
     tune,
 )
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 KINDS = ["flat", "ivf", "hnsw", "ivfpq"]
 

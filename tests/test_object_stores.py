@@ -16,7 +16,6 @@ from buckets import s3_server, upload
 from faulty import FlakyFileSystem
 from places import files_of, listed, put, unreadable, web_server, write_tar, write_zip
 
-from facebatch import retrying
 from facebatch.collection import Collection, Generation, generation_name
 from facebatch.config import ExtractSettings
 from facebatch.errors import InputError, MediaError, UsageError
@@ -24,7 +23,8 @@ from facebatch.gallery import Gallery
 from facebatch.media.reading import MediaReader
 from facebatch.media.roots import Root, parse_root, parse_roots
 from facebatch.media.sources import MediaFile, check_roots
-from facebatch.storage import Storage, filesystem
+from facebatch.storage import retry
+from facebatch.storage.store import Storage, filesystem
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def bucket(server: s3fs.S3FileSystem) -> str:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 def test_a_bucket_is_listed_by_its_etags_and_read(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from facebatch import ids
 from facebatch.errors import CollectionError
 from facebatch.snapshot import content_keys, take
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 ITEMS = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
 CONTENTS = (1, 2, 3)

@@ -15,7 +15,7 @@ from rows import memory_collection
 
 from facebatch import ids
 from facebatch.errors import CollectionError, UsageError
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 from facebatch.suppression import FOLDER, KEY_VARIABLE, Suppression, suppress
 
 IDS = st.sets(st.binary(min_size=16, max_size=16), max_size=8)

@@ -19,7 +19,7 @@ from facebatch import tables
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import RETRYABLE
 from facebatch.reasons import REASONS
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCUMENTED = REPOSITORY / "docs" / "tables.md"

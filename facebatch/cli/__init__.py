@@ -28,7 +28,7 @@ from facebatch.cli import (
     people,
 )
 from facebatch.errors import FacebatchError, Interrupted
-from facebatch.printable import printable
+from facebatch.storage.printable import printable
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
 

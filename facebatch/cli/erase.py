@@ -104,7 +104,7 @@ def erase(
 def _confirmed(chosen: Selection) -> bool:
     """Shows what would go, and asks."""
     from facebatch.errors import UsageError
-    from facebatch.printable import printable
+    from facebatch.storage.printable import printable
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(

@@ -95,7 +95,7 @@ def _targets(xmp: Path | None, beside: Sequence[str], naming: str) -> list[Targe
     """
     from facebatch.errors import UsageError
     from facebatch.export.sidecars import NAMINGS, Target
-    from facebatch.urls import public_url
+    from facebatch.storage.urls import public_url
 
     known = next((each for each in NAMINGS if each == naming), None)
     if known is None:
@@ -114,7 +114,7 @@ def _targets(xmp: Path | None, beside: Sequence[str], naming: str) -> list[Targe
 
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields what was written."""
-    from facebatch.printable import printable
+    from facebatch.storage.printable import printable
 
     for folder, done in summary["sidecars"].items():
         yield (

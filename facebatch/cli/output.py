@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from facebatch import logs
-from facebatch.printable import printable
+from facebatch.storage.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from facebatch import logs, metrics
 from facebatch.errors import FacebatchError, InputError, Interrupted
-from facebatch.urls import public_url
+from facebatch.storage.urls import public_url
 
 if TYPE_CHECKING:
     from facebatch.collection import Collection

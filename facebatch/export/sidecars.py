@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from facebatch import ids
 from facebatch.errors import InputError, UsageError
 from facebatch.export import xmp
-from facebatch.export.files import whole_file
+from facebatch.storage.local_files import whole_file
 
 Naming = Literal["append", "replace"]
 NAMINGS: tuple[Naming, ...] = get_args(Naming)

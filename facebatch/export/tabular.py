@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch.errors import InputError
-from facebatch.export.files import whole_file
+from facebatch.storage.local_files import whole_file
 
 STDOUT = "-"
 """Stands for standard output where a file is asked for."""

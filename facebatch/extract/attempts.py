@@ -20,7 +20,7 @@ import psutil
 from facebatch.collection import PLAN_PREFIX
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Shard, version_key
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 _FOLDER = "attempts"
 _SAME_START_SECONDS = 2.0

@@ -15,7 +15,7 @@ from facebatch import tables
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Plan
 from facebatch.snapshot import Snapshot
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 
 from facebatch.errors import CollectionError, SpaceMismatch
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 
 def to_bytes(index: faiss.Index) -> bytes:

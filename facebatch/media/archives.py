@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, cast
 
 from facebatch.errors import MediaError
-from facebatch.retrying import SteadyFile, os_errors, retried
-from facebatch.storage import filesystem, protocols
+from facebatch.storage.retry import SteadyFile, os_errors, retried
+from facebatch.storage.store import filesystem, protocols
 
 EXPANSION = 50
 """How many times its size a compressed tar, or a member of a zip, may grow to, beside

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from facebatch.errors import InputError
-from facebatch.retrying import retried
-from facebatch.storage import filesystem, local_path
-from facebatch.urls import public_url
+from facebatch.storage.retry import retried
+from facebatch.storage.store import filesystem, local_path
+from facebatch.storage.urls import public_url
 
 MAX_LIST_BYTES = 1_000_000_000
 """A list of ten million paths is about this long."""

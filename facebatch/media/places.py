@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, Protocol
 from facebatch.media.archives import Listed, Member, list_archive, split_url
 from facebatch.media.kinds import kind_of
 from facebatch.media.roots import Root, is_archive
-from facebatch.retrying import retried
-from facebatch.storage import filesystem, local_path, protocols
+from facebatch.storage.retry import retried
+from facebatch.storage.store import filesystem, local_path, protocols
 
 _TOGETHER = 8
 """Requests that are under way at once where a store is asked about single files."""

@@ -20,9 +20,9 @@ from facebatch.errors import InputError, MediaError
 from facebatch.media.archives import Archive, split_url
 from facebatch.media.roots import is_archive
 from facebatch.media.sources import MediaFile
-from facebatch.retrying import SteadyFile, retried
-from facebatch.storage import filesystem, local_path, protocols
-from facebatch.urls import public_text
+from facebatch.storage.retry import SteadyFile, retried
+from facebatch.storage.store import filesystem, local_path, protocols
+from facebatch.storage.urls import public_text
 
 LONGEST_UNKNOWN = 100_000_000_000
 """Bytes that are copied of a web server's file of which it didn't say the size."""

@@ -16,7 +16,7 @@ from facebatch.errors import InputError, UsageError
 from facebatch.media.kinds import kind_of
 from facebatch.media.places import ArchivePlace, Entry, Place, place_of
 from facebatch.media.roots import Root
-from facebatch.urls import public_text, public_url
+from facebatch.storage.urls import public_text, public_url
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from facebatch.report.sheets import (
     show,
 )
 from facebatch.snapshot import Snapshot
-from facebatch.urls import public_text
+from facebatch.storage.urls import public_text
 
 PATHS_PER_REASON = 50
 """Failed files listed under each reason."""

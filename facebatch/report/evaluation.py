@@ -18,7 +18,7 @@ from facebatch.evaluate.pairs import PairScore
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.report.document import document, plot_figure
 from facebatch.report.elements import Html, tag
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:
     from facebatch.report.plots import Plot

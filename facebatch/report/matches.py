@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.report.sheets import FaceList, Rows, ShownFace, evenly
-from facebatch.urls import public_url
+from facebatch.storage.urls import public_url
 
 PEOPLE_SHOWN = 60
 """People of the gallery whose faces are shown, those with the most first."""

@@ -10,7 +10,7 @@ from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tree import cut, from_tables, grow, to_tables
 from facebatch.errors import UsageError
 from facebatch.neighbors import exact_neighbors
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 SETTINGS = ClusterSettings(TAU)
 ALBUM = [60, 40, 30, 20, 15, 10, 8, 6, 5, 4, 3, 3, 2, 2, 2] + [1] * 80

@@ -12,12 +12,12 @@ import pytest
 from faulty import FaultyFileSystem  # registers the stores of this name and others
 from places import files_of, put, web_server, write_tar, write_zip
 
-from facebatch import retrying
 from facebatch.errors import MediaError
 from facebatch.media import archives
 from facebatch.media.reading import MediaReader
 from facebatch.media.roots import Root, parse_root
 from facebatch.media.sources import MediaFile
+from facebatch.storage import retry
 
 Faults = dict[tuple[str, str], OSError]
 
@@ -28,7 +28,7 @@ NOT_ROOT = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 @pytest.fixture

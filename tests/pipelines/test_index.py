@@ -6,7 +6,7 @@ from facebatch import index
 from facebatch.config import RunSettings
 from facebatch.errors import CollectionError
 from facebatch.pipelines import index as module
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 TWO_WORKERS = RunSettings(workers=2)
 IN_MEMORY = RunSettings(workers=1, beam_options=("--direct_running_mode=in_memory",))

@@ -11,7 +11,7 @@ from facebatch.neighbors import choose, exact_neighbors
 from facebatch.neighbors import find_neighbors as in_one_process
 from facebatch.pipelines import neighbors as module
 from facebatch.pipelines.neighbors import find_neighbors
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 TWO_WORKERS = RunSettings(workers=2)
 IN_MEMORY = RunSettings(workers=1, beam_options=("--direct_running_mode=in_memory",))

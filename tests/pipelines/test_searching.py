@@ -15,7 +15,7 @@ from facebatch.pipelines import searching
 from facebatch.pipelines.searching import Searching
 from facebatch.stages.index import build_here
 from facebatch.stages.trees import find_here
-from facebatch.storage import Storage
+from facebatch.storage.store import Storage
 
 PLENTY = 1 << 34
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from facebatch.errors import CollectionError, InputError
-from facebatch.retrying import SteadyFile, retried
-from facebatch.urls import has_secret, public_url
+from facebatch.storage.retry import SteadyFile, retried
+from facebatch.storage.urls import has_secret, public_url
 
 TEMPORARY_MARK = ".writing-"
 """Part of the name of every file that is still being written."""

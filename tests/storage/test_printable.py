@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from program import facebatch
 
-from facebatch.printable import printable
+from facebatch.storage.printable import printable
 
 
 @pytest.mark.parametrize(

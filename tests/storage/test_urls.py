@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebatch.urls import has_secret, public_text, public_url
+from facebatch.storage.urls import has_secret, public_text, public_url
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from facebatch.urls import public_text
+from facebatch.storage.urls import public_text
 
 TRIES = 3
 FIRST_PAUSE_SECONDS = 0.2

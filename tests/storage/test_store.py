@@ -10,16 +10,16 @@ import pytest
 from fsspec.registry import _registry
 from places import write_zip
 
-from facebatch import retrying
 from facebatch.errors import CollectionError, InputError
-from facebatch.storage import TEMPORARY_MARK, Storage, filesystem
+from facebatch.storage import retry
+from facebatch.storage.store import TEMPORARY_MARK, Storage, filesystem
 
 Faults = dict[tuple[str, str], OSError]
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 @pytest.fixture(params=["local", "file", "memory", "faulty", "flaky"])

@@ -12,13 +12,13 @@ from fsspec.exceptions import FSTimeoutError
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from facebatch import retrying
-from facebatch.retrying import TRIES, SteadyFile, as_os_error, is_transient, retried
+from facebatch.storage import retry
+from facebatch.storage.retry import TRIES, SteadyFile, as_os_error, is_transient, retried
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.001)
 
 
 def client_error(status: int, code: str) -> Exception:
