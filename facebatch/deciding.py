@@ -16,13 +16,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import decisions, ids, tables
+from facebatch import decisions, ids
 from facebatch.cluster.people import Person
 from facebatch.collection import Collection, Generation
 from facebatch.decisions import PLACE, Concern, Decision, Standing
 from facebatch.errors import CollectionError, UsageError
 from facebatch.snapshot import Snapshot
 from facebatch.stages import read_clusters, read_people
+from facebatch.tables import parquet
 from facebatch.undoing import going_back
 
 _SHORTEST_PREFIX = 4
@@ -359,7 +360,7 @@ def list_people(people: People, *, hidden: bool) -> list[dict[str, Any]]:
         hidden: Whether those that are hidden are listed too.
     """
     path = f"{people.generation.folder}/people.parquet"
-    rows = tables.read(people.collection.storage, path, "people").to_pylist()
+    rows = parquet.read(people.collection.storage, path, "people").to_pylist()
     active = [row for row in rows if row["status"] == "active" and (hidden or not row["hidden"])]
     active.sort(key=lambda row: (-row["faces"], row["person_id"]))
     return [

@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.cluster.photos import iou
 from facebatch.collection import Collection, Generation, generation_name
 from facebatch.snapshot import Snapshot
+from facebatch.tables import parquet
 
 FOLDER = "decisions"
 
@@ -125,9 +126,9 @@ def record(collection: Collection, decision: Decision) -> Decision:
         }
         for concern in decision.concerns
     ]
-    table = tables.from_rows("decisions", rows or [common])
+    table = parquet.from_rows("decisions", rows or [common])
     path = f"{FOLDER}/{name}.parquet"
-    tables.write(collection.storage, path, "decisions", table, collection.fingerprint)
+    parquet.write(collection.storage, path, "decisions", table, collection.fingerprint)
     return Decision(**{**vars(decision), "decision": name})
 
 
@@ -157,7 +158,7 @@ def read(collection: Collection) -> list[Decision]:
 
 
 def _read_one(collection: Collection, name: str) -> Decision:
-    rows = tables.read(collection.storage, f"{FOLDER}/{name}.parquet", "decisions").to_pylist()
+    rows = parquet.read(collection.storage, f"{FOLDER}/{name}.parquet", "decisions").to_pylist()
     concerns = tuple(
         Concern(row["face_id"], row["before"], row["after"], {key: row[key] for key in PLACE})
         for row in rows

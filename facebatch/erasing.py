@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import decisions, ids, rewriting, tables, traces
+from facebatch import decisions, ids, rewriting, traces
 from facebatch.belonging import current_people, people_without_faces
 from facebatch.collection import PLAN_PREFIX, STAGES, Collection, Generation, generation_name
 from facebatch.erasure import Selection, sought
@@ -33,6 +33,7 @@ from facebatch.snapshot import Snapshot
 from facebatch.stages import build_index, cluster_people, read_matches
 from facebatch.storage.store import TEMPORARY_MARK, Storage
 from facebatch.suppression import Suppression, suppress
+from facebatch.tables import parquet
 
 _MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.npz"
@@ -168,7 +169,7 @@ def _drop_rows(
     told = set(snapshot.rows.filter(pa.array(items(snapshot.rows)))["shard"].to_pylist())
     columns = ["face_id", "media_id", "content_id"]
     for shard in set(snapshot.shards) - told:
-        rows = tables.read(storage, f"faces/{shard}.parquet", "faces", columns)
+        rows = parquet.read(storage, f"faces/{shard}.parquet", "faces", columns)
         if (faces(rows) | items(rows)).any():
             told.add(shard)
     done = rewriting.drop(
@@ -269,7 +270,7 @@ def _drop_told(storage: Storage, path: str, looked_for: Sought) -> int:
     if dropped and not len(whole):
         storage.remove(path)
         return dropped
-    pq.write_table(whole, sink, compression="zstd", row_group_size=tables.ROW_GROUP_ROWS)
+    pq.write_table(whole, sink, compression="zstd", row_group_size=parquet.ROW_GROUP_ROWS)
     storage.write(path, sink.getvalue())
     return dropped
 
@@ -362,7 +363,7 @@ def _without_erased(
     }
     made = Generation("matches", generation_name(matches), manifest)
     path = f"{made.folder}/matches.parquet"
-    tables.write(collection.storage, path, "matches", rows, collection.fingerprint)
+    parquet.write(collection.storage, path, "matches", rows, collection.fingerprint)
     return collection.finish(made)
 
 
@@ -377,14 +378,14 @@ def _forget_people(collection: Collection, suppression: Suppression) -> None:
     gone, _ = _people_to_forget(collection, suppression)
     if not gone:
         return
-    known = tables.read(collection.storage, f"{people.folder}/people.parquet", "people")
+    known = parquet.read(collection.storage, f"{people.folder}/people.parquet", "people")
     stay = [one not in gone for one in known["person_id"].to_pylist()]
     rows = known.filter(pa.array(stay, pa.bool_()))
     status = rows["status"].to_pylist()
     counts = {name: status.count(name) for name in ("active", "merged", "dissolved")}
     made = Generation("people", generation_name(people), {**people.manifest, **counts})
     path = f"{made.folder}/people.parquet"
-    tables.write(collection.storage, path, "people", rows, collection.fingerprint)
+    parquet.write(collection.storage, path, "people", rows, collection.fingerprint)
     collection.finish(made)
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import identify, ids, tables
+from facebatch import identify, ids
 from facebatch.calibration import Calibration
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
@@ -29,6 +29,7 @@ from facebatch.identify import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
 from facebatch.models import registry
 from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
+from facebatch.tables import parquet
 
 FORMAT_VERSION = 1
 
@@ -137,8 +138,8 @@ class Gallery:
             "extract": asdict(settings),
             "fingerprint": settings.fingerprint(),
         }
-        empty = tables.schema("gallery", _dimension(settings)).empty_table()
-        tables.write(storage, _ENTRIES, "gallery", empty, settings.fingerprint())
+        empty = parquet.schema("gallery", _dimension(settings)).empty_table()
+        parquet.write(storage, _ENTRIES, "gallery", empty, settings.fingerprint())
         storage.write(_INFO, json.dumps(info, indent=2).encode())
         return cls.open(url)
 
@@ -168,10 +169,10 @@ class Gallery:
             GalleryError: The file is missing or damaged, or doesn't hold what the gallery says.
         """
         try:
-            rows = tables.read(self.storage, _ENTRIES, "gallery")
+            rows = parquet.read(self.storage, _ENTRIES, "gallery")
         except (CollectionError, KeyError, ValueError) as error:
             raise GalleryError(f"the gallery {self.storage.public} is damaged: {error}") from error
-        found, wanted = rows.schema, tables.schema("gallery", _dimension(self.settings))
+        found, wanted = rows.schema, parquet.schema("gallery", _dimension(self.settings))
         if found.types != wanted.types:
             raise GalleryError(
                 f"{self.storage.public}/{_ENTRIES} has columns of other types than a gallery of "
@@ -202,7 +203,7 @@ class Gallery:
         return len(found) - len(known)
 
     def _completed(self, rows: pa.Table) -> pa.Table:
-        schema = tables.schema("gallery", _dimension(self.settings))
+        schema = parquet.schema("gallery", _dimension(self.settings))
         try:
             given = {name: rows[name].cast(schema.field(name).type) for name in ENTRY_COLUMNS}
             for name, column in given.items():
@@ -212,7 +213,7 @@ class Gallery:
             given["entry_id"] = pa.array([entry_id(*pair) for pair in pairs], pa.binary(16))
             moment = pa.scalar(datetime.now(UTC), schema.field("added").type)
             given["added"] = pa.repeat(moment, len(rows))
-            identify.check_unit_rows(tables.matrix(given["embedding"]), "entry")
+            identify.check_unit_rows(parquet.matrix(given["embedding"]), "entry")
         except (pa.ArrowException, KeyError, ValueError, AttributeError, UsageError) as error:
             raise GalleryError(f"these rows can't be added to a gallery: {error}") from error
         return pa.table([given[name] for name in schema.names], schema=schema)
@@ -324,7 +325,7 @@ class Gallery:
         rows = self.entries()
         if not len(rows):
             raise GalleryError(f"the gallery {self.storage.public} is empty: enrol somebody first")
-        return np.ascontiguousarray(tables.matrix(rows["embedding"])), rows["name"].to_pylist()
+        return np.ascontiguousarray(parquet.matrix(rows["embedding"])), rows["name"].to_pylist()
 
     def _stored(self, entries_hash: str) -> Model | None:
         """Returns the classifier that was kept, if it was trained on entries of this hash."""
@@ -342,7 +343,7 @@ class Gallery:
 
     def _write(self, rows: pa.Table) -> None:
         ordered = rows.sort_by([("name", "ascending"), ("face_id", "ascending")])
-        tables.write(self.storage, _ENTRIES, "gallery", ordered, self.fingerprint)
+        parquet.write(self.storage, _ENTRIES, "gallery", ordered, self.fingerprint)
 
 
 def entry_id(name: str, face_id: bytes) -> bytes:

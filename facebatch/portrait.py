@@ -18,7 +18,7 @@ from facebatch.cluster.people import Person
 from facebatch.deciding import People
 from facebatch.errors import InputError, UsageError
 from facebatch.stages import read_events
-from facebatch.tables import matrix
+from facebatch.tables.parquet import matrix
 
 FACES_ON_SHEET = 200
 """Faces on a contact sheet, from the least typical to the most, evenly."""

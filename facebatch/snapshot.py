@@ -22,9 +22,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.errors import CollectionError
 from facebatch.storage.store import Storage, StoredFile
+from facebatch.tables import parquet
 
 _READERS = 8
 """Threads that read shard files; what they wait for is the store."""
@@ -88,7 +89,7 @@ def look(storage: Storage, file: StoredFile) -> Committed:
     Raises:
         CollectionError: It can't be read.
     """
-    metadata = tables.read_metadata(storage, file.path, "media")
+    metadata = parquet.read_metadata(storage, file.path, "media")
     replaces = tuple(json.loads(metadata.get("replaces", "[]")))
     return Committed(_shard(file.path), metadata.get("commit", ""), replaces, file.modified)
 
@@ -154,10 +155,10 @@ class Snapshot:
         """Every media row as its shard has it, winning or not, with a column ``shard``."""
 
         def read(shard: str) -> pa.Table:
-            rows = tables.read(self.storage, f"media/{shard}.parquet", "media")
+            rows = parquet.read(self.storage, f"media/{shard}.parquet", "media")
             return rows.append_column("shard", pa.array([shard] * len(rows), pa.string()))
 
-        empty = tables.from_rows("media", []).append_column("shard", pa.array([], pa.string()))
+        empty = parquet.from_rows("media", []).append_column("shard", pa.array([], pa.string()))
         return pa.concat_tables([empty, *in_threads(read, self.shards)])
 
     @cached_property
@@ -214,7 +215,7 @@ class Snapshot:
 
         def visible(shard: str) -> pa.Table:
             try:
-                rows = tables.read(self.storage, f"faces/{shard}.parquet", "faces", read)
+                rows = parquet.read(self.storage, f"faces/{shard}.parquet", "faces", read)
             except CollectionError as error:
                 raise CollectionError(
                     f"{error}. Remove media/{shard}.parquet from the collection, and its photos "
@@ -237,7 +238,7 @@ class Snapshot:
         return rows.take(counted).select(list(columns))
 
     def _no_faces(self, columns: Sequence[str]) -> pa.Table:
-        nothing = tables.schema("faces", 1).empty_table()
+        nothing = parquet.schema("faces", 1).empty_table()
         return nothing.select(list(columns))
 
     @cached_property

@@ -24,7 +24,7 @@ from facebatch.gallery import Gallery
 from facebatch.media.roots import Root
 from facebatch.pipelines.run import Extraction, run_extract
 from facebatch.storage.urls import public_url
-from facebatch.tables import matrix
+from facebatch.tables.parquet import matrix
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
-from facebatch import tables
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
 from facebatch.extract.decoder import GuardedDecoder
@@ -45,6 +44,7 @@ from facebatch.media.limits import Limits
 from facebatch.media.roots import Root
 from facebatch.media.sources import Ignored, MediaFile, Unreadable, list_root
 from facebatch.storage.store import Storage
+from facebatch.tables import parquet
 
 if TYPE_CHECKING:
     from facebatch.media.video import Segment
@@ -190,7 +190,7 @@ def _read_known(
     shard: str, storage: Storage, roots: frozenset[str]
 ) -> Iterator[tuple[bytes, bytes]]:
     names = [field.name for field in fields(Known) if field.name != "shard"]
-    rows = tables.read(storage, f"media/{shard}.parquet", "media", [*names, "path_bytes"])
+    rows = parquet.read(storage, f"media/{shard}.parquet", "media", [*names, "path_bytes"])
     folders = defaultdict(list)
     for row in rows.to_pylist():
         if row["root"] in roots:

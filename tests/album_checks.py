@@ -13,12 +13,13 @@ import numpy as np
 from albums import Album
 from PIL import Image, ImageOps
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.collection import Collection
 from facebatch.demo.truth import match_truth
 from facebatch.faces import align
 from facebatch.models import registry
 from facebatch.pipelines.demo import score
+from facebatch.tables import parquet
 
 UNSCALED_SIDE = 1024
 """Photos up to this side are decoded in full and not shrunk, so their chips can be cut anew."""
@@ -55,7 +56,7 @@ def check_nothing_was_extracted_twice(collection: Collection) -> None:
     stored = [
         media_id
         for shard in collection.snapshot().shards
-        for media_id in tables.read(
+        for media_id in parquet.read(
             collection.storage, f"media/{shard}.parquet", "media", ["media_id"]
         )["media_id"].to_pylist()
     ]

@@ -13,7 +13,7 @@ from PIL import Image
 from rows import content, media, media_row, memory_collection
 from synthetic import people
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.belonging import current_people
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
@@ -24,6 +24,7 @@ from facebatch.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.report import write_report
 from facebatch.stages import Question, build_index, cluster_people, identify_faces
 from facebatch.storage.store import filesystem
+from facebatch.tables import parquet
 
 CHIP = 150
 SIZES = [7, 6, 5, 4]
@@ -72,7 +73,7 @@ def picture(number: int) -> bytes:
 
 
 def face_rows(numbers: list[int], embeddings: Any, paths: list[str] | None = None) -> pa.Table:
-    schema = tables.schema("faces", 128)
+    schema = parquet.schema("faces", 128)
     names = paths or [f"{number}.jpg" for number in numbers]
     given: dict[str, Any] = {
         "face_id": [face_of(number) for number in numbers],

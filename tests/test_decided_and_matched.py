@@ -14,7 +14,7 @@ from test_deciding import follow, listed, partition
 from test_people_over_time import commit_photos
 from test_stages import commit
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.collection import Collection, Generation, generation_name
 from facebatch.deciding import (
     People,
@@ -28,6 +28,7 @@ from facebatch.deciding import (
 )
 from facebatch.stages import cluster_people
 from facebatch.stages.common import write_table
+from facebatch.tables import parquet
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def new_faces_like(collection: Collection, face: bytes, count: int = 4) -> list[
     rows = collection.snapshot().faces(["face_id", "embedding"])
     place = rows["face_id"].to_pylist().index(face)
     noise = np.random.default_rng(0).normal(0, 0.01, (count, 128))
-    new = (tables.matrix(rows["embedding"])[place] + noise).astype(np.float32)
+    new = (parquet.matrix(rows["embedding"])[place] + noise).astype(np.float32)
     commit(collection, "two", new / np.linalg.norm(new, axis=1, keepdims=True), first=120)
     return [ids.face_id(content(number), 0, 0, 0) for number in range(120, 120 + count)]
 

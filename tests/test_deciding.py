@@ -13,7 +13,7 @@ from synthetic import at_angles, d2_of_angle
 from synthetic import people as simulated
 from test_stages import commit
 
-from facebatch import decisions, ids, tables
+from facebatch import decisions, ids
 from facebatch.collection import Collection
 from facebatch.deciding import (
     People,
@@ -30,6 +30,7 @@ from facebatch.erasing import erase, verify
 from facebatch.erasure import Request, select
 from facebatch.errors import CollectionError, UsageError
 from facebatch.stages import cluster_people, read_events
+from facebatch.tables import parquet
 
 SIZES = [12, 9, 7, 5]
 
@@ -267,7 +268,7 @@ def test_a_decision_finds_its_faces_by_place_when_their_ids_changed() -> None:
 def moved_faces(box: list[float], path: str = "1.jpg", of: int = 1) -> Collection:
     """A collection of one photo with one face in a box."""
     collection = memory_collection()
-    schema = tables.schema("faces", 128)
+    schema = parquet.schema("faces", 128)
     row = media_row(path, of=of, faces=1, width=100, height=100)
     vector = np.zeros(128, np.float32)
     vector[0] = 1
@@ -377,7 +378,7 @@ def test_a_name_outlives_the_faces_that_it_was_given_to(collection: Collection) 
     before = people.faces_of(people.find("Ada"))
     faces = collection.snapshot().faces(["face_id", "embedding"])
     mine = pc.is_in(faces["face_id"], pa.array(before, pa.binary(16)))
-    near = tables.matrix(faces.filter(mine)["embedding"])
+    near = parquet.matrix(faces.filter(mine)["embedding"])
     near = near + np.random.default_rng(3).normal(0, 0.012, near.shape).astype(np.float32)
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     commit(collection, "more", near, first=200)

@@ -10,7 +10,7 @@ import pytest
 from archives import CHIP, Archive, archive_of_four, copied, face_of, face_rows, photo
 from rows import content, media, media_row
 
-from facebatch import checking, ids, tables
+from facebatch import checking, ids
 from facebatch.belonging import current_people
 from facebatch.collection import Collection
 from facebatch.erasing import erase, verify
@@ -23,6 +23,7 @@ from facebatch.media.sources import MediaFile
 from facebatch.rewriting import rewrite
 from facebatch.stages import build_index, cluster_people, read_clusters, read_matches
 from facebatch.suppression import Suppression
+from facebatch.tables import parquet
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_older_versions_replaced_shards_and_orphans_go_too(archive: Archive) -> 
     collection.commit_shard("three", media(changed), face_rows([40], extra, ["5.jpg"]))
     rewrite(collection, collection.snapshot(), ["two"])
     orphan = face_rows([5, 6], archive.embeddings)
-    tables.write(collection.storage, "faces/orphan.parquet", "faces", orphan, "x")
+    parquet.write(collection.storage, "faces/orphan.parquet", "faces", orphan, "x")
     chosen, left = archive.erase(media=("photos/5.jpg",), faces=(face_of(15).hex(),))
     assert left == []
     assert chosen.faces == {face_of(5), face_of(40), face_of(15)}

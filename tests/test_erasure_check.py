@@ -17,7 +17,7 @@ from archives import Archive, archive_of_four, copied, face_of, face_rows, photo
 from PIL import Image
 from rows import content, media
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.collection import Collection, generation_name
 from facebatch.erasing import verify
 from facebatch.erasure import Selection, sought
@@ -25,17 +25,18 @@ from facebatch.erasure_check import check
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.gallery import ENTRY_COLUMNS
 from facebatch.suppression import Suppression
+from facebatch.tables import parquet
 
 VICTIM = 0
 
 
 def plant_table(collection: Collection, path: str, table: str, values: dict[str, Any]) -> None:
     """Adds one row to a table's file, a copy of its last one but for some values."""
-    rows = tables.read(collection.storage, path, table)
+    rows = parquet.read(collection.storage, path, table)
     last = {name: column[0] for name, column in rows.slice(len(rows) - 1).to_pydict().items()}
     row = pa.Table.from_pylist([{**last, **values}], schema=rows.schema)
-    whole = pa.concat_tables([rows, row]).cast(tables.schema(table, 128))
-    tables.write(collection.storage, path, table, whole, collection.fingerprint)
+    whole = pa.concat_tables([rows, row]).cast(parquet.schema(table, 128))
+    parquet.write(collection.storage, path, table, whole, collection.fingerprint)
 
 
 def current(collection: Collection, stage: str) -> str:
@@ -69,19 +70,19 @@ def plant_replaced(archive: Archive) -> str:
         ("media", media(photo(VICTIM))),
     ):
         path = f"{folder}/replaced.parquet"
-        tables.write(collection.storage, path, folder, rows, collection.fingerprint)
+        parquet.write(collection.storage, path, folder, rows, collection.fingerprint)
     replaces = {"replaces": json.dumps(["replaced"])}
     rows = media(photo(30))
-    tables.write(collection.storage, "media/new.parquet", "media", rows, "x", extra=replaces)
+    parquet.write(collection.storage, "media/new.parquet", "media", rows, "x", extra=replaces)
     rows = face_rows([30], np.eye(128, dtype=np.float32))
-    tables.write(collection.storage, "faces/new.parquet", "faces", rows, "x")
+    parquet.write(collection.storage, "faces/new.parquet", "faces", rows, "x")
     assert "replaced" not in collection.snapshot().shards
     return "media/replaced.parquet"
 
 
 def plant_orphan(archive: Archive) -> str:
     rows = face_rows([VICTIM], archive.embeddings)
-    tables.write(archive.collection.storage, "faces/orphan.parquet", "faces", rows, "x")
+    parquet.write(archive.collection.storage, "faces/orphan.parquet", "faces", rows, "x")
     return "faces/orphan.parquet"
 
 
@@ -111,8 +112,8 @@ def plant_in_hnsw(archive: Archive) -> str:
 
 def plant_in_old_generation(archive: Archive) -> str:
     folder = f"clusters/{generation_name()}"
-    rows = tables.from_rows("clusters", [{"face_id": face_of(VICTIM), "cluster": 0}])
-    tables.write(archive.collection.storage, f"{folder}/clusters.parquet", "clusters", rows, "x")
+    rows = parquet.from_rows("clusters", [{"face_id": face_of(VICTIM), "cluster": 0}])
+    parquet.write(archive.collection.storage, f"{folder}/clusters.parquet", "clusters", rows, "x")
     return f"{folder}/clusters.parquet"
 
 

@@ -11,7 +11,6 @@ from rows import memory_collection
 from synthetic import people
 from test_stages import commit
 
-from facebatch import tables
 from facebatch.calibrate import calibrate_pairs, pair_distances
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
@@ -27,6 +26,7 @@ from facebatch.stages import (
     read_matches,
     read_people,
 )
+from facebatch.tables import parquet
 
 SIZES = [12, 9, 7, 5]
 NAMES = ["Ada", "Bo <b>", "Çelik", "Dee"]
@@ -35,7 +35,7 @@ _urls = itertools.count()
 
 def gallery_of(embeddings: np.ndarray, names: list[str], **settings: str) -> Gallery:
     gallery = Gallery.create(f"memory://gallery-{next(_urls)}", ExtractSettings(**settings))
-    schema = tables.schema("gallery", embeddings.shape[1])
+    schema = parquet.schema("gallery", embeddings.shape[1])
     n = len(names)
     given = {
         "name": names,
@@ -62,7 +62,7 @@ def faces(collection: Collection) -> tuple[np.ndarray, np.ndarray]:
     """Committed faces: embeddings and persons in the order of the snapshot."""
     embeddings, truth = people(SIZES, seed=4)
     commit(collection, "one", embeddings)
-    committed = tables.matrix(collection.snapshot().faces(["embedding"])["embedding"])
+    committed = parquet.matrix(collection.snapshot().faces(["embedding"])["embedding"])
     rows = [int(np.argmax(embeddings @ row)) for row in committed]
     return committed, truth[rows]
 

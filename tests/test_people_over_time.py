@@ -13,13 +13,14 @@ from rows import content, media, media_row, memory_collection
 from synthetic import people
 from test_stages import CHIP, commit, ids_of_people
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.collection import GENERATIONS_KEPT, Collection, Generation, generation_name
 from facebatch.errors import CollectionError
 from facebatch.index import Plan
 from facebatch.neighbors import Neighbors
 from facebatch.stages import cluster_people, read_clusters, read_events, read_people
 from facebatch.stages.trees import Finder, find_here
+from facebatch.tables import parquet
 
 SIZES = [14, 12, 9, 7, 5, 1, 1, 1]
 
@@ -37,7 +38,7 @@ def commit_photos(
     **columns: list[object],
 ) -> None:
     """Commits photos of several good faces each, side by side."""
-    schema = tables.schema("faces", photos[0].shape[1])
+    schema = parquet.schema("faces", photos[0].shape[1])
     items, faces = [], []
     for number, embeddings in enumerate(photos, first):
         item = media_row(f"{number}.jpg", of=number, faces=len(embeddings), width=900, height=CHIP)
@@ -244,7 +245,7 @@ def test_events_outlive_the_generations_and_orphans_are_forgotten(collection: Co
     assert {row["kind"] for row in rows} >= {"founded", "joined"}
     # What a run leaves that is killed before its people's manifest is written.
     orphan = generation_name(collection.current("people"))
-    tables.write(
+    parquet.write(
         collection.storage,
         f"events/{orphan}.parquet",
         "events",
@@ -257,7 +258,7 @@ def test_events_outlive_the_generations_and_orphans_are_forgotten(collection: Co
 
 
 def event_row(row: dict[str, object], generation: str) -> pa.Table:
-    return tables.from_rows("events", [{**row, "generation": generation}])
+    return parquet.from_rows("events", [{**row, "generation": generation}])
 
 
 def finding_while(what: Callable[[], object], times: int = 1) -> Finder:

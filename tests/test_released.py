@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from facebatch import tables
 from facebatch.checking import check
 from facebatch.collection import Collection
 from facebatch.inspection import inspect_collection
 from facebatch.report import write_report
 from facebatch.stages import cluster_people
+from facebatch.tables import parquet
 
 RELEASED = Path(__file__).parent / "released"
 
@@ -40,7 +40,7 @@ def collection(version: str, tmp_path: Path) -> Collection:
 
 
 def test_every_schema_version_has_a_collection() -> None:
-    newest = max(tables.contract(table).version for table in tables.table_names())
+    newest = max(parquet.contract(table).version for table in parquet.table_names())
     assert {f"v{number + 1}" for number in range(newest)} == {p.name for p in RELEASED.iterdir()}
 
 

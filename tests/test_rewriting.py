@@ -17,11 +17,12 @@ from histories import FACES, SEGMENTS, Archive, is_vanished, media_id, says
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError
 from facebatch.rewriting import drop, groups, rewrite
+from facebatch.tables import parquet
 
 ITEM = st.sampled_from(sorted(SEGMENTS))
 CHANGES = st.dictionaries(ITEM, st.none() | st.sampled_from(sorted(FACES)), min_size=1, max_size=3)
@@ -147,7 +148,7 @@ def test_pruning_leaves_nothing_of_an_item_in_any_shard_that_counts(archive: Arc
     snapshot = archive.check()
     assert media_id("a") not in snapshot.rows["media_id"].to_pylist()
     for shard in snapshot.shards:
-        faces = tables.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
+        faces = parquet.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
         assert set(faces["media_id"].to_pylist()) <= {media_id("b")}
 
 
@@ -159,7 +160,7 @@ def test_pruning_takes_faces_that_another_item_was_extracted_with(archive: Archi
     prune(archive)
     snapshot = archive.check()
     for shard in snapshot.shards:
-        faces = tables.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
+        faces = parquet.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
         assert rows.content(2) not in faces["content_id"].to_pylist()
 
 
@@ -272,8 +273,8 @@ def test_an_older_schema_becomes_the_newest(tmp_path: Path) -> None:
     assert all(new.equals(old) for new, old in zip(says(after), said, strict=True))
     for table in ("media", "faces"):
         path = f"{table}/{after.shards[0]}.parquet"
-        metadata = tables.read_metadata(collection.storage, path, table)
-        assert int(metadata["schema_version"]) == tables.contract(table).version
+        metadata = parquet.read_metadata(collection.storage, path, table)
+        assert int(metadata["schema_version"]) == parquet.contract(table).version
 
 
 def in_pieces(archive: Archive) -> None:

@@ -11,13 +11,14 @@ import pytest
 from rows import content, media, media_row, memory_collection
 from synthetic import people
 
-from facebatch import ids, index, tables
+from facebatch import ids, index
 from facebatch.cluster.people import Clustering
 from facebatch.collection import GENERATIONS_KEPT, Collection, generation_name
 from facebatch.deciding import People, hide_person
 from facebatch.errors import CollectionError
 from facebatch.stages import build_index, cluster_people, read_clusters, read_people
 from facebatch.stages.clusters import Base, Task, cluster, line_of
+from facebatch.tables import parquet
 
 SIZES = [12, 9, 7, 5, 1, 1]
 CHIP = 150
@@ -46,7 +47,7 @@ def commit(
         for number in numbers
     ]
     shifts = quality.get("shift", [0.0] * len(photos))
-    schema = tables.schema("faces", embeddings.shape[1])
+    schema = parquet.schema("faces", embeddings.shape[1])
     given = {
         "face_id": [ids.face_id(content(number), 0, 0, 0) for number in numbers],
         "media_id": [photo["media_id"] for photo in photos],
@@ -73,11 +74,11 @@ def test_the_index_finds_each_face_at_its_own_row(collection: Collection) -> Non
     embeddings, _ = people(SIZES, seed=1)
     commit(collection, "one", embeddings)
     made = build_index(collection, collection.snapshot()).generation
-    rows = tables.read(collection.storage, f"{made.folder}/ids.parquet", "ids")
+    rows = parquet.read(collection.storage, f"{made.folder}/ids.parquet", "ids")
     searched = index.from_bytes(collection.storage.read(f"{made.folder}/faces.index"))
     faces = collection.snapshot().faces(["face_id", "embedding"])
     assert rows["face_id"].to_pylist() == faces["face_id"].to_pylist()
-    _, nearest = index.search(searched, tables.matrix(faces["embedding"]), 1)
+    _, nearest = index.search(searched, parquet.matrix(faces["embedding"]), 1)
     assert nearest[:, 0].tolist() == list(range(len(faces)))
 
 
@@ -162,10 +163,10 @@ def test_people_are_described_by_their_faces(collection: Collection) -> None:
     clusters, made = cluster_people(collection, collection.snapshot())
     face_ids, labels = read_clusters(collection, clusters.generation)
     path = f"{made.generation.folder}/people.parquet"
-    rows = tables.read(collection.storage, path, "people").to_pylist()
+    rows = parquet.read(collection.storage, path, "people").to_pylist()
     by_id = dict(zip((face.tobytes() for face in face_ids), labels.tolist(), strict=True))
     faces = collection.snapshot().faces(["embedding"])
-    vectors = tables.matrix(faces["embedding"])
+    vectors = parquet.matrix(faces["embedding"])
     for row in rows:
         mine = vectors[labels == row["cluster"]]
         assert row["faces"] == row["media"] == len(mine)
@@ -221,9 +222,9 @@ def test_people_survive_clusterings_that_were_cut_off_before_their_people(
     # What a run leaves that is killed between its clusters and its people, several nights long.
     for _ in range(GENERATIONS_KEPT + 1):
         newest = replace(newest, name=generation_name(newest))
-        rows = tables.from_rows("clusters", [])
+        rows = parquet.from_rows("clusters", [])
         path = f"{newest.folder}/clusters.parquet"
-        tables.write(collection.storage, path, "clusters", rows, collection.fingerprint)
+        parquet.write(collection.storage, path, "clusters", rows, collection.fingerprint)
         collection.finish(newest)
     cluster_people(collection, collection.snapshot(), tau=0.089)
     assert ids_of_people(collection) == before

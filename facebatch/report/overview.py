@@ -12,7 +12,6 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.health import warning_text
@@ -20,6 +19,7 @@ from facebatch.report import projection
 from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
 from facebatch.report.words import person_name
 from facebatch.snapshot import Snapshot
+from facebatch.tables import parquet
 
 FACES_ON_PLANE = {"PCA": 2000, "t-SNE": 1200}
 """Faces that each method projects; t-SNE takes one to two seconds for so many."""
@@ -163,7 +163,7 @@ def _planes(
     covers = plan.covers[:FACES_PICTURED]
     rows = _sample(len(faces), plan, covers, seed)
     found = snapshot.faces(["embedding"], among=faces.ids.take(rows))
-    embeddings = tables.matrix(found["embedding"])
+    embeddings = parquet.matrix(found["embedding"])
     person_of = np.full(len(faces), -1, np.int64)
     for number, person in enumerate(plan.people[:PEOPLE_COLOURED]):
         person_of[person.members] = number

@@ -16,10 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.collection import Collection, Generation
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.snapshot import Snapshot
+from facebatch.tables import parquet
 
 PEOPLE_SHOWN = 200
 """People with a sheet of their own, the largest first."""
@@ -197,7 +198,7 @@ def read_groups(collection: Collection, faces: FaceList) -> Groups | None:
     if people is None or clusters is None:
         return None
     path = f"{people.folder}/people.parquet"
-    rows = tables.read(collection.storage, path, "people").to_pylist()
+    rows = parquet.read(collection.storage, path, "people").to_pylist()
     return Groups(rows, *_labels(collection, clusters, faces))
 
 
@@ -256,7 +257,7 @@ def _labels(
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Returns each face's cluster, (n,), and how many clustered faces there are no more."""
     path = f"{clusters.folder}/clusters.parquet"
-    rows = tables.read(collection.storage, path, "clusters")
+    rows = parquet.read(collection.storage, path, "clusters")
     places = pc.index_in(faces.ids["face_id"], value_set=rows["face_id"].combine_chunks())
     clustered = np.flatnonzero(places.is_valid().to_numpy())
     labels = np.full(len(faces), NOT_CLUSTERED, np.int64)
@@ -296,7 +297,7 @@ def _choose(
     candidates = [evenly(members, CANDIDATES_PER_PERSON) for _, members in people]
     read = np.unique(np.concatenate(candidates))
     rows = snapshot.faces(["embedding"], among=faces.ids.take(read))
-    embeddings = tables.matrix(rows["embedding"])
+    embeddings = parquet.matrix(rows["embedding"])
     chosen = []
     for (person, members), cover, mine in zip(people, covers, candidates, strict=True):
         places = np.searchsorted(read, mine)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch import tables
 from facebatch.calibration import DISTANCE_METHODS, Calibration
 from facebatch.collection import Collection, Generation, generation_name
 from facebatch.faces.quality import Gate
@@ -18,6 +17,7 @@ from facebatch.gallery import Gallery
 from facebatch.identify import DEFAULT_METHOD, Model, accept, entries_hash
 from facebatch.snapshot import Snapshot
 from facebatch.stages.common import StageResult, embeddings_of, good_faces, write_table
+from facebatch.tables import parquet
 from facebatch.thresholds import DEFAULTS, default_for, threshold_for
 
 DEFAULT_FPIR = 0.01
@@ -176,4 +176,4 @@ def read_matches(
 ) -> pa.Table:
     """Returns a generation's matches, sorted by face id; all columns by default."""
     path = f"{generation.folder}/matches.parquet"
-    return tables.read(collection.storage, path, "matches", columns)
+    return parquet.read(collection.storage, path, "matches", columns)

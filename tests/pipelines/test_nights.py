@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from pictures import encode
 
-from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
@@ -21,6 +20,7 @@ from facebatch.media.roots import parse_roots
 from facebatch.pipelines.copies import StandingContents
 from facebatch.pipelines.extract import DetectFaces
 from facebatch.pipelines.run import Extraction, make_plan, run_extract
+from facebatch.tables import parquet
 
 SETTINGS = RunSettings(guard=False, beam_options=("--direct_running_mode=in_memory",))
 
@@ -241,7 +241,7 @@ def test_a_copy_of_what_nobody_holds_any_more_is_detected(archive: Archive) -> N
 def test_a_copy_isnt_recorded_when_what_it_copies_was_pruned_meanwhile(archive: Archive) -> None:
     photo = archive.folder / "2019/1.jpg"
     shards = archive.collection.snapshot().shards
-    rows = tables.from_rows(
+    rows = parquet.from_rows(
         "media",
         [
             {**row, "status": "duplicate", "path": "late.jpg", "media_id": bytes(16)}

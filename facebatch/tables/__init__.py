@@ -1,0 +1,1 @@
+"""Typed Parquet by the schemas."""
