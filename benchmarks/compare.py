@@ -53,7 +53,7 @@ from PIL import Image, ImageOps
 
 from facebatch.config import ExtractSettings
 from facebatch.machine import usable_cores
-from facebatch.media.images import Photo
+from facebatch.media.photo.decode import Photo
 from facebatch.models import registry
 
 REFERENCES = ("facenet-pytorch, shrunk", "face_recognition, shrunk")

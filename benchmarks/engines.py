@@ -25,7 +25,7 @@ from PIL import Image
 
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
-from facebatch.media.images import Photo
+from facebatch.media.photo.decode import Photo
 
 ENGINES = ("torch", "openvino")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from common import extract, photo_folder, photos_in
 
 from facebatch.errors import MediaError
-from facebatch.media.images import Photo
+from facebatch.media.photo.decode import Photo
 
 
 def jpegs(photos: Sequence[Path]) -> list[Path]:

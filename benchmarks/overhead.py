@@ -31,7 +31,7 @@ from PIL import Image
 
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
-from facebatch.media.images import Photo
+from facebatch.media.photo.decode import Photo
 
 _EMBEDDED_TOGETHER = 256
 

@@ -39,10 +39,10 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
 from facebatch.extract.plan import Item, Shard
-from facebatch.media.images import Photo
-from facebatch.media.reading import MediaReader
-from facebatch.media.roots import parse_root
-from facebatch.media.sources import MediaFile, list_root
+from facebatch.media.photo.decode import Photo
+from facebatch.media.sources.listing import MediaFile, list_root
+from facebatch.media.sources.reader import MediaReader
+from facebatch.media.sources.roots import parse_root
 from facebatch.models import registry
 from facebatch.tables import parquet
 

@@ -29,7 +29,7 @@ from facebatch.detect import load_detector
 from facebatch.errors import MediaError
 from facebatch.evaluate.truth import read_truth
 from facebatch.extract.detect_and_crop import find_faces
-from facebatch.media.images import Photo
+from facebatch.media.photo.decode import Photo
 
 SIDES = (640, 800, 1000, 1024, 1280, 1600)
 MIN_FACES = (20, 24, 32, 40)

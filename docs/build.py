@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from facebatch.cli import app
 from facebatch.extract.plan import MAX_ATTEMPTS, RETRYABLE
-from facebatch.reasons import REASONS
+from facebatch.media.reasons import REASONS
 from facebatch.tables import parquet
 
 FOLDER = Path(__file__).parent

@@ -28,8 +28,8 @@ from facebatch.drawing import drawn
 from facebatch.errors import MediaError
 from facebatch.extract.detect_and_crop import Faces
 from facebatch.faces import quality, tracks
-from facebatch.media.containers import OpenVideo, open_video
-from facebatch.media.video import WHOLE, Sampling, frames, probe
+from facebatch.media.video.containers import OpenVideo, open_video
+from facebatch.media.video.frames import WHOLE, Sampling, frames, probe
 from facebatch.probes import Prober
 
 _MICROSECOND = Fraction(1, 1_000_000)

@@ -27,9 +27,9 @@ from facebatch.faces.quality import Gate
 from facebatch.machine import Arrangement, arrange, usable_cores, usable_memory
 from facebatch.media.kinds import FrameChoice
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
+from facebatch.media.reasons import REASONS
 from facebatch.models import registry
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
-from facebatch.reasons import REASONS
 
 VideoFaces = Literal["best", "all"]
 FRAMES: tuple[FrameChoice, ...] = typing.get_args(FrameChoice)

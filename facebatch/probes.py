@@ -20,7 +20,7 @@ from facebatch.enrol import central_face
 from facebatch.errors import InputError, MediaError
 from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
 from facebatch.extract.pictures import FramePicture
-from facebatch.media.images import Photo, PhotoFacts
+from facebatch.media.photo.decode import Photo, PhotoFacts
 from facebatch.storage.retry import retried
 from facebatch.storage.store import filesystem
 from facebatch.storage.urls import public_url

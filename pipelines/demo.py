@@ -16,7 +16,7 @@ from facebatch.demo.truth import Truth, label_faces
 from facebatch.errors import CollectionError
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 from facebatch.extract.progress import Progress
-from facebatch.media.roots import Root
+from facebatch.media.sources.roots import Root
 from facebatch.pipelines.run import run_all
 from facebatch.stages import read_clusters
 

@@ -21,7 +21,7 @@ from facebatch.enrol import Problem, Rule, enrol_snapshot, from_people
 from facebatch.errors import InputError
 from facebatch.extract.progress import Progress
 from facebatch.gallery import Gallery
-from facebatch.media.roots import Root
+from facebatch.media.sources.roots import Root
 from facebatch.pipelines.run import Extraction, run_extract
 from facebatch.storage.urls import public_url
 from facebatch.tables.parquet import matrix

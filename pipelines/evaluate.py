@@ -28,8 +28,8 @@ from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
 from facebatch.evaluation import summarise, write
 from facebatch.extract.progress import Progress
 from facebatch.identify import METHODS, fit
-from facebatch.media.roots import Root, parse_root
-from facebatch.media.sources import MediaFile, list_root, shown
+from facebatch.media.sources.listing import MediaFile, list_root, shown
+from facebatch.media.sources.roots import Root, parse_root
 from facebatch.photos import Photos
 from facebatch.pipelines.run import Extraction, check_input, run_extract
 from facebatch.report.evaluation import Kind, Scores

@@ -24,7 +24,7 @@ from facebatch.embed import Embedder, load_embedder
 from facebatch.extract.decoder import Decoders
 from facebatch.extract.plan import Plan, Shard
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
-from facebatch.media.reading import MediaReader
+from facebatch.media.sources.reader import MediaReader
 from facebatch.pipelines import stopping
 from facebatch.pipelines.copies import FindCopies, StandingContents
 from facebatch.pipelines.planning import CutShards, PlanJob, plan

@@ -41,13 +41,13 @@ from facebatch.extract.plan import (
     shard_cost,
 )
 from facebatch.media.limits import Limits
-from facebatch.media.roots import Root
-from facebatch.media.sources import Ignored, MediaFile, Unreadable, list_root
+from facebatch.media.sources.listing import Ignored, MediaFile, Unreadable, list_root
+from facebatch.media.sources.roots import Root
 from facebatch.storage.store import Storage
 from facebatch.tables import parquet
 
 if TYPE_CHECKING:
-    from facebatch.media.video import Segment
+    from facebatch.media.video.frames import Segment
 
 FILES_TOGETHER = 10_000
 """Files of one folder that are one element of the listing, at most."""
@@ -246,7 +246,7 @@ class _OpenVideo(beam.DoFn):
 
     def _look(self, file: MediaFile) -> dict[Segment, int]:
         """Returns a video's segments, and about how many frames are looked at in each."""
-        from facebatch.media.video import Sampling, segments
+        from facebatch.media.video.frames import Sampling, segments
 
         settings, limits = self._job.settings, self._job.limits
         with closing(GuardedDecoder(settings, limits)) as decoder:

@@ -24,8 +24,8 @@ from facebatch.extract import attempts
 from facebatch.extract.plan import Plan, Rules, version_name
 from facebatch.extract.progress import Progress, Progressing, totals
 from facebatch.maintenance import Pruned, prune
-from facebatch.media.roots import Root, check_reachable, is_archive
-from facebatch.media.sources import check_roots, has_candidates
+from facebatch.media.sources.listing import check_roots, has_candidates
+from facebatch.media.sources.roots import Root, check_reachable, is_archive
 from facebatch.models.engines import choose
 from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan

@@ -165,8 +165,8 @@ def _mend_sums(data: bytearray) -> None:
 def outcome(data: bytes) -> str:
     """Returns what comes of a photo at every scale: ``ok`` or a reason code."""
     from facebatch.errors import MediaError
-    from facebatch.media.images import JPEG_SCALES, Photo
     from facebatch.media.limits import Limits
+    from facebatch.media.photo.decode import JPEG_SCALES, Photo
 
     try:
         photo = Photo(data, Limits(max_pixels=1_000_000))

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from facebatch.media.roots import Root
-from facebatch.media.sources import Ignored, MediaFile, Unreadable, list_root
+from facebatch.media.sources.listing import Ignored, MediaFile, Unreadable, list_root
+from facebatch.media.sources.roots import Root
 
 
 def put(folder: Path, *paths: str | bytes, content: bytes = b"1") -> None:

@@ -19,7 +19,7 @@ from facebatch.erasure_check import check
 from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.plan import Item, Shard
-from facebatch.media.sources import MediaFile
+from facebatch.media.sources.listing import MediaFile
 from facebatch.rewriting import rewrite
 from facebatch.stages import build_index, cluster_people, read_clusters, read_matches
 from facebatch.suppression import Suppression

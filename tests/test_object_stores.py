@@ -20,9 +20,9 @@ from facebatch.collection import Collection, Generation, generation_name
 from facebatch.config import ExtractSettings
 from facebatch.errors import InputError, MediaError, UsageError
 from facebatch.gallery import Gallery
-from facebatch.media.reading import MediaReader
-from facebatch.media.roots import Root, parse_root, parse_roots
-from facebatch.media.sources import MediaFile, check_roots
+from facebatch.media.sources.listing import MediaFile, check_roots
+from facebatch.media.sources.reader import MediaReader
+from facebatch.media.sources.roots import Root, parse_root, parse_roots
 from facebatch.storage import retry
 from facebatch.storage.store import Storage, filesystem
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from facebatch.collection import Collection
     from facebatch.config import RunSettings
     from facebatch.extract.progress import Progress
-    from facebatch.media.roots import Root
+    from facebatch.media.sources.roots import Root
     from facebatch.stages import Question
 
 
@@ -123,7 +123,7 @@ def _extracting(work: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         logs.configure(logs.parse_format(log_format), verbose)
         from facebatch.config import resolve_run
-        from facebatch.media.roots import parse_roots
+        from facebatch.media.sources.roots import parse_roots
 
         settings = resolve_run(
             {

@@ -44,7 +44,7 @@ def _enrol(
 ) -> None:
     output.quiet(verbose=False)
     from facebatch.config import resolve_run
-    from facebatch.media.roots import parse_roots
+    from facebatch.media.sources.roots import parse_roots
     from facebatch.pipelines.enrol import build_gallery
 
     with output.progress_bar(shown=not as_json) as show:

@@ -162,7 +162,7 @@ def calibrate(
     """
     output.quiet(verbose=False)
     from facebatch.config import resolve_run
-    from facebatch.media.roots import parse_roots
+    from facebatch.media.sources.roots import parse_roots
     from facebatch.pipelines.enrol import calibrate_photos
 
     opened = _opened(gallery)

@@ -40,13 +40,13 @@ from facebatch.extract.pictures import (
     Views,
 )
 from facebatch.isolation import end_with_parent, ending
-from facebatch.media.images import Photo, PhotoFacts
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
-from facebatch.media.reading import MediaReader
-from facebatch.media.sources import MediaFile
+from facebatch.media.photo.decode import Photo, PhotoFacts
+from facebatch.media.sources.listing import MediaFile
+from facebatch.media.sources.reader import MediaReader
 
 if TYPE_CHECKING:
-    from facebatch.media.video import Segment, VideoFacts
+    from facebatch.media.video.frames import Segment, VideoFacts
 
 SHARED_BYTES = 32_000_000
 """Shared memory of a child, of which only what is used takes room. It holds the file of a large
@@ -114,14 +114,14 @@ class LocalDecoder:
 
     def video_facts(self, file: MediaFile) -> VideoFacts:
         """As `Decoder.video_facts`."""
-        from facebatch.media.video import probe
+        from facebatch.media.video.frames import probe
 
         with self._reader.open(file) as opened:
             return probe(opened)
 
     def frames(self, file: MediaFile, segment: Segment) -> Iterator[tuple[int, FacePicture]]:
         """As `Decoder.frames`."""
-        from facebatch.media.video import Sampling, frames
+        from facebatch.media.video.frames import Sampling, frames
 
         sampling = Sampling(self._settings.frames, self._settings.fps)
         with self._reader.open(file) as opened:

@@ -13,7 +13,7 @@ from facebatch.detect import Detector
 from facebatch.embed import SCALES
 from facebatch.extract.pictures import FacePicture, PhotoPicture, Views, template_of
 from facebatch.faces import align
-from facebatch.media.images import Photo
+from facebatch.media.photo.decode import Photo
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from PIL import Image
 from facebatch.config import ExtractSettings
 from facebatch.embed import SCALES
 from facebatch.faces import align
-from facebatch.media.exif import ExifFacts
-from facebatch.media.images import JPEG_SCALES, Photo, PhotoFacts, Picture
+from facebatch.media.photo.decode import JPEG_SCALES, Photo, PhotoFacts, Picture
+from facebatch.media.photo.exif import ExifFacts
 from facebatch.models import registry
 
 DECODED_AHEAD = 1.4

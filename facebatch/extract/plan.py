@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from facebatch import ids
 from facebatch.media.kinds import decoder_has_come
-from facebatch.media.roots import Root
-from facebatch.media.sources import MediaFile, shown
+from facebatch.media.sources.listing import MediaFile, shown
+from facebatch.media.sources.roots import Root
 
 if TYPE_CHECKING:
-    from facebatch.media.video import Segment
+    from facebatch.media.video.frames import Segment
     from facebatch.suppression import Suppression
 
 RETRYABLE = frozenset({"io_error", "permission", "vanished"})

@@ -21,12 +21,12 @@ from facebatch.extract.detect_and_crop import Faces
 from facebatch.extract.pictures import template_of
 from facebatch.extract.plan import Item
 from facebatch.faces import quality, tracks
-from facebatch.media.images import PhotoFacts
-from facebatch.media.sources import shown
+from facebatch.media.photo.decode import PhotoFacts
+from facebatch.media.sources.listing import shown
 from facebatch.tables import parquet
 
 if TYPE_CHECKING:
-    from facebatch.media.video import VideoFacts
+    from facebatch.media.video.frames import VideoFacts
 
 CHIP_JPEG_QUALITY = 90
 CHIPS_TOGETHER = 64

@@ -37,7 +37,7 @@ from facebatch.extract.rows import (
     with_tracks,
 )
 from facebatch.isolation import Crashed, run_isolated
-from facebatch.media.reading import MediaReader
+from facebatch.media.sources.reader import MediaReader
 from facebatch.models import registry
 from facebatch.models.provenance import cpu_class
 from facebatch.tables import parquet

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import facebatch
 from facebatch.collection import STAGES, Collection
 from facebatch.extract.plan import MAX_ATTEMPTS, RETRYABLE
+from facebatch.media.reasons import REASONS
 from facebatch.models import registry
-from facebatch.reasons import REASONS
 from facebatch.report.matches import Matches, make_matches, plan_matches
 from facebatch.report.overview import Overview, collect_overview
 from facebatch.report.sheets import (

@@ -14,7 +14,7 @@ from videos import encode_video, walk
 
 from facebatch.cli.output import annotation_lines
 from facebatch.demo.render import render_face
-from facebatch.media.video import WHOLE, Sampling, frames
+from facebatch.media.video.frames import WHOLE, Sampling, frames
 
 PEOPLE = {"Ada": 26, "Bo Li": 12, "Çelik": 27}
 

@@ -16,7 +16,7 @@ import pytest
 
 from facebatch.extract import attempts
 from facebatch.extract.plan import Item, Shard, version_key
-from facebatch.media.sources import MediaFile
+from facebatch.media.sources.listing import MediaFile
 from facebatch.storage.store import Storage
 
 FILES = [MediaFile("photos", "/photos", f"{n}\udce9.jpg", n, "1") for n in range(3)]

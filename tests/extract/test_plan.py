@@ -37,10 +37,10 @@ from facebatch.extract.plan import (
     winners,
 )
 from facebatch.media.kinds import install_hint
-from facebatch.media.roots import Root
-from facebatch.media.sources import MediaFile
-from facebatch.media.video import Segment
-from facebatch.reasons import REASONS
+from facebatch.media.reasons import REASONS
+from facebatch.media.sources.listing import MediaFile
+from facebatch.media.sources.roots import Root
+from facebatch.media.video.frames import Segment
 from facebatch.suppression import Suppression
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -23,10 +23,10 @@ from facebatch.extract.detect_and_crop import find_faces
 from facebatch.extract.plan import Item, Shard, cut
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.faces import align, quality
-from facebatch.media.images import Photo
-from facebatch.media.reading import MediaReader
-from facebatch.media.roots import Root
-from facebatch.media.sources import MediaFile, list_root
+from facebatch.media.photo.decode import Photo
+from facebatch.media.sources.listing import MediaFile, list_root
+from facebatch.media.sources.reader import MediaReader
+from facebatch.media.sources.roots import Root
 from facebatch.tables import parquet
 
 Faults = dict[tuple[str, str], OSError]

@@ -25,8 +25,8 @@ from pictures import (
 from PIL import Image, ImageCms
 
 from facebatch.errors import MediaError
-from facebatch.media.images import Photo
 from facebatch.media.limits import Limits
+from facebatch.media.photo.decode import Photo
 
 ORANGE = (230, 140, 20)
 UPRIGHT = np.asarray(gradient(64, 48))
@@ -160,7 +160,7 @@ import sys
 sys.modules[{blocked!r}] = None  # as if it weren't installed
 from pathlib import Path
 from facebatch.errors import MediaError
-from facebatch.media.images import Photo
+from facebatch.media.photo.decode import Photo
 try:
     Photo(Path({str(tmp_path / "photo")!r}).read_bytes())
 except MediaError as error:

@@ -16,9 +16,9 @@ from pictures import TiffWriter, encode, gradient, heif, png_chunk
 from PIL import Image
 
 from facebatch.errors import MediaError
-from facebatch.media.exif import ExifFacts
-from facebatch.media.images import Photo
 from facebatch.media.limits import Limits
+from facebatch.media.photo.decode import Photo
+from facebatch.media.photo.exif import ExifFacts
 
 TESTS = Path(mutations.__file__).parent
 A_KIND = 100
@@ -30,7 +30,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from mutations import peak_megabytes
 from facebatch.errors import MediaError
-from facebatch.media.images import Photo
+from facebatch.media.photo.decode import Photo
 Photo(Path(sys.argv[2]).read_bytes()).decode()  # so that what is loaded once isn't counted
 before = peak_megabytes()
 try:

@@ -11,8 +11,8 @@ from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.extract.plan import Item, Plan, cut
-from facebatch.media.roots import parse_root
-from facebatch.media.sources import MediaFile, list_root
+from facebatch.media.sources.listing import MediaFile, list_root
+from facebatch.media.sources.roots import parse_root
 from facebatch.pipelines import extract
 
 

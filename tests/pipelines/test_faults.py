@@ -30,8 +30,8 @@ from facebatch.config import Execution, ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import CollectionError, StageFailed
 from facebatch.extract.plan import Item, Plan, cut
-from facebatch.media.roots import Root
-from facebatch.media.sources import MediaFile, list_root
+from facebatch.media.sources.listing import MediaFile, list_root
+from facebatch.media.sources.roots import Root
 from facebatch.pipelines.extract import DetectFaces, EmbedFaces, WriteShard
 from facebatch.pipelines.run import run_extract
 

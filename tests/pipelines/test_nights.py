@@ -16,7 +16,7 @@ from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector
 from facebatch.errors import InputError, UsageError
-from facebatch.media.roots import parse_roots
+from facebatch.media.sources.roots import parse_roots
 from facebatch.pipelines.copies import StandingContents
 from facebatch.pipelines.extract import DetectFaces
 from facebatch.pipelines.run import Extraction, make_plan, run_extract

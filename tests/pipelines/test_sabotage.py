@@ -15,8 +15,8 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.detect.mtcnn import MtcnnDetector
 from facebatch.faces import align
-from facebatch.media import images
-from facebatch.media.roots import Root
+from facebatch.media.photo import decode
+from facebatch.media.sources.roots import Root
 from facebatch.pipelines.run import run_all
 from facebatch.stages import cluster_people
 
@@ -61,7 +61,7 @@ def test_swapped_eyes_are_noticed(
 ) -> None:
     honest = MtcnnDetector.detect
 
-    def swapped(self: MtcnnDetector, image: images.npt.NDArray[images.np.uint8]) -> object:
+    def swapped(self: MtcnnDetector, image: decode.npt.NDArray[decode.np.uint8]) -> object:
         found = honest(self, image)
         return replace(found, landmarks=found.landmarks[:, [1, 0, 2, 3, 4]])
 
@@ -73,8 +73,8 @@ def test_swapped_eyes_are_noticed(
 def test_ignored_exif_is_noticed(
     album: Album, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = images.read_exif
-    monkeypatch.setattr(images, "read_exif", lambda image: replace(honest(image), orientation=1))
+    honest = decode.read_exif
+    monkeypatch.setattr(decode, "read_exif", lambda image: replace(honest(image), orientation=1))
     collection = run_sabotaged(album, tmp_path)
     assert_noticed(album_checks.check_faces_lie_where_they_were_painted, collection, album)
 

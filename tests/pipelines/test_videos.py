@@ -16,8 +16,8 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.faces import tracks
-from facebatch.media import video
-from facebatch.media.roots import parse_roots
+from facebatch.media.sources.roots import parse_roots
+from facebatch.media.video import frames
 from facebatch.pipelines.run import Extraction, make_plan, run_extract
 from facebatch.suppression import suppress
 
@@ -90,7 +90,7 @@ def test_all_faces_are_kept_where_that_is_asked_for(folder: Path, tmp_path: Path
 def test_a_long_video_is_several_items(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video, "SEGMENT_SECONDS", 4)
+    monkeypatch.setattr(frames, "SEGMENT_SECONDS", 4)
     (folder / "a.mp4").write_bytes(film(9))
     collection, done = night(folder, str(tmp_path / "collection"), video_faces="all")
     media = sorted(collection.snapshot().media.to_pylist(), key=lambda row: row["segment"])

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import RETRYABLE
-from facebatch.reasons import REASONS
+from facebatch.media.reasons import REASONS
 from facebatch.storage.store import Storage
 from facebatch.tables import parquet
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from facebatch.errors import InputError, UsageError
 from facebatch.media.kinds import kind_of
-from facebatch.media.lists import entries_of
+from facebatch.media.sources.path_lists import entries_of
 from facebatch.storage.store import local_path
 from facebatch.storage.urls import public_url
 

@@ -16,8 +16,8 @@ from pictures import as_stored, encode, gradient, with_orientation
 from PIL import Image, ImageOps
 
 from facebatch.errors import MediaError
-from facebatch.media.images import JPEG_SCALES, Photo
 from facebatch.media.limits import DEFAULT_LIMITS
+from facebatch.media.photo.decode import JPEG_SCALES, Photo
 
 Pixels = npt.NDArray[np.uint8]
 

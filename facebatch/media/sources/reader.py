@@ -17,9 +17,9 @@ from typing import IO, Any, BinaryIO, cast
 
 from facebatch import ids
 from facebatch.errors import InputError, MediaError
-from facebatch.media.archives import Archive, split_url
-from facebatch.media.roots import is_archive
-from facebatch.media.sources import MediaFile
+from facebatch.media.sources.archives import Archive, split_url
+from facebatch.media.sources.listing import MediaFile
+from facebatch.media.sources.roots import is_archive
 from facebatch.storage.retry import SteadyFile, retried
 from facebatch.storage.store import filesystem, local_path, protocols
 from facebatch.storage.urls import public_text

@@ -26,7 +26,7 @@ from videos import (
 
 from facebatch.errors import MediaError
 from facebatch.media.limits import Limits
-from facebatch.media.video import (
+from facebatch.media.video.frames import (
     SEGMENT_SECONDS,
     WHOLE,
     Sampling,

@@ -21,12 +21,12 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from facebatch.errors import MediaError
-from facebatch.media.containers import OpenVideo, open_video, read_metadata
-from facebatch.media.exif import ExifFacts
 from facebatch.media.kinds import FrameChoice
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
-from facebatch.media.painter import Painter, orientation_of, upright_size
-from facebatch.media.sparse import Choice, SparseDecoder, chosen_packets
+from facebatch.media.photo.exif import ExifFacts
+from facebatch.media.video.containers import OpenVideo, open_video, read_metadata
+from facebatch.media.video.sparse_decoder import Choice, SparseDecoder, chosen_packets
+from facebatch.media.video.to_rgb import Painter, orientation_of, upright_size
 
 SEGMENT_SECONDS = 120
 """Length of a video's segments. Fixed for good: a segment's number is part of its faces' ids."""

@@ -21,14 +21,14 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from facebatch.errors import MediaError
-from facebatch.media import tiff
-from facebatch.media.colours import as_rgb
-from facebatch.media.content import content_of, ends_early
-from facebatch.media.exif import ExifFacts, has_late_facts, read_exif
-from facebatch.media.guards import guarded
-from facebatch.media.heif import open_avif, open_heif
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
-from facebatch.media.raw import read_shot
+from facebatch.media.photo import tiff
+from facebatch.media.photo.exif import ExifFacts, has_late_facts, read_exif
+from facebatch.media.photo.exif_bombs import guarded
+from facebatch.media.photo.heif import open_avif, open_heif
+from facebatch.media.photo.raw import read_shot
+from facebatch.media.photo.sniff import content_of, ends_early
+from facebatch.media.photo.to_rgb import as_rgb
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """Pillow's decoders that are tried; by content, whatever the file's extension says. AVIF, HEIF and
@@ -149,7 +149,7 @@ class Photo:
 
     The format is what the content is, whatever the file is called: one of `FORMATS`, or MPO, HEIF,
     AVIF or RAW. Of a file that holds several pictures it is the first, of a HEIF file the primary
-    one, of a raw file the preview (see `facebatch.media.raw`).
+    one, of a raw file the preview (see `facebatch.media.photo.raw`).
     """
 
     def __init__(self, data: bytes, limits: Limits = DEFAULT_LIMITS) -> None:

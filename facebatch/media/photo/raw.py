@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, UnidentifiedImageError
 
 from facebatch.errors import MediaError
-from facebatch.media.exif import ExifFacts, read_exif, read_exif_block
 from facebatch.media.limits import Limits
+from facebatch.media.photo.exif import ExifFacts, read_exif, read_exif_block
 
 if TYPE_CHECKING:
     import rawpy

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pictures import encode, gradient, png_chunk
 from PIL import ExifTags, Image
 
-from facebatch.media import tiff
-from facebatch.media.exif import ExifFacts, read_exif_block
-from facebatch.media.images import Photo
+from facebatch.media.photo import tiff
+from facebatch.media.photo.decode import Photo
+from facebatch.media.photo.exif import ExifFacts, read_exif_block
 
 DATE, DATE_ORIGINAL = ExifTags.Base.DateTime, ExifTags.Base.DateTimeOriginal
 SUBSECONDS, OFFSET = ExifTags.Base.SubsecTimeOriginal, ExifTags.Base.OffsetTimeOriginal

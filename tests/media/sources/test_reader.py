@@ -13,10 +13,10 @@ from faulty import FaultyFileSystem  # registers the stores of this name and oth
 from places import files_of, put, web_server, write_tar, write_zip
 
 from facebatch.errors import MediaError
-from facebatch.media import archives
-from facebatch.media.reading import MediaReader
-from facebatch.media.roots import Root, parse_root
-from facebatch.media.sources import MediaFile
+from facebatch.media.sources import archives
+from facebatch.media.sources.listing import MediaFile
+from facebatch.media.sources.reader import MediaReader
+from facebatch.media.sources.roots import Root, parse_root
 from facebatch.storage import retry
 
 Faults = dict[tuple[str, str], OSError]

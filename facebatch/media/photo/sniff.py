@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Literal
 
-from facebatch.media import tiff
+from facebatch.media.photo import tiff
 
 Content = Literal["HEIF", "AVIF", "RAW", "other"]
 

@@ -9,7 +9,7 @@ import pytest
 from places import listed, put, write_zip
 
 from facebatch.errors import InputError, UsageError
-from facebatch.media.roots import (
+from facebatch.media.sources.roots import (
     Root,
     check_reachable,
     parse_named_root,

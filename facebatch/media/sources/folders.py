@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from facebatch.media.archives import Listed, Member, list_archive, split_url
 from facebatch.media.kinds import kind_of
-from facebatch.media.roots import Root, is_archive
+from facebatch.media.sources.archives import Listed, Member, list_archive, split_url
+from facebatch.media.sources.roots import Root, is_archive
 from facebatch.storage.retry import retried
 from facebatch.storage.store import filesystem, local_path, protocols
 

@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from facebatch.media.containers import HEAD_PACKETS as LOOKAHEAD
+from facebatch.media.video.containers import HEAD_PACKETS as LOOKAHEAD
 
 
 @dataclass(frozen=True)

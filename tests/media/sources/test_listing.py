@@ -15,17 +15,17 @@ from places import files_of, ignored, listed, put, unreadable, web_server, write
 
 from facebatch import ids
 from facebatch.errors import InputError, UsageError
-from facebatch.media import archives
 from facebatch.media.kinds import PHOTO_EXTENSIONS, VIDEO_EXTENSIONS
-from facebatch.media.reading import MediaReader
-from facebatch.media.roots import Root, parse_root
-from facebatch.media.sources import (
+from facebatch.media.sources import archives
+from facebatch.media.sources.listing import (
     MediaFile,
     Unreadable,
     check_roots,
     has_candidates,
     list_root,
 )
+from facebatch.media.sources.reader import MediaReader
+from facebatch.media.sources.roots import Root, parse_root
 
 Faults = dict[tuple[str, str], OSError]
 

@@ -24,7 +24,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from facebatch.errors import MediaError
-from facebatch.media.exif import ExifFacts
+from facebatch.media.photo.exif import ExifFacts
 
 FORMATS = (
     *("asf", "avi", "dv", "flv", "matroska", "mjpeg", "mov", "mpeg", "mpegts", "mpegvideo"),

@@ -11,8 +11,8 @@ import re
 import struct
 
 from facebatch.errors import MediaError
-from facebatch.media import tiff
-from facebatch.media.content import Content
+from facebatch.media.photo import tiff
+from facebatch.media.photo.sniff import Content
 
 _EXIF = b"Exif\0\0"
 _TIFF_BEGINS = re.compile(rb"II\*\0|MM\0\*")

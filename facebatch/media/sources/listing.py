@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from facebatch import ids
 from facebatch.errors import InputError, UsageError
 from facebatch.media.kinds import kind_of
-from facebatch.media.places import ArchivePlace, Entry, Place, place_of
-from facebatch.media.roots import Root
+from facebatch.media.sources.folders import ArchivePlace, Entry, Place, place_of
+from facebatch.media.sources.roots import Root
 from facebatch.storage.urls import public_text, public_url
 
 

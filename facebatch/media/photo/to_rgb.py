@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from facebatch.media.tiff import Tag
+from facebatch.media.photo.tiff import Tag
 
 _DEEP_GREYS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
 _MIN_IS_WHITE = 0  # TIFF 6.0's photometric interpretation

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from facebatch.media import tiff
+from facebatch.media.photo import tiff
 
 _PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
 _HIDDEN_EXIF = "Raw profile type exif"

@@ -1,0 +1,1 @@
+"""Photos: what a file is, what its EXIF says, and its pixels as upright RGB."""
