@@ -252,7 +252,7 @@ def _ids(snapshot: Snapshot) -> pa.Array:
 
 
 def _check_index(collection: Collection, generation: Generation, rows: int) -> None:
-    from facebatch import index
+    from facebatch.neighbors import index
 
     data = collection.storage.read(f"{generation.folder}/faces.index")
     size = index.from_bytes(data, generation.manifest["dimension"]).ntotal

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids
 from facebatch.collection import Collection, Generation
-from facebatch.index import read, search
+from facebatch.neighbors.index import read, search
 from facebatch.probes import Probe
 from facebatch.snapshot import Snapshot, listing_of
 from facebatch.stages import build_index, read_clusters

@@ -1,7 +1,7 @@
 """Index: trained in the launcher, filled in shards by the workers, merged in the launcher.
 
 Every shard is an index of its own rows alone, under their final numbers; merging moves them into
-the trained one. The result is that of `facebatch.index.build` in a single process.
+the trained one. The result is that of `facebatch.neighbors.index.build` in a single process.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from apache_beam.utils.shared import Shared
 
-from facebatch import index
 from facebatch.config import RunSettings
-from facebatch.index import SHARD_ROWS, Plan
 from facebatch.index.building import check_unit_rows
+from facebatch.neighbors import index
+from facebatch.neighbors.index import SHARD_ROWS, Plan
 from facebatch.pipelines.runners import run_watched
 from facebatch.storage.store import Storage
 
@@ -59,7 +59,7 @@ def build(
 
     Args:
         embeddings: (n, d) float32, rows of length 1; n may be 0.
-        plan: What to build (`facebatch.index.choose`).
+        plan: What to build (`facebatch.neighbors.index.choose`).
         seed: Of what is drawn for training.
         storage: An empty folder for what lies between; it is the caller's to remove.
         settings: Runner and workers (as a number).

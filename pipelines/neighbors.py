@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.utils.shared import Shared
 
-from facebatch import index, neighbors
+from facebatch import neighbors
 from facebatch.config import RunSettings
-from facebatch.index import Plan
-from facebatch.neighbors import BLOCK_ROWS, Neighbors
+from facebatch.neighbors import BLOCK_ROWS, Neighbors, index
+from facebatch.neighbors.index import Plan
 from facebatch.pipelines.runners import run_watched
 from facebatch.storage.store import Storage
 from facebatch.tables import parquet

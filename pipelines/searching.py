@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.config import RunSettings
-from facebatch.index import Plan
 from facebatch.neighbors import Neighbors
+from facebatch.neighbors.index import Plan
 from facebatch.pipelines import index, neighbors
 from facebatch.pipelines.runners import is_local
 from facebatch.stages.index import build_here

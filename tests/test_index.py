@@ -7,7 +7,7 @@ import pytest
 from synthetic import at_angles, people
 
 from facebatch.errors import CollectionError, SpaceMismatch
-from facebatch.index import (
+from facebatch.neighbors.index import (
     build,
     choose,
     effort,

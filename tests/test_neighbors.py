@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from synthetic import at_angles, d2_of_angle, people, unit
 
 from facebatch.errors import CollectionError
-from facebatch.index import build
 from facebatch.neighbors import (
     Neighbors,
     choose,
@@ -20,7 +19,8 @@ from facebatch.neighbors import (
     query_order,
     recall,
 )
-from facebatch.neighbors import searching as module
+from facebatch.neighbors import graph_search as module
+from facebatch.neighbors.index import build
 
 
 def all_distances(embeddings):

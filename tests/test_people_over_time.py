@@ -16,8 +16,8 @@ from test_stages import CHIP, commit, ids_of_people
 from facebatch import ids
 from facebatch.collection import GENERATIONS_KEPT, Collection, Generation, generation_name
 from facebatch.errors import CollectionError
-from facebatch.index import Plan
 from facebatch.neighbors import Neighbors
+from facebatch.neighbors.index import Plan
 from facebatch.stages import cluster_people, read_clusters, read_events, read_people
 from facebatch.stages.trees import Finder, find_here
 from facebatch.tables import parquet

@@ -11,11 +11,12 @@ import pytest
 from rows import content, media, media_row, memory_collection
 from synthetic import people
 
-from facebatch import ids, index
+from facebatch import ids
 from facebatch.cluster.people import Clustering
 from facebatch.collection import GENERATIONS_KEPT, Collection, generation_name
 from facebatch.deciding import People, hide_person
 from facebatch.errors import CollectionError
+from facebatch.neighbors import index
 from facebatch.stages import build_index, cluster_people, read_clusters, read_people
 from facebatch.stages.clusters import Base, Task, cluster, line_of
 from facebatch.tables import parquet

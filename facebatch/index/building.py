@@ -36,7 +36,7 @@ def build(
 
     Args:
         embeddings: (n, d) float32, rows of length 1; n may be 0.
-        plan: What to build (`facebatch.index.choose`); a flat index by default.
+        plan: What to build (`facebatch.neighbors.index.choose`); a flat index by default.
         seed: Of what is drawn for training.
 
     Returns:

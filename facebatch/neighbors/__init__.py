@@ -8,7 +8,7 @@ whole blocks of queries.
 """
 
 from facebatch.neighbors.graph import Neighbors, contract, empty, join
-from facebatch.neighbors.searching import (
+from facebatch.neighbors.graph_search import (
     BLOCK_ROWS,
     GraphRecall,
     choose,

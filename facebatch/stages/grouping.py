@@ -195,15 +195,15 @@ class _Neighborhood:
 
     @cached_property
     def _index(self) -> Any:
-        from facebatch.index import build
+        from facebatch.neighbors.index import build
 
         return build(self._chosen)
 
     @cached_property
     def _lists(self) -> Any:
         """The index of a graph of all these faces: for many questions it is worth its training."""
-        from facebatch.index import build
         from facebatch.neighbors import choose
+        from facebatch.neighbors.index import build
 
         n, d = self._chosen.shape
         return build(self._chosen, choose(n, d, usable_memory(), self._k), _INDEX_SEED)

@@ -17,7 +17,7 @@ from facebatch.snapshot import Snapshot
 from facebatch.stages.common import StageResult, embeddings_of, write_table
 
 if TYPE_CHECKING:
-    from facebatch.index import Plan
+    from facebatch.neighbors.index import Plan
 
 
 _BOX = ("x0", "y0", "x1", "y1")
@@ -28,7 +28,7 @@ Builder = Callable[[npt.NDArray[np.float32], "Plan", int], Any]
 
 def build_here(embeddings: npt.NDArray[np.float32], plan: Plan, seed: int) -> Any:
     """Builds an index in this process."""
-    from facebatch import index
+    from facebatch.neighbors import index
 
     return index.build(embeddings, plan, seed)
 
@@ -45,7 +45,7 @@ def build_index(
         collection: The collection.
         snapshot: The faces.
         build: Builds the index.
-        asked: The ``kind`` and the ``recall`` wanted, as for `facebatch.index.choose`; by default
+        asked: The ``kind`` and the ``recall`` wanted, as for `facebatch.neighbors.index.choose`; by default
             what was asked for last.
 
     Raises:
@@ -57,8 +57,8 @@ def build_index(
     same = current is not None and current.manifest.get("asked", {}) == wanted
     if current and same and current.manifest["faces_hash"] == snapshot.faces_hash:
         return StageResult(current, unchanged=True)
-    from facebatch import index
     from facebatch.index.plan import DEFAULT_RECALL
+    from facebatch.neighbors import index
 
     recall = wanted.get("recall", DEFAULT_RECALL)
 

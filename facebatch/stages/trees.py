@@ -20,8 +20,8 @@ from facebatch.tables import parquet
 
 if TYPE_CHECKING:
     from facebatch.cluster.tree import Tree
-    from facebatch.index import Plan
     from facebatch.neighbors import Neighbors
+    from facebatch.neighbors.index import Plan
 
 Finder = Callable[[npt.NDArray[np.float32], int, "Plan", int], "Neighbors"]
 """Finds the k nearest neighbours of each embedding (n, d), by a plan and a seed."""

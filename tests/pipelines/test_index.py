@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from synthetic import people
 
-from facebatch import index
 from facebatch.config import RunSettings
 from facebatch.errors import CollectionError
+from facebatch.neighbors import index
 from facebatch.pipelines import index as module
 from facebatch.storage.store import Storage
 

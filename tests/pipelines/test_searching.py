@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from synthetic import people
 
-from facebatch import index, neighbors
+from facebatch import neighbors
 from facebatch.config import RunSettings
+from facebatch.neighbors import index
 from facebatch.pipelines import searching
 from facebatch.pipelines.searching import Searching
 from facebatch.stages.index import build_here
