@@ -133,7 +133,7 @@ def write_photos(photos: Path, folder: Path) -> tuple[str, float]:
     """
     from people_by_folder import central_faces
 
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
     from facebatch.tables import parquet
 
     collection = folder / "collection"

@@ -24,7 +24,7 @@ import pyarrow as pa
 from generator import DIMENSION, faces, population
 
 from facebatch import ids
-from facebatch.collection import Collection, Generation
+from facebatch.collection.collection import Collection, Generation
 from facebatch.config import ExtractSettings
 from facebatch.evaluate.clustering import pairwise_scores
 from facebatch.stages import cluster_people, read_clusters

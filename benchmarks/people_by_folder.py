@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 from facebatch.stages import read_clusters
 

@@ -20,7 +20,7 @@ import generator
 import numpy as np
 from nightly import commit
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.stages import build_index
 
@@ -29,7 +29,7 @@ import time
 begun = time.perf_counter()
 import sys
 import numpy as np
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.search import search_collection
 imported = time.perf_counter()
 

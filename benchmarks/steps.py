@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 from common import ONE_THREAD, photo_folder, photos_in
 from PIL import Image
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
 from facebatch.extract.plan import Item, Shard

@@ -11,7 +11,7 @@ from collections.abc import Collection as Several
 import pyarrow.compute as pc
 
 from facebatch.cluster.people import Person
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.stages import read_clusters, read_matches, read_people
 
 

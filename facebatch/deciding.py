@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 
 from facebatch import decisions, ids
 from facebatch.cluster.people import Person
-from facebatch.collection import Collection, Generation
+from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.snapshot import Snapshot
 from facebatch.decisions import PLACE, Concern, Decision, Standing
 from facebatch.errors import CollectionError, UsageError
-from facebatch.snapshot import Snapshot
 from facebatch.stages import read_clusters, read_people
 from facebatch.tables import parquet
 from facebatch.undoing import going_back

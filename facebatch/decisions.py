@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from facebatch import ids
 from facebatch.cluster.photos import iou
-from facebatch.collection import Collection, Generation, generation_name
-from facebatch.snapshot import Snapshot
+from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.snapshot import Snapshot
 from facebatch.tables import parquet
 
 FOLDER = "decisions"

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError
 from facebatch.gallery import ENTRY_COLUMNS
-from facebatch.snapshot import Snapshot
 
 Rule = Literal["central", "strict"]
 

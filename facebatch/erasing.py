@@ -20,19 +20,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import decisions, ids, rewriting, traces
+from facebatch import decisions, ids, traces
 from facebatch.belonging import current_people, people_without_faces
-from facebatch.collection import PLAN_PREFIX, STAGES, Collection, Generation, generation_name
+from facebatch.collection import rewrite
+from facebatch.collection.collection import (
+    PLAN_PREFIX,
+    STAGES,
+    Collection,
+    Generation,
+    generation_name,
+)
+from facebatch.collection.snapshot import Snapshot
+from facebatch.collection.suppression import Suppression, suppress
 from facebatch.erasure import Selection, sought
 from facebatch.erasure_check import Finding, Sought, check
 from facebatch.errors import CollectionError
 from facebatch.extract import attempts
 from facebatch.gallery import Gallery
 from facebatch.report import REPORT, write_report
-from facebatch.snapshot import Snapshot
 from facebatch.stages import build_index, cluster_people, read_matches
 from facebatch.storage.store import TEMPORARY_MARK, Storage
-from facebatch.suppression import Suppression, suppress
 from facebatch.tables import parquet
 
 _MANIFEST = "manifest.json"
@@ -146,7 +153,7 @@ def _hidden(
     return found
 
 
-def _erased_items(suppression: Suppression) -> rewriting.Choice:
+def _erased_items(suppression: Suppression) -> rewrite.Choice:
     def choose(rows: pa.Table) -> npt.NDArray[np.bool_]:
         return _hidden(rows, "media_id", suppression.hidden_media) | _hidden(
             rows, "content_id", suppression.hidden_contents
@@ -172,7 +179,7 @@ def _drop_rows(
         rows = parquet.read(storage, f"faces/{shard}.parquet", "faces", columns)
         if (faces(rows) | items(rows)).any():
             told.add(shard)
-    done = rewriting.drop(
+    done = rewrite.drop(
         collection, snapshot, media=items, faces=faces, beside=sorted(told), purge=True
     )
     return done.replaced

@@ -27,12 +27,12 @@ from facebatch.belonging import (
     unused_names,
 )
 from facebatch.cluster.people import Person
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import Snapshot
+from facebatch.collection.suppression import Suppression, word_id
 from facebatch.erasure_check import Sought, same_faces
 from facebatch.errors import CollectionError, UsageError
-from facebatch.snapshot import Snapshot
 from facebatch.storage.store import Storage
-from facebatch.suppression import Suppression, word_id
 from facebatch.tables import parquet
 
 _ID = re.compile(r"[0-9a-f]{32}")

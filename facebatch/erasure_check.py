@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch import ids, traces
+from facebatch.collection.suppression import Suppression
 from facebatch.errors import CollectionError
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.storage.store import TEMPORARY_MARK, Storage
-from facebatch.suppression import Suppression
 from facebatch.traces import Part
 
 SAME_FACE = 0.9999

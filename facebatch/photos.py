@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch.collection.snapshot import Snapshot
 from facebatch.enrol import central_face
-from facebatch.snapshot import Snapshot
 from facebatch.tables import parquet
 
 _MEDIA = ("root", "path", "content_id", "status", "reason", "width", "height", "segments")

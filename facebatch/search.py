@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids
-from facebatch.collection import Collection, Generation
+from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.neighbors.index import read, search
 from facebatch.probes import Probe
-from facebatch.snapshot import Snapshot, listing_of
 from facebatch.stages import build_index, read_clusters
 from facebatch.stages.index import places_of
 from facebatch.tables import parquet

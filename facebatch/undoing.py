@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from facebatch.collection.snapshot import Snapshot
 from facebatch.decisions import Concern, Decision, Standing, locate
-from facebatch.snapshot import Snapshot
 
 
 def going_back(

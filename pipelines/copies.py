@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import AsSingleton
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import content_keys
 from facebatch.extract.plan import Item
-from facebatch.snapshot import content_keys
 from facebatch.storage.store import Storage
 from facebatch.tables import parquet
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from facebatch.calibrate import calibrate_gallery, calibrate_pairs, pair_distances
 from facebatch.calibration import Calibration
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.enrol import Problem, Rule, enrol_snapshot, from_people
 from facebatch.errors import InputError

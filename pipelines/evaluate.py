@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import RunSettings
 from facebatch.errors import CollectionError, InputError, UsageError
 from facebatch.evaluate.clusters import score_clusters

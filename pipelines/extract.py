@@ -17,7 +17,8 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
 from apache_beam.utils.shared import Shared
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.suppression import suppress
 from facebatch.config import Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
@@ -29,10 +30,9 @@ from facebatch.pipelines import stopping
 from facebatch.pipelines.copies import FindCopies, StandingContents
 from facebatch.pipelines.planning import CutShards, PlanJob, plan
 from facebatch.pipelines.vanishing import MarkVanished
-from facebatch.suppression import suppress
 
 if TYPE_CHECKING:
-    from facebatch.suppression import Suppression
+    from facebatch.collection.suppression import Suppression
 
 
 def extract(

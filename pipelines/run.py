@@ -17,13 +17,15 @@ from typing import Any, TypeVar
 import pyarrow.compute as pc
 
 from facebatch import logs
-from facebatch.collection import PLAN_PREFIX, Collection, check_target, settings_for
+from facebatch.collection.collection import PLAN_PREFIX, Collection, check_target, settings_for
+from facebatch.collection.maintenance import Pruned, prune
+from facebatch.collection.snapshot import Snapshot, take
+from facebatch.collection.suppression import Suppression
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import InputError, TooManyFailures, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.plan import Plan, Rules, version_name
 from facebatch.extract.progress import Progress, Progressing, totals
-from facebatch.maintenance import Pruned, prune
 from facebatch.media.sources.listing import check_roots, has_candidates
 from facebatch.media.sources.roots import Root, check_reachable, is_archive
 from facebatch.models.engines import choose
@@ -32,11 +34,9 @@ from facebatch.pipelines.planning import PlanJob, plan
 from facebatch.pipelines.runners import check_runner, run_watched, works_here
 from facebatch.pipelines.searching import Searching
 from facebatch.report import write_report
-from facebatch.snapshot import Snapshot, take
 from facebatch.stages import Question, StageResult, build_index, cluster_people, identify_faces
 from facebatch.storage.store import Storage, filesystem
 from facebatch.storage.urls import public_url
-from facebatch.suppression import Suppression
 
 Result = TypeVar("Result")
 

@@ -14,7 +14,7 @@ from albums import Album
 from PIL import Image, ImageOps
 
 from facebatch import ids
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.demo.truth import match_truth
 from facebatch.faces import align
 from facebatch.models import registry

@@ -15,7 +15,7 @@ from synthetic import people
 
 from facebatch import ids
 from facebatch.belonging import current_people
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.erasing import erase
 from facebatch.erasure import Request, Selection, select

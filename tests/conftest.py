@@ -10,7 +10,7 @@ from albums import Album
 from faulty import FaultyFileSystem
 from program import facebatch
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.demo.album import SMALL, write_album
 
 

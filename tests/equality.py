@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.stages import read_clusters
 from facebatch.tables import parquet
 

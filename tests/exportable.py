@@ -12,9 +12,9 @@ import pyarrow as pa
 from rows import faces, media_row
 
 from facebatch import ids
-from facebatch.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.snapshot import with_column
 from facebatch.config import ExtractSettings
-from facebatch.snapshot import with_column
 from facebatch.tables import parquet
 
 Box = tuple[float, float, float, float]

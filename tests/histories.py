@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import rows
 
 from facebatch import ids
-from facebatch.collection import Collection
-from facebatch.snapshot import Snapshot
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import Snapshot
 from facebatch.tables import parquet
 
 FACES = {1: 1, 2: 2, 3: 0}

@@ -15,7 +15,7 @@ from test_people_over_time import commit_photos
 from test_stages import commit
 
 from facebatch import ids
-from facebatch.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.deciding import (
     People,
     hide_person,

@@ -14,7 +14,7 @@ from synthetic import people as simulated
 from test_stages import commit
 
 from facebatch import decisions, ids
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.deciding import (
     People,
     hide_person,

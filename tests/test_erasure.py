@@ -10,9 +10,12 @@ import pytest
 from archives import CHIP, Archive, archive_of_four, copied, face_of, face_rows, photo
 from rows import content, media, media_row
 
-from facebatch import checking, ids
+from facebatch import ids
 from facebatch.belonging import current_people
-from facebatch.collection import Collection
+from facebatch.collection import integrity
+from facebatch.collection.collection import Collection
+from facebatch.collection.rewrite import rewrite
+from facebatch.collection.suppression import Suppression
 from facebatch.erasing import erase, verify
 from facebatch.erasure import Request, select, sought
 from facebatch.erasure_check import check
@@ -20,9 +23,7 @@ from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.plan import Item, Shard
 from facebatch.media.sources.listing import MediaFile
-from facebatch.rewriting import rewrite
 from facebatch.stages import build_index, cluster_people, read_clusters, read_matches
-from facebatch.suppression import Suppression
 from facebatch.tables import parquet
 
 
@@ -301,6 +302,6 @@ def test_no_other_generation_stays_and_clusters_are_of_what_is_left(archive: Arc
     assert clusters is not None
     assert clusters.manifest["faces_hash"] == collection.snapshot().faces_hash
     assert len(read_clusters(collection, clusters)[0]) == len(archive.truth) - 1
-    assert checking.check(collection.storage.url).problems == ()
+    assert integrity.check(collection.storage.url).problems == ()
     assert build_index(collection, collection.snapshot()).unchanged
     assert all(result.unchanged for result in cluster_people(collection, collection.snapshot()))

@@ -18,13 +18,13 @@ from PIL import Image
 from rows import content, media
 
 from facebatch import ids
-from facebatch.collection import Collection, generation_name
+from facebatch.collection.collection import Collection, generation_name
+from facebatch.collection.suppression import Suppression
 from facebatch.erasing import verify
 from facebatch.erasure import Selection, sought
 from facebatch.erasure_check import check
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.gallery import ENTRY_COLUMNS
-from facebatch.suppression import Suppression
 from facebatch.tables import parquet
 
 VICTIM = 0

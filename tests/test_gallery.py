@@ -19,7 +19,7 @@ from synthetic import people, unit
 
 from facebatch import ids
 from facebatch.calibration import Calibration, Point
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.enrol import (
     PhotoFaces,

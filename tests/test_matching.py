@@ -12,7 +12,7 @@ from synthetic import people
 from test_stages import commit
 
 from facebatch.calibrate import calibrate_pairs, pair_distances
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import GalleryError, SpaceMismatch
 from facebatch.gallery import ENTRY_COLUMNS, Gallery

@@ -16,7 +16,7 @@ from buckets import s3_server, upload
 from faulty import FlakyFileSystem
 from places import files_of, listed, put, unreadable, web_server, write_tar, write_zip
 
-from facebatch.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.config import ExtractSettings
 from facebatch.errors import InputError, MediaError, UsageError
 from facebatch.gallery import Gallery
@@ -158,7 +158,7 @@ def test_a_sweep_of_a_store_removes_what_no_reader_sees(
     collection.commit_shard(name, media, faces)  # type: ignore[arg-type]
     collection.storage.write("faces/orphan.parquet", b"1")
     assert collection.sweep() == []
-    monkeypatch.setattr("facebatch.collection.ORPHANS_KEPT", timedelta(days=-1))
+    monkeypatch.setattr("facebatch.collection.collection.ORPHANS_KEPT", timedelta(days=-1))
     assert collection.sweep() == ["faces/orphan.parquet"]
     assert collection.is_committed(name)
 

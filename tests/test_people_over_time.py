@@ -14,7 +14,12 @@ from synthetic import people
 from test_stages import CHIP, commit, ids_of_people
 
 from facebatch import ids
-from facebatch.collection import GENERATIONS_KEPT, Collection, Generation, generation_name
+from facebatch.collection.collection import (
+    GENERATIONS_KEPT,
+    Collection,
+    Generation,
+    generation_name,
+)
 from facebatch.errors import CollectionError
 from facebatch.neighbors import Neighbors
 from facebatch.neighbors.index import Plan

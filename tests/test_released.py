@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from facebatch.checking import check
-from facebatch.collection import Collection
-from facebatch.inspection import inspect_collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.integrity import check
+from facebatch.collection.summary import inspect_collection
 from facebatch.report import write_report
 from facebatch.stages import cluster_people
 from facebatch.tables import parquet

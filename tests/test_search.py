@@ -10,10 +10,10 @@ from rows import media, media_row, memory_collection
 from synthetic import people
 from test_stages import commit
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.errors import UsageError
 from facebatch.search import search_collection
-from facebatch.snapshot import Snapshot, listing_of
 from facebatch.stages import build_index, cluster_people
 from facebatch.tables import parquet
 

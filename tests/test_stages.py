@@ -13,7 +13,7 @@ from synthetic import people
 
 from facebatch import ids
 from facebatch.cluster.people import Clustering
-from facebatch.collection import GENERATIONS_KEPT, Collection, generation_name
+from facebatch.collection.collection import GENERATIONS_KEPT, Collection, generation_name
 from facebatch.deciding import People, hide_person
 from facebatch.errors import CollectionError
 from facebatch.neighbors import index

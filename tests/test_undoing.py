@@ -8,7 +8,7 @@ from synthetic import people as simulated
 from test_deciding import follow, listed, partition
 from test_stages import commit
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.deciding import (
     People,
     merge_people,

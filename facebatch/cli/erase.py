@@ -12,7 +12,7 @@ from facebatch.cli import options, output
 from facebatch.cli.commands import Command
 
 if TYPE_CHECKING:
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
     from facebatch.erasure import Selection
     from facebatch.gallery import Gallery
 
@@ -79,7 +79,7 @@ def erase(
     The same command completes an erasure that was cut off.
     """
     output.quiet(verbose=False)
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
     from facebatch.erasure import Request, select
     from facebatch.errors import UsageError
     from facebatch.gallery import Gallery
@@ -133,7 +133,7 @@ def _erase(
 
 def _verify(collection: Collection, gallery: Gallery | None, as_json: bool) -> None:
     from facebatch import erasing
-    from facebatch.suppression import Suppression
+    from facebatch.collection.suppression import Suppression
 
     found = [finding.as_json() for finding in erasing.verify(collection, gallery)]
     listed = bool(Suppression.load(collection.storage))

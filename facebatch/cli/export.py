@@ -58,7 +58,7 @@ def export(
     A face has the name of its person, else the name that identification gave it. What is written
     are copies: an erasure in the collection doesn't reach them.
     """
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
     from facebatch.errors import UsageError
     from facebatch.export.faces import named_faces
     from facebatch.export.sidecars import write_sidecars

@@ -136,7 +136,7 @@ def from_people(
     as_json: options.Json = False,
 ) -> None:
     """Enrol the named people of a collection, with all of their faces."""
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
     from facebatch.pipelines.enrol import enrol_people
 
     summary = enrol_people(Collection.open(collection), output_url).as_json()

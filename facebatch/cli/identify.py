@@ -44,7 +44,7 @@ def identify(
 
     `facebatch cluster` then groups the faces of one name into one person of that name.
     """
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
     from facebatch.stages import identify_faces
 
     asked = question(gallery, method, fpir, threshold)
@@ -65,7 +65,7 @@ def search(
 ) -> None:
     """Find the faces of a collection that are nearest to a photo's central face."""
     execution = _execution(engine, device)
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
     from facebatch.probes import Prober
     from facebatch.search import search_collection
 

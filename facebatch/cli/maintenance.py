@@ -29,8 +29,8 @@ def compact(
     Faces, people and ids stay as they are. The old files are removed by a run a day later, for the
     sake of those who still read them.
     """
-    from facebatch.collection import Collection
-    from facebatch.maintenance import compact as compact_collection
+    from facebatch.collection.collection import Collection
+    from facebatch.collection.maintenance import compact as compact_collection
 
     done = compact_collection(Collection.open(collection), dry_run=dry_run)
     output.emit(done.as_json(), _compacted(done.as_json()), as_json)
@@ -54,9 +54,9 @@ def check(
     Ends with exit code 0 when nothing is damaged and with 4 when something is, or was before it was
     repaired. Files that only wait to be swept are told and are no damage.
     """
-    from facebatch import checking
+    from facebatch.collection import integrity
 
-    found = (checking.repair if repair else checking.check)(collection, deep=deep)
+    found = (integrity.repair if repair else integrity.check)(collection, deep=deep)
     summary = found.as_json()
     output.emit(summary, _checked(summary), as_json)
     if not found.is_sound:

@@ -159,7 +159,7 @@ def undo(
 
 
 def _open(url: str) -> People:
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
     from facebatch.deciding import People
 
     return People.of(Collection.open(url))

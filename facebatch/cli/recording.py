@@ -14,7 +14,7 @@ from facebatch.errors import FacebatchError, InputError, Interrupted
 from facebatch.storage.urls import public_url
 
 if TYPE_CHECKING:
-    from facebatch.collection import Collection
+    from facebatch.collection.collection import Collection
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Record:
         """Puts down a summary, and what the collection holds if metrics are wanted."""
         self.summary = summary
         if self.metrics_file is not None:
-            from facebatch.inspection import inspect_collection
+            from facebatch.collection.summary import inspect_collection
 
             self.holding = inspect_collection(collection)
 

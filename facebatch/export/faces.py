@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
-from facebatch.snapshot import Snapshot
 from facebatch.stages import read_matches
 from facebatch.tables import parquet
 

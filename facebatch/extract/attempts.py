@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from facebatch.collection import PLAN_PREFIX
+from facebatch.collection.collection import PLAN_PREFIX
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Shard, version_key
 from facebatch.storage.store import Storage

@@ -19,8 +19,8 @@ from facebatch.media.sources.listing import MediaFile, shown
 from facebatch.media.sources.roots import Root
 
 if TYPE_CHECKING:
+    from facebatch.collection.suppression import Suppression
     from facebatch.media.video.frames import Segment
-    from facebatch.suppression import Suppression
 
 RETRYABLE = frozenset({"io_error", "permission", "vanished"})
 """Reason codes of failures that may pass; all other codes are permanent for a version, except that

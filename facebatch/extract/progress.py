@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Plan
-from facebatch.snapshot import Snapshot
 from facebatch.storage.store import Storage
 from facebatch.tables import parquet
 

@@ -44,7 +44,7 @@ from facebatch.tables import parquet
 from facebatch.threads import ahead, in_order
 
 if TYPE_CHECKING:
-    from facebatch.suppression import Suppression
+    from facebatch.collection.suppression import Suppression
 
 FILES_READ_AHEAD = 4
 """Files that are read while one is worked on, which hides the delays of networks and disks."""

@@ -6,10 +6,10 @@ It is complete in itself: style and images are part of it, nothing is fetched an
 
 from __future__ import annotations
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import Snapshot
 from facebatch.report.data import ReportData, collect
 from facebatch.report.page import render
-from facebatch.snapshot import Snapshot
 
 __all__ = ["REPORT", "ReportData", "collect", "render", "write_report"]
 

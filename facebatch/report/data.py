@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import facebatch
-from facebatch.collection import STAGES, Collection
+from facebatch.collection.collection import STAGES, Collection
+from facebatch.collection.snapshot import Snapshot
 from facebatch.extract.plan import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
 from facebatch.models import registry
@@ -26,7 +27,6 @@ from facebatch.report.sheets import (
     read_groups,
     show,
 )
-from facebatch.snapshot import Snapshot
 from facebatch.storage.urls import public_text
 
 PATHS_PER_REASON = 50

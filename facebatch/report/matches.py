@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.report.sheets import FaceList, Rows, ShownFace, evenly
 from facebatch.storage.urls import public_url
 from facebatch.tables import parquet

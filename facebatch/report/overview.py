@@ -12,13 +12,13 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.health import warning_text
 from facebatch.report import projection
 from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
 from facebatch.report.words import person_name
-from facebatch.snapshot import Snapshot
 from facebatch.tables import parquet
 
 FACES_ON_PLANE = {"PCA": 2000, "t-SNE": 1200}

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids
-from facebatch.collection import Collection, Generation
+from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.snapshot import Snapshot
 from facebatch.tables import parquet
 
 PEOPLE_SHOWN = 200

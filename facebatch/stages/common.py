@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch.collection import Collection, Generation
+from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.quality import Gate, inside_picture
 from facebatch.models import registry
-from facebatch.snapshot import Snapshot
 from facebatch.tables import parquet
 
 _BLOCK = 20_000

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
 from facebatch.machine import usable_memory
-from facebatch.snapshot import Snapshot
 from facebatch.stages.common import StageResult, embeddings_of, write_table
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from facebatch.calibration import DISTANCE_METHODS, Calibration
-from facebatch.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.quality import Gate
 from facebatch.gallery import Gallery
 from facebatch.identify import DEFAULT_METHOD, Model, accept, entries_hash
-from facebatch.snapshot import Snapshot
 from facebatch.stages.common import StageResult, embeddings_of, good_faces, write_table
 from facebatch.tables import parquet
 from facebatch.thresholds import DEFAULTS, default_for, threshold_for

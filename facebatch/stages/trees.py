@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch.cluster import ClusterSettings
-from facebatch.collection import Collection, Generation
+from facebatch.collection.collection import Collection, Generation
 from facebatch.machine import usable_cores, usable_memory
 from facebatch.stages.common import write_table
 from facebatch.stages.faces import Faces, Labels

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from program import command, facebatch
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.suppression import FOLDER
 from facebatch.demo.render import render_face
-from facebatch.suppression import FOLDER
 
 ERASE_ADA = ("--media", "album/ada-0.jpg")
 

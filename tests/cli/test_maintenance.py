@@ -11,7 +11,7 @@ import pytest
 from albums import Album
 from program import facebatch
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 
 
 @pytest.fixture

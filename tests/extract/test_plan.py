@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebatch import ids
+from facebatch.collection.suppression import Suppression
 from facebatch.extract.plan import (
     DEAD_ATTEMPTS,
     MAX_ATTEMPTS,
@@ -41,7 +42,6 @@ from facebatch.media.reasons import REASONS
 from facebatch.media.sources.listing import MediaFile
 from facebatch.media.sources.roots import Root
 from facebatch.media.video.frames import Segment
-from facebatch.suppression import Suppression
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 NO_RULES = Rules()

@@ -14,7 +14,7 @@ from pictures import as_stored, encode, gradient, with_orientation
 from PIL import Image
 
 from facebatch import ids
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector, load_detector

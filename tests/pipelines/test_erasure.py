@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from program import facebatch
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.demo.render import render_face
 
 

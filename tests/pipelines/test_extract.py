@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pictures import encode
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.extract.plan import Item, Plan, cut

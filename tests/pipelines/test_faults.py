@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from pictures import encode
 from program import command, facebatch, leftover_workers, workers_of
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import CollectionError, StageFailed

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pictures import encode
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector

@@ -14,7 +14,7 @@ from buckets import s3_server, upload
 from equality import assert_equal_clusters, assert_equal_extractions
 from program import facebatch
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 
 
 @pytest.fixture(scope="module")

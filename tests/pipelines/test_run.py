@@ -13,7 +13,7 @@ from albums import Album
 from equality import assert_equal_clusters, assert_equal_extractions
 from program import facebatch
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 
 
 def test_a_run_in_two_processes_turns_an_album_into_people(

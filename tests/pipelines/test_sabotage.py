@@ -11,7 +11,7 @@ import album_checks
 import pytest
 from albums import Album
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.detect.mtcnn import MtcnnDetector
 from facebatch.faces import align

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from videos import encode_video, numbered, sound_only
 
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.suppression import suppress
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.faces import tracks
 from facebatch.media.sources.roots import parse_roots
 from facebatch.media.video import frames
 from facebatch.pipelines.run import Extraction, make_plan, run_extract
-from facebatch.suppression import suppress
 
 SETTINGS = RunSettings(guard=False, beam_options=("--direct_running_mode=in_memory",))
 SECOND = 1_000_000

@@ -19,7 +19,7 @@ from synthetic import at_angles
 
 from facebatch import ids
 from facebatch.cluster import ClusterSettings
-from facebatch.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.config import ExtractSettings
 from facebatch.report import collect, render
 from facebatch.tables import parquet

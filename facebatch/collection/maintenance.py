@@ -1,6 +1,6 @@
 """Keeping a collection in shape: `compact` merges shards, `prune` drops what vanished.
 
-Both write shards anew (`facebatch.rewriting`); neither changes an id, a face or a generation.
+Both write shards anew (`facebatch.collection.rewrite`); neither changes an id, a face or a generation.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch.collection import ORPHANS_KEPT, Collection
+from facebatch.collection.collection import ORPHANS_KEPT, Collection
+from facebatch.collection.rewrite import SHARD_BYTES, Rewritten, drop, file_sizes, rewrite
+from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
-from facebatch.rewriting import SHARD_BYTES, Rewritten, drop, file_sizes, rewrite
-from facebatch.snapshot import Snapshot
 
 TARGET_FACES = 10_000
 TARGET_ITEMS = 20_000

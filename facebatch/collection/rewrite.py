@@ -18,9 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids
-from facebatch.collection import Collection, replaced_among
-from facebatch.errors import CollectionError
-from facebatch.snapshot import (
+from facebatch.collection.collection import Collection, replaced_among
+from facebatch.collection.snapshot import (
     Snapshot,
     committed,
     content_keys,
@@ -29,6 +28,7 @@ from facebatch.snapshot import (
     is_live,
     with_column,
 )
+from facebatch.errors import CollectionError
 from facebatch.tables import parquet
 
 SHARD_BYTES = 256_000_000

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rows import memory_collection
 
 from facebatch import ids
+from facebatch.collection.suppression import FOLDER, KEY_VARIABLE, Suppression, suppress
 from facebatch.errors import CollectionError, UsageError
 from facebatch.storage.store import Storage
-from facebatch.suppression import FOLDER, KEY_VARIABLE, Suppression, suppress
 
 IDS = st.sets(st.binary(min_size=16, max_size=16), max_size=8)
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from facebatch.collection.snapshot import Committed, Snapshot, committed, take, with_column
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, SettingsMismatch, UsageError
-from facebatch.snapshot import Committed, Snapshot, committed, take, with_column
 from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
 from facebatch.tables import parquet

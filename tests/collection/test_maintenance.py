@@ -10,11 +10,11 @@ import pytest
 import rows
 from histories import Archive, face_rows, media_id, says
 
-from facebatch import maintenance
-from facebatch.collection import STAGES, Collection
+from facebatch.collection import maintenance
+from facebatch.collection.collection import STAGES, Collection
+from facebatch.collection.maintenance import compact, prune
 from facebatch.config import ExtractSettings
 from facebatch.errors import UsageError
-from facebatch.maintenance import compact, prune
 from facebatch.tables import parquet
 
 

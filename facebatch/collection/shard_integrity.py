@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facebatch import ids
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import content_keys
 from facebatch.errors import CollectionError
 from facebatch.models import registry
-from facebatch.snapshot import content_keys
 from facebatch.tables import parquet
 
 UNIT_TOLERANCE = 1e-3

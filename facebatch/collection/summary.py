@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from facebatch.collection import STAGES, Collection
+from facebatch.collection.collection import STAGES, Collection
 
 STATUSES = ("ok", "duplicate", "quarantined", "vanished")
 _FOLDERS = ("faces", "media")

@@ -16,11 +16,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, rewriting
-from facebatch.checking_shards import Problem, check_shard, read_checked
-from facebatch.collection import STAGES, Collection, Generation
+from facebatch import ids
+from facebatch.collection import rewrite
+from facebatch.collection.collection import STAGES, Collection, Generation
+from facebatch.collection.shard_integrity import Problem, check_shard, read_checked
+from facebatch.collection.snapshot import Committed, Snapshot, is_live, look, media_files, of
 from facebatch.errors import CollectionError
-from facebatch.snapshot import Committed, Snapshot, is_live, look, media_files, of
 from facebatch.stages.trees import TABLES as TREE_TABLES
 from facebatch.storage.store import Storage
 
@@ -168,7 +169,7 @@ def _forget_without_source(collection: Collection) -> Sequence[str]:
     def is_lost(media: pa.Table) -> npt.NDArray[np.bool_]:
         return np.asarray(pc.is_in(media["media_id"], lost).to_numpy(), dtype=bool)
 
-    return rewriting.drop(collection, snapshot, media=is_lost).replaced
+    return rewrite.drop(collection, snapshot, media=is_lost).replaced
 
 
 def _generations(collection: Collection, snapshot: Snapshot, *, whole: bool) -> Iterator[Problem]:

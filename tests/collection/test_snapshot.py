@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebatch import ids
+from facebatch.collection.snapshot import content_keys, take
 from facebatch.errors import CollectionError
-from facebatch.snapshot import content_keys, take
 from facebatch.storage.store import Storage
 
 ITEMS = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import rows
 
-from facebatch.collection import (
+from facebatch.collection.collection import (
     GENERATIONS_KEPT,
     PLAN_PREFIX,
     Collection,
@@ -17,9 +17,9 @@ from facebatch.collection import (
     generation_name,
     read_info,
 )
+from facebatch.collection.snapshot import committed
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, SettingsMismatch
-from facebatch.snapshot import committed
 from facebatch.storage.store import TEMPORARY_MARK
 from facebatch.tables import parquet
 

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pytest
 
 from facebatch import ids
-from facebatch.checking import check, repair
-from facebatch.collection import Collection, Generation
+from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.integrity import check, repair
+from facebatch.collection.snapshot import with_column
 from facebatch.errors import CollectionError
-from facebatch.snapshot import with_column
 from facebatch.storage.store import TEMPORARY_MARK
 from facebatch.tables import parquet
 
@@ -288,7 +288,7 @@ def test_leftovers_are_told_removed_and_no_damage(copied: Collection) -> None:
 
 
 def test_replaced_shards_are_left_to_their_readers_for_a_day(copied: Collection) -> None:
-    from facebatch.maintenance import compact
+    from facebatch.collection.maintenance import compact
 
     old = copied.snapshot().shards
     compact(copied)

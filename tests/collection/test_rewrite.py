@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facebatch import ids
-from facebatch.collection import Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.rewrite import drop, groups, rewrite
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError
-from facebatch.rewriting import drop, groups, rewrite
 from facebatch.tables import parquet
 
 ITEM = st.sampled_from(sorted(SEGMENTS))

@@ -1,0 +1,1 @@
+"""One archive's tables: shards and their commits, snapshots, generations, upkeep."""
