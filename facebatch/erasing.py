@@ -20,8 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import decisions, ids, traces
-from facebatch.belonging import current_people, people_without_faces
+from facebatch import ids, traces
 from facebatch.collection import rewrite
 from facebatch.collection.collection import (
     PLAN_PREFIX,
@@ -37,6 +36,8 @@ from facebatch.erasure_check import Finding, Sought, check
 from facebatch.errors import CollectionError
 from facebatch.extract import attempts
 from facebatch.gallery import Gallery
+from facebatch.people import decisions
+from facebatch.people.membership import current_people, people_without_faces
 from facebatch.report import REPORT, write_report
 from facebatch.stages import build_index, cluster_people, read_matches
 from facebatch.storage.store import TEMPORARY_MARK, Storage

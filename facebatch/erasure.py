@@ -19,19 +19,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, traces
-from facebatch.belonging import (
+from facebatch.collection.collection import Collection
+from facebatch.collection.snapshot import Snapshot
+from facebatch.collection.suppression import Suppression, word_id
+from facebatch.erasure_check import Sought, same_faces
+from facebatch.errors import CollectionError, UsageError
+from facebatch.people.identity import Person
+from facebatch.people.membership import (
     current_people,
     known_names,
     matched_faces,
     people_without_faces,
     unused_names,
 )
-from facebatch.cluster.people import Person
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot
-from facebatch.collection.suppression import Suppression, word_id
-from facebatch.erasure_check import Sought, same_faces
-from facebatch.errors import CollectionError, UsageError
 from facebatch.storage.store import Storage
 from facebatch.tables import parquet
 

@@ -14,13 +14,13 @@ from rows import content, media, media_row, memory_collection
 from synthetic import people
 
 from facebatch import ids
-from facebatch.belonging import current_people
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.erasing import erase
 from facebatch.erasure import Request, Selection, select
 from facebatch.erasure_check import Finding
 from facebatch.gallery import ENTRY_COLUMNS, Gallery
+from facebatch.people.membership import current_people
 from facebatch.report import write_report
 from facebatch.stages import Question, build_index, cluster_people, identify_faces
 from facebatch.storage.store import filesystem

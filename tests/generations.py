@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from facebatch.cluster.people import Clustering, carry_over
 from facebatch.ids import as_array
+from facebatch.people.identity import Clustering, carry_over
 
 
 def ids(*numbers):

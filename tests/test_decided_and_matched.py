@@ -16,7 +16,7 @@ from test_stages import commit
 
 from facebatch import ids
 from facebatch.collection.collection import Collection, Generation, generation_name
-from facebatch.deciding import (
+from facebatch.people.edit import (
     People,
     hide_person,
     list_people,

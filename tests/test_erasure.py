@@ -11,7 +11,6 @@ from archives import CHIP, Archive, archive_of_four, copied, face_of, face_rows,
 from rows import content, media, media_row
 
 from facebatch import ids
-from facebatch.belonging import current_people
 from facebatch.collection import integrity
 from facebatch.collection.collection import Collection
 from facebatch.collection.rewrite import rewrite
@@ -23,6 +22,7 @@ from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.plan import Item, Shard
 from facebatch.media.sources.listing import MediaFile
+from facebatch.people.membership import current_people
 from facebatch.stages import build_index, cluster_people, read_clusters, read_matches
 from facebatch.tables import parquet
 

@@ -12,11 +12,11 @@ from rows import content, media, media_row, memory_collection
 from synthetic import people
 
 from facebatch import ids
-from facebatch.cluster.people import Clustering
 from facebatch.collection.collection import GENERATIONS_KEPT, Collection, generation_name
-from facebatch.deciding import People, hide_person
 from facebatch.errors import CollectionError
 from facebatch.neighbors import index
+from facebatch.people.edit import People, hide_person
+from facebatch.people.identity import Clustering
 from facebatch.stages import build_index, cluster_people, read_clusters, read_people
 from facebatch.stages.clusters import Base, Task, cluster, line_of
 from facebatch.tables import parquet

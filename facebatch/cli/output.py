@@ -155,7 +155,7 @@ def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def health_lines(health: Mapping[str, Any] | None) -> Iterator[str]:
     """Yields a clustering's warnings, with what to do."""
-    from facebatch.health import warning_text
+    from facebatch.people.health import warning_text
 
     for warning in health["warnings"] if health else ():
         yield f"  check: {warning_text(warning)}"

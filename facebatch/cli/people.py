@@ -10,7 +10,7 @@ import typer
 from facebatch.cli import options, output
 
 if TYPE_CHECKING:
-    from facebatch.deciding import Outcome, People
+    from facebatch.people.edit import Outcome, People
 
 app = typer.Typer(
     help="Look at people, name them, and put right whom the clustering took for whom.",
@@ -32,7 +32,7 @@ def list_(
     as_json: options.Json = False,
 ) -> None:
     """List the people, those with the most faces first."""
-    from facebatch.deciding import list_people
+    from facebatch.people.edit import list_people
 
     people = list_people(_open(collection), hidden=everyone)
     output.emit({"people": people}, output.people_table(people), as_json)
@@ -51,7 +51,7 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show a person: faces with their ids and photos, and what happened to them."""
-    from facebatch.portrait import portray, write_sheet
+    from facebatch.people.contact_sheet import portray, write_sheet
 
     people = _open(collection)
     found = people.find(person)
@@ -70,7 +70,7 @@ def name(
     as_json: options.Json = False,
 ) -> None:
     """Give a person a name, which stays with them whatever is clustered later."""
-    from facebatch.deciding import name_person
+    from facebatch.people.edit import name_person
 
     people = _open(collection)
     _apply(people, name_person(people, person, called), as_json)
@@ -86,7 +86,7 @@ def merge(
     as_json: options.Json = False,
 ) -> None:
     """Say that several people are one: the first."""
-    from facebatch.deciding import merge_people
+    from facebatch.people.edit import merge_people
 
     people = _open(collection)
     _apply(people, merge_people(people, person, others), as_json)
@@ -105,7 +105,7 @@ def split(
     as_json: options.Json = False,
 ) -> None:
     """Say that some faces of a person are another person."""
-    from facebatch.deciding import split_person
+    from facebatch.people.edit import split_person
 
     people = _open(collection)
     _apply(people, split_person(people, person, faces), as_json)
@@ -122,7 +122,7 @@ def reject(
     as_json: options.Json = False,
 ) -> None:
     """Say that faces aren't this person's; the next clusterings won't put them there again."""
-    from facebatch.deciding import reject_faces
+    from facebatch.people.edit import reject_faces
 
     people = _open(collection)
     _apply(people, reject_faces(people, person, faces, no_face=not_a_face), as_json)
@@ -133,7 +133,7 @@ def hide(
     collection: options.CollectionArgument, person: Person, as_json: options.Json = False
 ) -> None:
     """Leave a person out of lists and reports."""
-    from facebatch.deciding import hide_person
+    from facebatch.people.edit import hide_person
 
     people = _open(collection)
     _apply(people, hide_person(people, person), as_json)
@@ -152,15 +152,15 @@ def undo(
     as_json: options.Json = False,
 ) -> None:
     """Cancel a decision: the newest, or the one that is named."""
-    from facebatch import deciding
+    from facebatch.people import edit
 
     people = _open(collection)
-    _apply(people, deciding.undo(people, decision), as_json)
+    _apply(people, edit.undo(people, decision), as_json)
 
 
 def _open(url: str) -> People:
     from facebatch.collection.collection import Collection
-    from facebatch.deciding import People
+    from facebatch.people.edit import People
 
     return People.of(Collection.open(url))
 

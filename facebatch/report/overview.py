@@ -15,7 +15,7 @@ import numpy.typing as npt
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.health import warning_text
+from facebatch.people.health import warning_text
 from facebatch.report import projection
 from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
 from facebatch.report.words import person_name

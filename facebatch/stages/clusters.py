@@ -16,14 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch import decisions, ids
+from facebatch import ids
 from facebatch.cluster import ClusterSettings
-from facebatch.cluster.people import Clustering
 from facebatch.cluster.tau import choose_tau
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import Snapshot
 from facebatch.config import GroupingSettings
-from facebatch.decisions import Standing
+from facebatch.people import decisions
+from facebatch.people.decisions import Standing
+from facebatch.people.identity import Clustering
 from facebatch.stages.common import StageResult, write_table
 from facebatch.stages.faces import GATES, Faces, gates_of, read_faces
 from facebatch.stages.grouping import Grouping, extend, group

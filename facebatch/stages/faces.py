@@ -15,7 +15,7 @@ from facebatch.cluster.photos import conflicts
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot
 from facebatch.config import GroupingSettings
-from facebatch.decisions import Standing
+from facebatch.people.decisions import Standing
 from facebatch.stages.common import embeddings_of, qualities
 from facebatch.stages.matches import named_by
 from facebatch.tables import parquet

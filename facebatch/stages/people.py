@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from facebatch import ids
-from facebatch.cluster.events import Changes, Event, compare
-from facebatch.cluster.people import Clustering, Person, carry_over
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import Snapshot
-from facebatch.decisions import moment_of
 from facebatch.errors import CollectionError
-from facebatch.health import examine
+from facebatch.people.decisions import moment_of
+from facebatch.people.events import Changes, Event, compare
+from facebatch.people.health import examine
+from facebatch.people.identity import Clustering, Person, carry_over
 from facebatch.stages.clusters import (
     Base,
     Clustered,

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from PIL import Image, ImageDraw, ImageFont
 
 from facebatch import ids
-from facebatch.cluster.people import Person
-from facebatch.deciding import People
 from facebatch.errors import InputError, UsageError
+from facebatch.people.edit import People
+from facebatch.people.identity import Person
 from facebatch.stages import read_events
 from facebatch.tables.parquet import matrix
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from facebatch.cluster.people import Clustering, Person
 from facebatch.ids import to_arrow
+from facebatch.people.identity import Clustering, Person
 
 Kind = Literal[
     "founded",

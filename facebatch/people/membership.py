@@ -10,8 +10,8 @@ from collections.abc import Collection as Several
 
 import pyarrow.compute as pc
 
-from facebatch.cluster.people import Person
 from facebatch.collection.collection import Collection
+from facebatch.people.identity import Person
 from facebatch.stages import read_clusters, read_matches, read_people
 
 

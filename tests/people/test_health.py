@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from facebatch.health import BOUNDS, FEW_FACES, FEW_GROUPS, WIDEST_SHOWN, examine, warning_text
+from facebatch.people.health import (
+    BOUNDS,
+    FEW_FACES,
+    FEW_GROUPS,
+    WIDEST_SHOWN,
+    examine,
+    warning_text,
+)
 
 
 def clusters(**figures: Any) -> dict[str, Any]:

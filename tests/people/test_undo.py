@@ -9,7 +9,7 @@ from test_deciding import follow, listed, partition
 from test_stages import commit
 
 from facebatch.collection.collection import Collection
-from facebatch.deciding import (
+from facebatch.people.edit import (
     People,
     merge_people,
     name_person,

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from facebatch.cluster.events import compare
 from facebatch.cluster.labels import canonical
-from facebatch.cluster.people import Clustering, carry_over
+from facebatch.people.events import compare
+from facebatch.people.identity import Clustering, carry_over
 
 NOBODY = Clustering(ids(), np.zeros(0, np.int32))
 

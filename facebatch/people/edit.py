@@ -16,15 +16,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import decisions, ids
-from facebatch.cluster.people import Person
+from facebatch import ids
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot
-from facebatch.decisions import PLACE, Concern, Decision, Standing
 from facebatch.errors import CollectionError, UsageError
+from facebatch.people import decisions
+from facebatch.people.decisions import PLACE, Concern, Decision, Standing
+from facebatch.people.identity import Person
+from facebatch.people.undo import going_back
 from facebatch.stages import read_clusters, read_people
 from facebatch.tables import parquet
-from facebatch.undoing import going_back
 
 _SHORTEST_PREFIX = 4
 """Hex digits of an id that are enough, where no other id begins so."""

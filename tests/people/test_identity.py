@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from facebatch.cluster.labels import canonical
-from facebatch.cluster.people import Clustering, Person, carry_over, person_id
+from facebatch.people.identity import Clustering, Person, carry_over, person_id
 
 
 def of_cluster(people, cluster):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facebatch.collection.snapshot import Snapshot
-from facebatch.decisions import Concern, Decision, Standing, locate
+from facebatch.people.decisions import Concern, Decision, Standing, locate
 
 
 def going_back(

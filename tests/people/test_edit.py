@@ -13,9 +13,14 @@ from synthetic import at_angles, d2_of_angle
 from synthetic import people as simulated
 from test_stages import commit
 
-from facebatch import decisions, ids
+from facebatch import ids
 from facebatch.collection.collection import Collection
-from facebatch.deciding import (
+from facebatch.erasing import erase, verify
+from facebatch.erasure import Request, select
+from facebatch.errors import CollectionError, UsageError
+from facebatch.people import decisions
+from facebatch.people.decisions import PLACE, Concern, Decision, fold, locate
+from facebatch.people.edit import (
     People,
     hide_person,
     list_people,
@@ -25,10 +30,6 @@ from facebatch.deciding import (
     split_person,
     undo,
 )
-from facebatch.decisions import PLACE, Concern, Decision, fold, locate
-from facebatch.erasing import erase, verify
-from facebatch.erasure import Request, select
-from facebatch.errors import CollectionError, UsageError
 from facebatch.stages import cluster_people, read_events
 from facebatch.tables import parquet
 
