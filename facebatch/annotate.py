@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.calibration import DISTANCE_METHODS
 from facebatch.drawing import drawn
 from facebatch.errors import InputError, MediaError
-from facebatch.identify import Decisions
+from facebatch.identify.calibration import DISTANCE_METHODS
+from facebatch.identify.classifier import Decisions
 from facebatch.media.kinds import kind_of
 from facebatch.probes import Probe, Prober
 from facebatch.stages import Question

@@ -35,7 +35,7 @@ from facebatch.erasure import Selection, sought
 from facebatch.erasure_check import Finding, Sought, check
 from facebatch.errors import CollectionError
 from facebatch.extract import attempts
-from facebatch.gallery import Gallery
+from facebatch.identify.gallery import Gallery
 from facebatch.people import decisions
 from facebatch.people.membership import current_people, people_without_faces
 from facebatch.report import REPORT, write_report

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch.collection.snapshot import Snapshot
-from facebatch.enrol import central_face
+from facebatch.identify.enrol import central_face
 from facebatch.tables import parquet
 
 _MEDIA = ("root", "path", "content_id", "status", "reason", "width", "height", "segments")

@@ -16,10 +16,10 @@ from PIL import Image
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
-from facebatch.enrol import central_face
 from facebatch.errors import InputError, MediaError
 from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
 from facebatch.extract.pictures import FramePicture
+from facebatch.identify.enrol import central_face
 from facebatch.media.photo.decode import Photo, PhotoFacts
 from facebatch.storage.retry import retried
 from facebatch.storage.store import filesystem

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.calibration import Calibration
 from facebatch.errors import InputError, UsageError
-from facebatch.identify import fit
+from facebatch.identify.calibration import Calibration
+from facebatch.identify.classifier import fit
+from facebatch.identify.thresholds import threshold_for
 from facebatch.media.kinds import PHOTO_EXTENSIONS
 from facebatch.probes import Probe, Prober
-from facebatch.thresholds import threshold_for
 
 DEFAULT_FAR = 1e-3
 """One pair of strangers in a thousand may be taken for one person."""

@@ -27,7 +27,7 @@ from facebatch.evaluate.identification import open_set_split, score_identificati
 from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
 from facebatch.evaluation import summarise, write
 from facebatch.extract.progress import Progress
-from facebatch.identify import METHODS, fit
+from facebatch.identify.classifier import METHODS, fit
 from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
 from facebatch.photos import Photos
@@ -157,7 +157,7 @@ def evaluate_identification(
 
     Args:
         source: The photos, in one folder a person.
-        method: One of `facebatch.identify.METHODS`.
+        method: One of `facebatch.identify.classifier.METHODS`.
         seed: Seed of the draw.
         output: Folder for the figures, curves and plots; None to write nothing.
         report: Called with the extraction's progress a few times a second.

@@ -19,7 +19,7 @@ from facebatch.config import ExtractSettings
 from facebatch.erasing import erase
 from facebatch.erasure import Request, Selection, select
 from facebatch.erasure_check import Finding
-from facebatch.gallery import ENTRY_COLUMNS, Gallery
+from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.people.membership import current_people
 from facebatch.report import write_report
 from facebatch.stages import Question, build_index, cluster_people, identify_faces

@@ -24,7 +24,7 @@ from facebatch.erasing import verify
 from facebatch.erasure import Selection, sought
 from facebatch.erasure_check import check
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.gallery import ENTRY_COLUMNS
+from facebatch.identify.gallery import ENTRY_COLUMNS
 from facebatch.tables import parquet
 
 VICTIM = 0

@@ -11,11 +11,11 @@ from rows import memory_collection
 from synthetic import people
 from test_stages import commit
 
-from facebatch.calibrate import calibrate_pairs, pair_distances
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import GalleryError, SpaceMismatch
-from facebatch.gallery import ENTRY_COLUMNS, Gallery
+from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
+from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.ids import from_arrow
 from facebatch.stages import (
     Question,

@@ -19,7 +19,7 @@ from places import files_of, listed, put, unreadable, web_server, write_tar, wri
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.config import ExtractSettings
 from facebatch.errors import InputError, MediaError, UsageError
-from facebatch.gallery import Gallery
+from facebatch.identify.gallery import Gallery
 from facebatch.media.sources.listing import MediaFile, check_roots
 from facebatch.media.sources.reader import MediaReader
 from facebatch.media.sources.roots import Root, parse_root, parse_roots

@@ -67,8 +67,8 @@ def question(
 ) -> Question:
     """Returns what is asked of a gallery."""
     from facebatch.errors import UsageError
-    from facebatch.gallery import Gallery
-    from facebatch.identify import DEFAULT_METHOD
+    from facebatch.identify.classifier import DEFAULT_METHOD
+    from facebatch.identify.gallery import Gallery
     from facebatch.stages import DEFAULT_FPIR, Question
 
     if fpir is not None and threshold is not None:

@@ -14,7 +14,7 @@ from facebatch.cli.commands import Command
 if TYPE_CHECKING:
     from facebatch.collection.collection import Collection
     from facebatch.erasure import Selection
-    from facebatch.gallery import Gallery
+    from facebatch.identify.gallery import Gallery
 
 INCOMPLETE_EXIT_CODE = 4
 """What `erase` ends with when something erased is still there."""
@@ -82,7 +82,7 @@ def erase(
     from facebatch.collection.collection import Collection
     from facebatch.erasure import Request, select
     from facebatch.errors import UsageError
-    from facebatch.gallery import Gallery
+    from facebatch.identify.gallery import Gallery
 
     request = Request(*(tuple(given or ()) for given in (face, media, person, path_prefix)))
     opened = Collection.open(collection)

@@ -11,9 +11,9 @@ from facebatch.cli import options, output
 from facebatch.cli.commands import Command, question
 
 if TYPE_CHECKING:
-    from facebatch.calibration import Calibration
     from facebatch.config import Execution, ExtractSettings
-    from facebatch.gallery import Gallery
+    from facebatch.identify.calibration import Calibration
+    from facebatch.identify.gallery import Gallery
 
 PhotoArgument = Annotated[
     str, typer.Argument(help="A photo, as a path or fsspec URL.", metavar="PHOTO")
@@ -219,7 +219,7 @@ def annotate(
 
 
 def _opened(gallery: str | None) -> Gallery | None:
-    from facebatch.gallery import Gallery
+    from facebatch.identify.gallery import Gallery
 
     return None if gallery is None else Gallery.open(gallery)
 
@@ -230,10 +230,10 @@ def _compared_under(
     """Returns settings and calibration: a gallery's, else what was asked for and the shipped."""
     from dataclasses import asdict
 
-    from facebatch.calibration import Calibration
     from facebatch.config import resolve_extract
     from facebatch.errors import UsageError
-    from facebatch.thresholds import default_for
+    from facebatch.identify.calibration import Calibration
+    from facebatch.identify.thresholds import default_for
 
     opened = _opened(gallery)
     settings = resolve_extract(flags, None, asdict(opened.settings) if opened else None)

@@ -254,7 +254,7 @@ def _pair_arrays(details: Details) -> tuple[Floats | None, Bools | None]:
 def _probability(distances: Floats, same: Bools, details: Details) -> Floats | None:
     if "probability" in details:
         return np.asarray(details["probability"], np.float64)
-    from facebatch.calibrate import fit_logistic
+    from facebatch.identify.fit_calibration import fit_logistic
 
     known = np.isfinite(distances)
     try:

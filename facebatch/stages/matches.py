@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch.calibration import DISTANCE_METHODS, Calibration
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.quality import Gate
-from facebatch.gallery import Gallery
-from facebatch.identify import DEFAULT_METHOD, Model, accept, entries_hash
+from facebatch.identify.calibration import DISTANCE_METHODS, Calibration
+from facebatch.identify.classifier import DEFAULT_METHOD, Model, accept, entries_hash
+from facebatch.identify.gallery import Gallery
+from facebatch.identify.thresholds import DEFAULTS, default_for, threshold_for
 from facebatch.stages.common import StageResult, embeddings_of, good_faces, write_table
 from facebatch.tables import parquet
-from facebatch.thresholds import DEFAULTS, default_for, threshold_for
 
 DEFAULT_FPIR = 0.01
 """One stranger in a hundred may be taken for somebody of the gallery."""
@@ -30,7 +30,7 @@ class Question:
 
     Args:
         gallery: The gallery.
-        method: One of `facebatch.identify.METHODS`.
+        method: One of `facebatch.identify.classifier.METHODS`.
         fpir: Share of strangers that may be taken for somebody, above 0 and below 1.
         threshold: Instead of it, the largest score that is accepted.
     """

@@ -18,18 +18,18 @@ from rows import content, media, media_row, memory_collection
 from synthetic import people, unit
 
 from facebatch import ids
-from facebatch.calibration import Calibration, Point
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
-from facebatch.enrol import (
+from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
+from facebatch.identify.calibration import Calibration, Point
+from facebatch.identify.enrol import (
     PhotoFaces,
     central_face,
     choose_enrolled,
     enrol_snapshot,
     from_people,
 )
-from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
-from facebatch.gallery import ENTRY_COLUMNS, Gallery, entry_id
+from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery, entry_id
 from facebatch.stages import cluster_people, read_people
 from facebatch.tables import parquet
 
@@ -305,7 +305,7 @@ def test_a_kept_classifier_gives_the_scores_it_was_trained_with(
     gallery.add(entries(["a", "a", "b", "b", "c"]))
     trained = gallery.train(method)
     probes = parquet.matrix(entries(["x"] * 7, seed=3)["embedding"])
-    monkeypatch.setattr("facebatch.identify.fit", None)  # nothing is fitted from here on
+    monkeypatch.setattr("facebatch.identify.classifier.fit", None)  # nothing is fitted from here on
     stored = Gallery.open(gallery.storage.url).model(method)
     np.testing.assert_array_equal(stored.scores(probes), trained.scores(probes))
 

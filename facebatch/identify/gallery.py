@@ -21,11 +21,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import identify, ids
-from facebatch.calibration import Calibration
+from facebatch import ids
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
-from facebatch.identify import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
+from facebatch.identify import classifier
+from facebatch.identify.calibration import Calibration
+from facebatch.identify.classifier import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
 from facebatch.models import registry
 from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
@@ -213,7 +214,7 @@ class Gallery:
             given["entry_id"] = pa.array([entry_id(*pair) for pair in pairs], pa.binary(16))
             moment = pa.scalar(datetime.now(UTC), schema.field("added").type)
             given["added"] = pa.repeat(moment, len(rows))
-            identify.check_unit_rows(parquet.matrix(given["embedding"]), "entry")
+            classifier.check_unit_rows(parquet.matrix(given["embedding"]), "entry")
         except (pa.ArrowException, KeyError, ValueError, AttributeError, UsageError) as error:
             raise GalleryError(f"these rows can't be added to a gallery: {error}") from error
         return pa.table([given[name] for name in schema.names], schema=schema)
@@ -247,7 +248,7 @@ class Gallery:
         those that it was trained on; otherwise it is trained anew.
 
         Args:
-            method: One of `facebatch.identify.METHODS`.
+            method: One of `facebatch.identify.classifier.METHODS`.
             neighbors: Entries that ``vote`` and ``knn`` ask.
 
         Raises:
@@ -255,28 +256,28 @@ class Gallery:
             UsageError: There is no such method, or it needs more people or scikit-learn.
         """
         embeddings, names = self._fitted_to()
-        if method in identify.TRAINED and self.storage.exists(_CLASSIFIER):
-            stored = self._stored(identify.entries_hash(embeddings, names))
+        if method in classifier.TRAINED and self.storage.exists(_CLASSIFIER):
+            stored = self._stored(classifier.entries_hash(embeddings, names))
             asked = (method, min(neighbors, len(names)))
             if stored is not None and (stored.method, stored.neighbors) == asked:
                 return stored
-        return identify.fit(method, embeddings, names, neighbors=neighbors)
+        return classifier.fit(method, embeddings, names, neighbors=neighbors)
 
     def train(self, method: str, *, neighbors: int = DEFAULT_NEIGHBORS) -> Model:
         """Fits a method and keeps it beside the entries, in the place of one kept earlier.
 
         Args:
-            method: One of `facebatch.identify.TRAINED`; the others take no time to fit.
+            method: One of `facebatch.identify.classifier.TRAINED`; the others take no time to fit.
             neighbors: Entries that ``knn`` asks.
 
         Raises:
             GalleryError, UsageError: As for `model`.
         """
-        if method not in identify.TRAINED:
-            raise UsageError(f"{method} needs no training; {', '.join(identify.TRAINED)} do")
+        if method not in classifier.TRAINED:
+            raise UsageError(f"{method} needs no training; {', '.join(classifier.TRAINED)} do")
         embeddings, names = self._fitted_to()
-        model = identify.fit(method, embeddings, names, neighbors=neighbors)
-        key = identify.entries_hash(embeddings, names).encode()
+        model = classifier.fit(method, embeddings, names, neighbors=neighbors)
+        key = classifier.entries_hash(embeddings, names).encode()
         arrays: dict[str, Any] = {**model.to_arrays(), "entries_hash": np.frombuffer(key, np.uint8)}
         sink = io.BytesIO()
         np.savez(sink, **arrays)

@@ -19,7 +19,7 @@ from facebatch import ids
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError
-from facebatch.gallery import ENTRY_COLUMNS
+from facebatch.identify.gallery import ENTRY_COLUMNS
 
 Rule = Literal["central", "strict"]
 

@@ -46,7 +46,7 @@ class Identification:
     """Thresholds of one method against a gallery.
 
     Args:
-        method: One of `facebatch.identify.METHODS`.
+        method: One of `facebatch.identify.classifier.METHODS`.
         people: People in the galleries that they were measured against.
         points: By descending FPIR.
     """

@@ -1,4 +1,4 @@
-"""Measuring a calibration on labelled photos; `facebatch.thresholds` makes use of it."""
+"""Measuring a calibration on labelled photos; `facebatch.identify.thresholds` makes use of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.calibration import Calibration, Curve, Identification, Point, logistic
 from facebatch.errors import UsageError
-from facebatch.identify import DEFAULT_NEIGHBORS, fit, squared_distances
+from facebatch.identify.calibration import Calibration, Curve, Identification, Point, logistic
+from facebatch.identify.classifier import DEFAULT_NEIGHBORS, fit, squared_distances
 
 FAR_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 FPIR_RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
@@ -185,7 +185,7 @@ def leave_out(
     all other photos; where a person has more than ten, a tenth of them.
 
     Args:
-        method: One of `facebatch.identify.METHODS`.
+        method: One of `facebatch.identify.classifier.METHODS`.
         embeddings: (n, d) float32, rows of length 1.
         names: The person of each, n of them.
         neighbors: Entries that ``vote`` and ``knn`` ask.
@@ -247,7 +247,7 @@ def calibrate_gallery(
     changes for more or fewer people, `threshold_for` says.
 
     Args:
-        method: One of `facebatch.identify.METHODS`.
+        method: One of `facebatch.identify.classifier.METHODS`.
         embeddings: (n, d) float32, rows of length 1, of labelled photos.
         names: The person of each, n of them.
         source: What the photos are, in words.

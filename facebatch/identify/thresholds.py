@@ -8,9 +8,15 @@ from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
 
-from facebatch.calibration import DISTANCE_METHODS, Calibration, Curve, Identification, Point
 from facebatch.errors import UsageError
-from facebatch.identify import METHODS
+from facebatch.identify.calibration import (
+    DISTANCE_METHODS,
+    Calibration,
+    Curve,
+    Identification,
+    Point,
+)
+from facebatch.identify.classifier import METHODS
 
 _EXTRAPOLATED_DECADES = 2.0
 """How far beyond the smallest FAR that was measured its line is followed."""
@@ -43,7 +49,7 @@ def threshold_for(
 
     Args:
         calibration: Measured for a gallery, or `default_for` its embedder.
-        method: One of `facebatch.identify.METHODS`.
+        method: One of `facebatch.identify.classifier.METHODS`.
         people: People in the gallery, at least 1.
         fpir: Share of strangers that may be taken for somebody, above 0 and below 1.
         far: Instead of it, the share of pairs of strangers that may be taken for one person.

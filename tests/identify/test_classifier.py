@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from synthetic import at_angles, d2_of_angle, people, unit
 
-from facebatch import identify
 from facebatch.errors import SpaceMismatch, UsageError
-from facebatch.identify import METHODS, Model, accept, decide, fit, rank
+from facebatch.identify import classifier
+from facebatch.identify.classifier import METHODS, Model, accept, decide, fit, rank
 
 DISTANCES = ("nearest", "centroid", "both")
 EMBEDDINGS, TRUTH = people([6, 5, 5, 4, 3, 2], seed=4)
@@ -131,7 +131,7 @@ def test_known_people_are_found_and_strangers_lie_farther(method):
 def test_blocks_do_not_change_a_score(method, monkeypatch):
     model = fit(method, EMBEDDINGS, NAMES)
     whole, best = model.scores(PROBES), model.best(PROBES, 3)
-    monkeypatch.setattr(identify, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(classifier, "_BLOCK_BYTES", 1)
     np.testing.assert_array_equal(model.scores(PROBES), whole)
     np.testing.assert_array_equal(model.best(PROBES, 3).people, best.people)
     np.testing.assert_array_equal(best.scores, np.sort(whole, axis=1)[:, :3])
@@ -192,7 +192,7 @@ def test_svm_is_scikit_learns(sizes):
     embeddings, truth = people(sizes, seed=6)
     names = [f"{person}" for person in truth]
     model = fit("svm", embeddings, names)
-    theirs = LinearSVC(C=identify._SVM_C, dual=True, random_state=0, max_iter=10_000)
+    theirs = LinearSVC(C=classifier._SVM_C, dual=True, random_state=0, max_iter=10_000)
     theirs.fit(model.entries, model.person)
     decision = theirs.decision_function(PROBES)
     if len(sizes) == 2:
@@ -285,14 +285,14 @@ def test_probes_of_another_dimension_are_refused():
 
 def test_entries_hash_follows_names_and_embeddings():
     hashes = [
-        identify.entries_hash(EMBEDDINGS, NAMES),
-        identify.entries_hash(EMBEDDINGS, NAMES[::-1]),
-        identify.entries_hash(EMBEDDINGS[:-1], NAMES[:-1]),
-        identify.entries_hash(-EMBEDDINGS, NAMES),
+        classifier.entries_hash(EMBEDDINGS, NAMES),
+        classifier.entries_hash(EMBEDDINGS, NAMES[::-1]),
+        classifier.entries_hash(EMBEDDINGS[:-1], NAMES[:-1]),
+        classifier.entries_hash(-EMBEDDINGS, NAMES),
     ]
     assert Counter(hashes).most_common(1)[0][1] == 1
-    assert hashes[0] == identify.entries_hash(EMBEDDINGS.copy(), np.array(NAMES).tolist())
+    assert hashes[0] == classifier.entries_hash(EMBEDDINGS.copy(), np.array(NAMES).tolist())
 
 
 def test_equal_entries_are_at_zero_in_any_precision_of_the_probe():
-    assert (identify.squared_distances(EMBEDDINGS, EMBEDDINGS).diagonal() == 0).all()
+    assert (classifier.squared_distances(EMBEDDINGS, EMBEDDINGS).diagonal() == 0).all()

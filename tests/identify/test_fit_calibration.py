@@ -14,8 +14,10 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
 from synthetic import people
 
-from facebatch import identify
-from facebatch.calibrate import (
+from facebatch.errors import UsageError
+from facebatch.identify import classifier
+from facebatch.identify.calibration import Calibration, Identification, Point
+from facebatch.identify.fit_calibration import (
     FAR_RATES,
     calibrate_gallery,
     calibrate_pairs,
@@ -23,9 +25,7 @@ from facebatch.calibrate import (
     leave_out,
     pair_distances,
 )
-from facebatch.calibration import Calibration, Identification, Point
-from facebatch.errors import UsageError
-from facebatch.thresholds import DEFAULTS, default_for, threshold_for
+from facebatch.identify.thresholds import DEFAULTS, default_for, threshold_for
 
 ABOUT = {"embedder": "dlib-resnet", "tta": "mirror", "space": "s", "source": "the test"}
 EMBEDDINGS, TRUTH = people([8] * 6 + [5] * 8 + [1] * 30, seed=8)
@@ -105,7 +105,7 @@ def test_pairs_are_all_pairs(monkeypatch):
     ]
     np.testing.assert_allclose(values, [d2 for d2, _ in expected], atol=1e-6)
     assert same.tolist() == [alike for _, alike in expected]
-    monkeypatch.setattr("facebatch.calibrate._BLOCK_BYTES", 1)
+    monkeypatch.setattr("facebatch.identify.fit_calibration._BLOCK_BYTES", 1)
     for whole, in_blocks in zip((values, same), pair_distances(EMBEDDINGS, NAMES), strict=True):
         np.testing.assert_array_equal(whole, in_blocks)
 
@@ -183,9 +183,9 @@ def test_leaving_out_leaves_the_probe_itself_out():
 
 def test_of_many_photos_a_tenth_is_left_out_at_a_time(monkeypatch):
     sizes = []
-    fit = identify.fit
+    fit = classifier.fit
     monkeypatch.setattr(
-        "facebatch.calibrate.fit",
+        "facebatch.identify.fit_calibration.fit",
         lambda *arguments, **options: sizes.append(len(arguments[2])) or fit(*arguments, **options),
     )
     embeddings, truth = people([40, 3], seed=2)
@@ -193,7 +193,7 @@ def test_of_many_photos_a_tenth_is_left_out_at_a_time(monkeypatch):
     assert sorted(sizes[2:]) == [38] * 3 + [39] * 7
 
 
-@pytest.mark.parametrize("method", identify.METHODS)
+@pytest.mark.parametrize("method", classifier.METHODS)
 def test_every_method_can_be_calibrated(method):
     made = calibrate_gallery(method, EMBEDDINGS, NAMES, source="the test")
     assert made.method == method

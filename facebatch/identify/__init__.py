@@ -1,0 +1,1 @@
+"""Naming faces by a gallery: enrolment, open-set classifiers, thresholds and their calibration."""
