@@ -30,7 +30,7 @@ begun = time.perf_counter()
 import sys
 import numpy as np
 from facebatch.collection.collection import Collection
-from facebatch.search import search_collection
+from facebatch.probe.search import search_collection
 imported = time.perf_counter()
 
 class Probe:

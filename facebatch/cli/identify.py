@@ -66,8 +66,8 @@ def search(
     """Find the faces of a collection that are nearest to a photo's central face."""
     execution = _execution(engine, device)
     from facebatch.collection.collection import Collection
-    from facebatch.probes import Prober
-    from facebatch.search import search_collection
+    from facebatch.probe.probe import Prober
+    from facebatch.probe.search import search_collection
 
     opened = Collection.open(collection)
     probe = Prober(opened.settings, execution).look(photo)
@@ -93,8 +93,8 @@ def verify(
     and its calibration are used.
     """
     execution = _execution(engine, device)
-    from facebatch.probes import Prober
-    from facebatch.verify import verify_faces
+    from facebatch.probe.probe import Prober
+    from facebatch.probe.verify import verify_faces
 
     settings, calibration = _compared_under(gallery, {"embedder": embedder, "tta": tta})
     prober = Prober(settings, execution)
@@ -124,8 +124,8 @@ def unlock(
     protection against a photo held before the camera.
     """
     execution = _execution(engine, device)
-    from facebatch.probes import Prober
-    from facebatch.verify import claim
+    from facebatch.probe.probe import Prober
+    from facebatch.probe.verify import claim
 
     settings, calibration = _compared_under(None, {})
     answer = claim(Prober(settings, execution), enrol, photo, calibration, far, threshold)
@@ -209,8 +209,8 @@ def annotate(
     with the sound of the original, where MP4 can hold it.
     """
     execution = _execution(engine, device)
-    from facebatch.annotate import annotate_media
-    from facebatch.probes import Prober
+    from facebatch.probe.annotate import annotate_media
+    from facebatch.probe.probe import Prober
 
     asked = question(gallery, method, fpir, threshold) if gallery else None
     settings, _ = _compared_under(gallery, {})

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.drawing import drawn
 from facebatch.errors import InputError, MediaError
 from facebatch.identify.calibration import DISTANCE_METHODS
 from facebatch.identify.classifier import Decisions
 from facebatch.media.kinds import kind_of
-from facebatch.probes import Probe, Prober
+from facebatch.probe.drawing import drawn
+from facebatch.probe.probe import Probe, Prober
 from facebatch.stages import Question
 from facebatch.storage.store import filesystem
 from facebatch.storage.urls import public_url
@@ -93,7 +93,7 @@ def _annotate_video(
     path: str, folder: Path, prober: Prober, namer: Namer, fps: float
 ) -> dict[str, Any]:
     # FFmpeg is needed for videos only.
-    from facebatch.annotate_video import find_tracks, write_copy
+    from facebatch.probe.annotate_video import find_tracks, write_copy
 
     store, place = filesystem(path)
     try:

@@ -13,7 +13,7 @@ from test_stages import commit
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.errors import UsageError
-from facebatch.search import search_collection
+from facebatch.probe.search import search_collection
 from facebatch.stages import build_index, cluster_people
 from facebatch.tables import parquet
 

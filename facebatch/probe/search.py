@@ -14,7 +14,7 @@ from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.identify.thresholds import DEFAULTS
 from facebatch.neighbors.index import read, search
-from facebatch.probes import Probe
+from facebatch.probe.probe import Probe
 from facebatch.stages import build_index, read_clusters
 from facebatch.stages.index import places_of
 from facebatch.tables import parquet

@@ -24,13 +24,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from PIL import Image
 
-from facebatch.drawing import drawn
 from facebatch.errors import MediaError
 from facebatch.extract.detect_and_crop import Faces
 from facebatch.faces import quality, tracks
 from facebatch.media.video.containers import OpenVideo, open_video
 from facebatch.media.video.frames import WHOLE, Sampling, frames, probe
-from facebatch.probes import Prober
+from facebatch.probe.drawing import drawn
+from facebatch.probe.probe import Prober
 
 _MICROSECOND = Fraction(1, 1_000_000)
 _TICK = Fraction(1, 90_000)

@@ -14,7 +14,7 @@ from facebatch.identify.calibration import Calibration
 from facebatch.identify.classifier import fit
 from facebatch.identify.thresholds import threshold_for
 from facebatch.media.kinds import PHOTO_EXTENSIONS
-from facebatch.probes import Probe, Prober
+from facebatch.probe.probe import Probe, Prober
 
 DEFAULT_FAR = 1e-3
 """One pair of strangers in a thousand may be taken for one person."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facebatch.annotate_video import Followed, Look
+from facebatch.probe.annotate_video import Followed, Look
 
 ADA = {"name": "Ada", "probability": 0.9}
 

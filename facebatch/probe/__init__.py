@@ -1,0 +1,1 @@
+"""Single photos: find similar faces, compare two, unlock, annotate."""
