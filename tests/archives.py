@@ -16,9 +16,9 @@ from synthetic import people
 from facebatch import ids
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
-from facebatch.erasing import erase
-from facebatch.erasure import Request, Selection, select
-from facebatch.erasure_check import Finding
+from facebatch.erasure.erase import erase
+from facebatch.erasure.selection import Request, Selection, select
+from facebatch.erasure.verification import Finding
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.people.membership import current_people
 from facebatch.report import write_report

@@ -13,7 +13,7 @@ from facebatch.cli.commands import Command
 
 if TYPE_CHECKING:
     from facebatch.collection.collection import Collection
-    from facebatch.erasure import Selection
+    from facebatch.erasure.selection import Selection
     from facebatch.identify.gallery import Gallery
 
 INCOMPLETE_EXIT_CODE = 4
@@ -80,7 +80,7 @@ def erase(
     """
     output.quiet(verbose=False)
     from facebatch.collection.collection import Collection
-    from facebatch.erasure import Request, select
+    from facebatch.erasure.selection import Request, select
     from facebatch.errors import UsageError
     from facebatch.identify.gallery import Gallery
 
@@ -122,9 +122,9 @@ def _confirmed(chosen: Selection) -> bool:
 def _erase(
     collection: Collection, chosen: Selection, gallery: Gallery | None, as_json: bool
 ) -> None:
-    from facebatch import erasing
+    from facebatch.erasure import erase
 
-    summary = erasing.erase(collection, chosen, gallery).as_json()
+    summary = erase.erase(collection, chosen, gallery).as_json()
     summary["gallery"] = gallery.storage.full_path() if gallery else None
     output.emit(summary, erased_lines(summary), as_json)
     if summary["findings"]:
@@ -132,10 +132,10 @@ def _erase(
 
 
 def _verify(collection: Collection, gallery: Gallery | None, as_json: bool) -> None:
-    from facebatch import erasing
     from facebatch.collection.suppression import Suppression
+    from facebatch.erasure import erase
 
-    found = [finding.as_json() for finding in erasing.verify(collection, gallery)]
+    found = [finding.as_json() for finding in erase.verify(collection, gallery)]
     listed = bool(Suppression.load(collection.storage))
     summary = {"erased_ever": listed, "findings": found}
     output.emit(summary, verification_lines(summary), as_json)

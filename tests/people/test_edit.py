@@ -15,8 +15,8 @@ from test_stages import commit
 
 from facebatch import ids
 from facebatch.collection.collection import Collection
-from facebatch.erasing import erase, verify
-from facebatch.erasure import Request, select
+from facebatch.erasure.erase import erase, verify
+from facebatch.erasure.selection import Request, select
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import decisions
 from facebatch.people.decisions import PLACE, Concern, Decision, fold, locate

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import ids, traces
+from facebatch import ids
 from facebatch.collection import rewrite
 from facebatch.collection.collection import (
     PLAN_PREFIX,
@@ -31,8 +31,9 @@ from facebatch.collection.collection import (
 )
 from facebatch.collection.snapshot import Snapshot
 from facebatch.collection.suppression import Suppression, suppress
-from facebatch.erasure import Selection, sought
-from facebatch.erasure_check import Finding, Sought, check
+from facebatch.erasure import file_contents
+from facebatch.erasure.selection import Selection, sought
+from facebatch.erasure.verification import Finding, Sought, check
 from facebatch.errors import CollectionError
 from facebatch.extract import attempts
 from facebatch.identify.gallery import Gallery
@@ -190,7 +191,7 @@ def _clean(collection: Collection, old_hash: str, after: Snapshot, looked_for: S
     """Removes what is erased from everything but the shards that count; returns paths removed."""
     storage = collection.storage
     visible = {f"{kind}/{name}.parquet" for kind in ("media", "faces") for name in after.shards}
-    paths = [path for path in traces.walk(storage) if path not in visible]
+    paths = [path for path in file_contents.walk(storage) if path not in visible]
     temporaries = [path for path in paths if TEMPORARY_MARK in path]
     for path in temporaries:
         storage.remove(path)
@@ -253,7 +254,7 @@ def _clean_mark(storage: Storage, path: str, looked_for: Sought) -> list[str]:
         items = [str(item) for item in mark["items"]]
     except (ValueError, KeyError, TypeError):
         items = []
-    told = looked_for.hits(traces.Part("items", "texts", items))
+    told = looked_for.hits(file_contents.Part("items", "texts", items))
     kept = [item for item, hit in zip(items, told, strict=True) if not hit]
     if not kept:
         storage.remove(path)
@@ -267,7 +268,7 @@ def _drop_told(storage: Storage, path: str, looked_for: Sought) -> int:
     with storage.open(path) as file:
         schema = pq.read_schema(file)
     kept, dropped = [], 0
-    for rows in traces.batches(storage, path):
+    for rows in file_contents.batches(storage, path):
         told = looked_for.rows(rows)
         kept.append(rows.filter(pa.array(~told)))
         dropped += int(told.sum())
@@ -288,7 +289,7 @@ def _without_faces(storage: Storage, path: str, looked_for: Sought) -> pa.Table:
 
     It has no row where it told of nobody else.
     """
-    first = next(traces.batches(storage, path)).slice(0, 1)
+    first = next(file_contents.batches(storage, path)).slice(0, 1)
     for name in ("face_id", "before", "after", *decisions.PLACE):
         at = first.schema.get_field_index(name)
         column = first.schema.field(at)

@@ -18,11 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, traces
+from facebatch import ids
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot
 from facebatch.collection.suppression import Suppression, word_id
-from facebatch.erasure_check import Sought, same_faces
+from facebatch.erasure import file_contents
+from facebatch.erasure.verification import Sought, same_faces
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people.identity import Person
 from facebatch.people.membership import (
@@ -321,7 +322,7 @@ def _looks(
         mine = rows.filter(pc.is_in(rows["face_id"], wanted))
         if len(mine):
             chips += mine["chip"].drop_null().to_pylist()
-            embeddings.append(traces.vectors_of(mine, "embedding"))
+            embeddings.append(file_contents.vectors_of(mine, "embedding"))
     found = np.concatenate(embeddings) if embeddings else np.zeros((0, 0), np.float32)
     return tuple(dict.fromkeys(chips)), found
 
@@ -340,7 +341,7 @@ def _with_equal_faces(
             path = f"faces/{shard}.parquet"
             rows = parquet.read(snapshot.storage, path, "faces", ["face_id", "embedding"])
             if len(rows):
-                same = same_faces(traces.vectors_of(rows, "embedding"), fresh)
+                same = same_faces(file_contents.vectors_of(rows, "embedding"), fresh)
                 equal |= set(rows.filter(pa.array(same))["face_id"].to_pylist())
         more_chips, fresh = _looks(snapshot.storage, equal - faces)
         if len(fresh):

@@ -20,9 +20,9 @@ from rows import content, media
 from facebatch import ids
 from facebatch.collection.collection import Collection, generation_name
 from facebatch.collection.suppression import Suppression
-from facebatch.erasing import verify
-from facebatch.erasure import Selection, sought
-from facebatch.erasure_check import check
+from facebatch.erasure.erase import verify
+from facebatch.erasure.selection import Selection, sought
+from facebatch.erasure.verification import check
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.identify.gallery import ENTRY_COLUMNS
 from facebatch.tables import parquet

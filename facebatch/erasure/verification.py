@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch import ids, traces
+from facebatch import ids
 from facebatch.collection.suppression import Suppression
+from facebatch.erasure import file_contents
+from facebatch.erasure.file_contents import Part
 from facebatch.errors import CollectionError
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.storage.store import TEMPORARY_MARK, Storage
-from facebatch.traces import Part
 
 SAME_FACE = 0.9999
 """Cosine above which two embeddings are of the same pixels."""
@@ -103,7 +104,7 @@ class Sought:
     def rows(self, table: Any) -> npt.NDArray[np.bool_]:
         """Returns which rows (n,) of a table of any kind tell of something erased."""
         told = np.zeros(len(table), bool)
-        for part in traces.of_table(table):
+        for part in file_contents.of_table(table):
             if part.rows is not None:
                 told[part.rows[self.hits(part)]] = True
         return told
@@ -181,7 +182,7 @@ def check(storage: Storage, sought: Sought, paths: Iterable[str] | None = None) 
         CollectionError: The folder can't be listed.
     """
     findings: list[Finding] = []
-    for path in traces.walk(storage) if paths is None else paths:
+    for path in file_contents.walk(storage) if paths is None else paths:
         try:
             findings += _look(storage, path, sought)
         except CollectionError as error:
@@ -193,7 +194,7 @@ def check(storage: Storage, sought: Sought, paths: Iterable[str] | None = None) 
 def _look(storage: Storage, path: str, sought: Sought) -> list[Finding]:
     said = {"ids": "id", "vectors": "vector", "pictures": "picture"}
     counts: dict[tuple[str, str], int] = {}
-    for part in traces.read(storage, path):
+    for part in file_contents.read(storage, path):
         found = int(sought.hits(part).sum())
         key = (part.where, said.get(part.kind, "path or name"))
         counts[key] = counts.get(key, 0) + found
@@ -206,8 +207,8 @@ def _look(storage: Storage, path: str, sought: Sought) -> list[Finding]:
 def _unaccounted(storage: Storage, path: str) -> list[Finding]:
     """Finds an index whose vectors aren't those of the faces that ``ids.parquet`` lists."""
     beside = f"{path.rpartition('/')[0]}/ids.parquet"
-    vectors = len(traces.index_vectors(storage.read(path)))
-    listed = sum(map(len, traces.batches(storage, beside))) if storage.exists(beside) else 0
+    vectors = len(file_contents.index_vectors(storage.read(path)))
+    listed = sum(map(len, file_contents.batches(storage, beside))) if storage.exists(beside) else 0
     if vectors == listed:
         return []
     message = f"it holds {vectors} vectors, but {beside} lists {listed} faces"

@@ -15,9 +15,9 @@ from facebatch.collection import integrity
 from facebatch.collection.collection import Collection
 from facebatch.collection.rewrite import rewrite
 from facebatch.collection.suppression import Suppression
-from facebatch.erasing import erase, verify
-from facebatch.erasure import Request, select, sought
-from facebatch.erasure_check import check
+from facebatch.erasure.erase import erase, verify
+from facebatch.erasure.selection import Request, select, sought
+from facebatch.erasure.verification import check
 from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.plan import Item, Shard
@@ -208,7 +208,7 @@ def test_an_erasure_that_was_cut_off_is_completed_by_the_same_command(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"facebatch.erasing.{step}", kill)
+        patch.setattr(f"facebatch.erasure.erase.{step}", kill)
         with pytest.raises(Killed):
             archive.erase(**asked)
     assert Suppression.load(archive.collection.storage), "nothing comes back meanwhile"
