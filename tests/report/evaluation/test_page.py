@@ -12,8 +12,8 @@ from facebatch.evaluate.clusters import score_clusters
 from facebatch.evaluate.detection import TruthFaces, score_detection
 from facebatch.evaluate.identification import score_identification
 from facebatch.evaluate.pairs import score_pairs
-from facebatch.report.evaluation import ERRORS_SHOWN, render_evaluation, write_evaluation
-from facebatch.report.explain import explain
+from facebatch.report.evaluation.content import explain
+from facebatch.report.evaluation.page import ERRORS_SHOWN, render_evaluation, write_evaluation
 
 HOSTILE = [
     """<script>alert("x")</script>'&.jpg""",

@@ -21,7 +21,7 @@ from facebatch.report.elements import Html, tag
 from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:
-    from facebatch.report.plots import Plot
+    from facebatch.report.plots.figure import Plot
 
 CHIP_SIDE = 112
 """Side of an error's face in pixels."""
@@ -154,7 +154,7 @@ def write_evaluation(
     Raises:
         CollectionError: The folder can't be written.
     """
-    from facebatch.report.explain import explain
+    from facebatch.report.evaluation.content import explain
 
     content = explain(kind, scores, details)
     storage = Storage(folder)

@@ -15,8 +15,7 @@ from facebatch.evaluate.detection import DetectionScores
 from facebatch.evaluate.identification import IdentificationScores, TpirAtFpir
 from facebatch.evaluate.pairs import PairScore, TarAtFar
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.report import plots
-from facebatch.report.evaluation import (
+from facebatch.report.evaluation.page import (
     ERRORS_SHOWN,
     Chart,
     Content,
@@ -28,6 +27,7 @@ from facebatch.report.evaluation import (
     Scores,
     Table,
 )
+from facebatch.report.plots import figure
 from facebatch.report.words import count
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -45,7 +45,7 @@ def explain(kind: Kind, scores: Scores, details: Details) -> Content:
     Args:
         kind: Which evaluation it is.
         scores: Its scores, of the kind's own class.
-        details: See `facebatch.report.evaluation.write_evaluation`.
+        details: See `facebatch.report.evaluation.page.write_evaluation`.
     """
     explainers: dict[str, Callable[[Any, Details], Content]] = {
         "pairs": _pairs,
@@ -207,28 +207,28 @@ def _pair_charts(scores: PairScore, details: Details, threshold: float | None) -
     distances, same = _pair_arrays(details)
     if distances is not None and same is not None and np.isfinite(distances).any():
         yield Chart(
-            plots.score_distributions(distances[same], distances[~same], threshold),
+            figure.score_distributions(distances[same], distances[~same], threshold),
             "Distances",
             "The less the two hills overlap, the better. Blue right of the threshold is missed, "
             "orange left of it is a false match.",
         )
     if both_kinds:
         yield Chart(
-            plots.roc(scores.curves),
+            figure.roc(scores.curves),
             "ROC curve",
             "From a strict threshold at the left to a loose one: how many of one person's pairs "
             "are recognised for how many strangers taken for one person. The nearer to the upper "
             "left corner, the better.",
         )
         yield Chart(
-            plots.det_pairs(scores.curves),
+            figure.det_pairs(scores.curves),
             "DET curve",
             "Both errors against each other; lower is better. The dotted line is where they are "
             "equal. A rate of 0 is drawn at the edge.",
         )
     if np.isfinite(scores.curves.thresholds).any():
         yield Chart(
-            plots.accuracy_f1(scores.curves, threshold),
+            figure.accuracy_f1(scores.curves, threshold),
             "Accuracy and F1 over the threshold",
             "A broad top means that the exact threshold matters little.",
         )
@@ -236,7 +236,7 @@ def _pair_charts(scores: PairScore, details: Details, threshold: float | None) -
         probability = _probability(distances, same, details)
         if probability is not None:
             yield Chart(
-                plots.reliability(probability, same),
+                figure.reliability(probability, same),
                 "Are probabilities right?",
                 "Of the pairs said to be of one person with 80\u00a0%, 80\u00a0% should be: points "
                 "on the dotted line. Below, how many pairs that is (logarithmic). One person and "
@@ -407,7 +407,7 @@ def _identification_charts(
         own = np.take_along_axis(distances, np.maximum(truth, 0)[:, None], axis=1)[:, 0]
         nearest = np.fmin.reduce(distances, axis=1)
         yield Chart(
-            plots.score_distributions(
+            figure.score_distributions(
                 own[mated], nearest[~mated], threshold, ("the right person", "strangers' nearest")
             ),
             "Distances",
@@ -416,13 +416,13 @@ def _identification_charts(
         )
     if scores.cmc:
         yield Chart(
-            plots.cmc(scores.cmc),
+            figure.cmc(scores.cmc),
             "CMC curve",
             "How often the right person is among the nearest so many.",
         )
     if scores.cmc and np.isfinite(scores.det.fpir).any():
         yield Chart(
-            plots.det_identification(scores.det),
+            figure.det_identification(scores.det),
             "DET curve",
             "Both errors against each other, from a strict threshold at the left to a loose one; "
             "lower is better. A rate of 0 is drawn at the edge.",
@@ -441,7 +441,7 @@ def _identification_heatmap(
     distances: Floats, truth: Integers, details: Details
 ) -> Iterator[Chart]:
     searched = np.bincount(truth[truth >= 0], minlength=distances.shape[1])
-    people = np.sort(np.argsort(-searched, kind="stable")[: plots.HEATMAP_SIDE])
+    people = np.sort(np.argsort(-searched, kind="stable")[: figure.HEATMAP_SIDE])
     people = people[searched[people] > 0]
     if len(people) < 2:
         return
@@ -450,10 +450,10 @@ def _identification_heatmap(
         thumbnail(chip, _HEATMAP_CHIP_SIDE)
         for chip in (_gallery_chip(details, person) for person in people.tolist())
     ]
-    side = plots.Side([str(details["names"][person]) for person in people], chips)
+    side = figure.Side([str(details["names"][person]) for person in people], chips)
     more = len(np.unique(truth[truth >= 0])) > len(people)
     yield Chart(
-        plots.heatmap(means, side, side, ("photos searched for", "people of the gallery")),
+        figure.heatmap(means, side, side, ("photos searched for", "people of the gallery")),
         "Who is near whom",
         "Mean distance of each person's photos (rows) to the people of the gallery (columns). The "
         "diagonal should be bright and all else dark; a bright spot off it is two people who look "
@@ -607,7 +607,7 @@ def _cluster_charts(details: Details) -> Iterator[Chart]:
     labels = np.asarray(labels)
     sizes = np.unique(labels[labels >= 0], return_counts=True)[1]
     yield Chart(
-        plots.cluster_sizes(sizes, int((labels < 0).sum()), "clusters"),
+        figure.cluster_sizes(sizes, int((labels < 0).sum()), "clusters"),
         "Sizes of clusters",
         "How many clusters have how many faces of known people; faces on their own are clusters of "
         "one.",
@@ -615,7 +615,7 @@ def _cluster_charts(details: Details) -> Iterator[Chart]:
     if "truth" in details:
         true_sizes = np.unique(np.asarray(details["truth"]), return_counts=True)[1]
         yield Chart(
-            plots.cluster_sizes(true_sizes, name="true-sizes"),
+            figure.cluster_sizes(true_sizes, name="true-sizes"),
             "Sizes of people",
             "How many people truly have how many faces: what the plot beside it should look like.",
         )
@@ -624,7 +624,7 @@ def _cluster_charts(details: Details) -> Iterator[Chart]:
 def _size_table(scores: ClusterScores) -> Table:
     rows = tuple(
         (
-            plots.size_range(entry.smallest, entry.largest),
+            figure.size_range(entry.smallest, entry.largest),
             f"{entry.clusters:,}",
             f"{entry.faces:,}",
             _percent(entry.purity),
@@ -757,14 +757,14 @@ def _detection_lines(scores: DetectionScores) -> tuple[Line, ...]:
 def _detection_charts(scores: DetectionScores) -> Iterator[Chart]:
     if len(scores.curve.score) and np.isfinite(scores.curve.recall).any():
         yield Chart(
-            plots.precision_recall(scores.curve),
+            figure.precision_recall(scores.curve),
             "Precision and recall",
             "From the surest detections at the left to all of them at the right; the nearer to the "
             "upper right corner, the better.",
         )
     if any(entry.faces for entry in scores.by_size):
         yield Chart(
-            plots.recall_by_size(scores.by_size),
+            figure.recall_by_size(scores.by_size),
             "Recall by size of the face",
             "Share of the faces of each size that were found; the numbers are found and all. Size "
             "is the root of the face's area in the full-size photo.",

@@ -12,8 +12,9 @@ from PIL import Image
 from facebatch.evaluate.detection import DetectionCurve, SizeRecall
 from facebatch.evaluate.identification import score_identification
 from facebatch.evaluate.pairs import score_pairs
-from facebatch.report import plots, projection
+from facebatch.report import projection
 from facebatch.report.overview import Clustered
+from facebatch.report.plots import figure
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -64,7 +65,7 @@ def searches(kind):
 def every_plot():
     distances, same, scores = pair_scores("random")
     _, _, identified = searches("random")
-    side = plots.Side(HOSTILE, [jpeg(), None] * 4)
+    side = figure.Side(HOSTILE, [jpeg(), None] * 4)
     matrix = np.linspace(0, 0.6, 64).reshape(8, 8)
     points = np.random.default_rng(5).normal(size=(50, 2))
     people = np.arange(50) % 9 - 1
@@ -72,19 +73,19 @@ def every_plot():
     curve = DetectionCurve(np.array([0.9, 0.5]), np.array([0.5, 1.0]), np.array([1.0, 0.6]))
     past = [Clustered(f"2026-01-0{day}", 100 * day, None, 0.4, 0.09) for day in (1, 2, 3)]
     return [
-        plots.score_distributions(distances[same], distances[~same], 0.4),
-        plots.roc(scores.curves),
-        plots.det_pairs(scores.curves),
-        plots.accuracy_f1(scores.curves, 0.4),
-        plots.reliability(1 - distances, same),
-        plots.cmc(identified.cmc),
-        plots.det_identification(identified.det),
-        plots.heatmap(matrix, side, side, ("rows", "columns")),
-        plots.projection(points, people, HOSTILE, {3: jpeg(), 30: jpeg()}, "PCA"),
-        plots.recall_by_size(sizes),
-        plots.precision_recall(curve),
-        plots.cluster_sizes(np.array([1, 2, 3, 40, 4000]), 12),
-        plots.history(past),
+        figure.score_distributions(distances[same], distances[~same], 0.4),
+        figure.roc(scores.curves),
+        figure.det_pairs(scores.curves),
+        figure.accuracy_f1(scores.curves, 0.4),
+        figure.reliability(1 - distances, same),
+        figure.cmc(identified.cmc),
+        figure.det_identification(identified.det),
+        figure.heatmap(matrix, side, side, ("rows", "columns")),
+        figure.projection(points, people, HOSTILE, {3: jpeg(), 30: jpeg()}, "PCA"),
+        figure.recall_by_size(sizes),
+        figure.precision_recall(curve),
+        figure.cluster_sizes(np.array([1, 2, 3, 40, 4000]), 12),
+        figure.history(past),
     ]
 
 
@@ -94,32 +95,32 @@ def empty_plots():
     _, _, one_kind = pair_scores("one kind")
     _, _, no_mated = searches("no mated")
     _, _, no_strangers = searches("no strangers")
-    no_side = plots.Side([], [])
-    side = plots.Side(["a"], [None])
+    no_side = figure.Side([], [])
+    side = figure.Side(["a"], [None])
     return [
-        plots.score_distributions(nothing, nothing, None),
-        plots.score_distributions(np.array([0.0]), nothing, -np.inf),
-        plots.roc(missing.curves),
-        plots.roc(one_kind.curves),
-        plots.det_pairs(missing.curves),
-        plots.det_pairs(one_kind.curves),
-        plots.accuracy_f1(missing.curves, None),
-        plots.accuracy_f1(one_kind.curves, -np.inf),
-        plots.reliability(nothing, nothing.astype(np.bool_)),
-        plots.reliability(np.array([0.5]), np.array([True])),
-        plots.cmc(no_mated.cmc),
-        plots.det_identification(no_mated.det),
-        plots.det_identification(no_strangers.det),
-        plots.heatmap(np.empty((0, 0)), no_side, no_side, ("a", "b")),
-        plots.heatmap(np.full((1, 1), np.nan), side, side, ("a", "b")),
-        plots.heatmap(np.zeros((1, 1)), side, side, ("a", "b")),
-        plots.projection(np.empty((0, 2)), np.empty(0, np.int64), [], {}, "PCA"),
-        plots.projection(np.zeros((1, 2)), np.zeros(1, np.int64), ["a"], {0: jpeg()}, "PCA"),
-        plots.recall_by_size([]),
-        plots.precision_recall(DetectionCurve(nothing, nothing, nothing)),
-        plots.cluster_sizes(np.empty(0, np.int64)),
-        plots.history([]),
-        plots.history([Clustered("2026-01-01", 0, None, 0.0, 0.0)]),
+        figure.score_distributions(nothing, nothing, None),
+        figure.score_distributions(np.array([0.0]), nothing, -np.inf),
+        figure.roc(missing.curves),
+        figure.roc(one_kind.curves),
+        figure.det_pairs(missing.curves),
+        figure.det_pairs(one_kind.curves),
+        figure.accuracy_f1(missing.curves, None),
+        figure.accuracy_f1(one_kind.curves, -np.inf),
+        figure.reliability(nothing, nothing.astype(np.bool_)),
+        figure.reliability(np.array([0.5]), np.array([True])),
+        figure.cmc(no_mated.cmc),
+        figure.det_identification(no_mated.det),
+        figure.det_identification(no_strangers.det),
+        figure.heatmap(np.empty((0, 0)), no_side, no_side, ("a", "b")),
+        figure.heatmap(np.full((1, 1), np.nan), side, side, ("a", "b")),
+        figure.heatmap(np.zeros((1, 1)), side, side, ("a", "b")),
+        figure.projection(np.empty((0, 2)), np.empty(0, np.int64), [], {}, "PCA"),
+        figure.projection(np.zeros((1, 2)), np.zeros(1, np.int64), ["a"], {0: jpeg()}, "PCA"),
+        figure.recall_by_size([]),
+        figure.precision_recall(DetectionCurve(nothing, nothing, nothing)),
+        figure.cluster_sizes(np.empty(0, np.int64)),
+        figure.history([]),
+        figure.history([Clustered("2026-01-01", 0, None, 0.0, 0.0)]),
     ]
 
 
@@ -177,7 +178,7 @@ def test_png_is_on_white_and_has_no_date(make):
 
 
 def test_colours_follow_the_page():
-    svg = plots.cmc((0.5, 1.0)).svg()
+    svg = figure.cmc((0.5, 1.0)).svg()
     assert "currentColor" in svg
     assert "var(--plot-1" in svg
     colours = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]+)"', svg))
@@ -198,15 +199,15 @@ def test_plots_stay_small_however_many_pairs_there_are():
     same = np.arange(200_000) % 2 == 0
     distances = np.where(same, random.normal(0.2, 0.08, 200_000), random.normal(0.4, 0.08, 200_000))
     scores = score_pairs(np.abs(distances), same, np.zeros(200_000, np.int64))
-    assert len(plots.roc(scores.curves).svg()) < 60_000
-    assert len(plots.det_pairs(scores.curves).svg()) < 60_000
-    assert len(plots.accuracy_f1(scores.curves, 0.3).svg()) < 60_000
+    assert len(figure.roc(scores.curves).svg()) < 60_000
+    assert len(figure.det_pairs(scores.curves).svg()) < 60_000
+    assert len(figure.accuracy_f1(scores.curves, 0.3).svg()) < 60_000
 
 
 def test_thumbnails_do_not_cover_each_other():
     points = np.random.default_rng(0).normal(size=(300, 2))
     pictures = {row: jpeg(row % 250) for row in range(300)}
-    plot = plots.projection(points, np.full(300, -1), [], pictures, "PCA")
+    plot = figure.projection(points, np.full(300, -1), [], pictures, "PCA")
     assert 5 < len(plot.pictures) < 120
     for number, one in enumerate(plot.pictures):
         for other in plot.pictures[:number]:
@@ -215,7 +216,7 @@ def test_thumbnails_do_not_cover_each_other():
 
 def test_thumbnails_lie_in_the_colour_of_their_person():
     points = np.array([[0.0, 0.0], [5.0, 1.0], [2.0, 9.0]])
-    plot = plots.projection(points, np.arange(3), ["a", "b", "c"], {1: jpeg()}, "PCA")
+    plot = figure.projection(points, np.arange(3), ["a", "b", "c"], {1: jpeg()}, "PCA")
     (picture,) = plot.pictures
     with Image.open(io.BytesIO(plot.png())) as image:
         scale = image.width / (72 * plot.figure.get_size_inches()[0])
@@ -227,17 +228,17 @@ def test_thumbnails_lie_in_the_colour_of_their_person():
 
 def test_heatmap_is_cut_to_what_can_be_read():
     many = 60
-    side = plots.Side([f"name {n}" for n in range(many)], [jpeg()] * many)
-    plot = plots.heatmap(np.ones((many, many)), side, side, ("a", "b"))
-    assert len(plot.pictures) == 2 * plots.HEATMAP_SIDE
+    side = figure.Side([f"name {n}" for n in range(many)], [jpeg()] * many)
+    plot = figure.heatmap(np.ones((many, many)), side, side, ("a", "b"))
+    assert len(plot.pictures) == 2 * figure.HEATMAP_SIDE
 
 
 def test_the_users_settings_change_nothing(monkeypatch):
     import matplotlib as mpl
 
-    before = plots.cmc((0.5, 1.0)).svg()
+    before = figure.cmc((0.5, 1.0)).svg()
     with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "text.usetex": True}):
-        assert plots.cmc((0.5, 1.0)).svg() == before
+        assert figure.cmc((0.5, 1.0)).svg() == before
         assert mpl.rcParams["font.size"] == 30
     assert "matplotlib.pyplot" not in sys.modules
 

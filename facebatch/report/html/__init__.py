@@ -1,0 +1,1 @@
+"""The parts of a page: elements, pictures as SVG, style, words."""
