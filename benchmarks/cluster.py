@@ -50,7 +50,7 @@ def by_facebatch(embeddings: Embeddings, tau: float) -> Labels:
 
 def _graph(embeddings: Embeddings, settings: ClusterSettings) -> Any:
     from facebatch import neighbors
-    from facebatch.machine import usable_cores, usable_memory
+    from facebatch.workers.machine import usable_cores, usable_memory
 
     n, d = embeddings.shape
     plan = neighbors.choose(n, d, usable_memory(), settings.neighbors)

@@ -52,9 +52,9 @@ from common import ONE_THREAD, own_peak, photo_folder, photos_in
 from PIL import Image, ImageOps
 
 from facebatch.config import ExtractSettings
-from facebatch.machine import usable_cores
 from facebatch.media.photo.decode import Photo
 from facebatch.models import registry
+from facebatch.workers.machine import usable_cores
 
 REFERENCES = ("facenet-pytorch, shrunk", "face_recognition, shrunk")
 """The programs that all are compared with."""

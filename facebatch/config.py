@@ -24,12 +24,12 @@ from facebatch.embed import DEFAULT_EMBEDDER, DEFAULT_TTA, EMBEDDERS, TTA, TTA_C
 from facebatch.errors import InputError, SettingsMismatch, UsageError
 from facebatch.faces.align import TEMPLATES
 from facebatch.faces.quality import Gate
-from facebatch.machine import Arrangement, arrange, usable_cores, usable_memory
 from facebatch.media.kinds import FrameChoice
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
 from facebatch.media.reasons import REASONS
 from facebatch.models import registry
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
+from facebatch.workers.machine import Arrangement, arrange, usable_cores, usable_memory
 
 VideoFaces = Literal["best", "all"]
 FRAMES: tuple[FrameChoice, ...] = typing.get_args(FrameChoice)

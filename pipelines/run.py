@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import pyarrow.compute as pc
 
-from facebatch import logs
 from facebatch.collection.collection import PLAN_PREFIX, Collection, check_target, settings_for
 from facebatch.collection.maintenance import Pruned, prune
 from facebatch.collection.snapshot import Snapshot, take
@@ -29,6 +28,7 @@ from facebatch.extract.progress import Progress, Progressing, totals
 from facebatch.media.sources.listing import check_roots, has_candidates
 from facebatch.media.sources.roots import Root, check_reachable, is_archive
 from facebatch.models.engines import choose
+from facebatch.monitor import logs
 from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan
 from facebatch.pipelines.runners import check_runner, run_watched, works_here

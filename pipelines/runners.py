@@ -26,9 +26,9 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from facebatch import logs
 from facebatch.config import RunSettings
 from facebatch.errors import Interrupted, StageFailed, UsageError, WorkerDied
+from facebatch.monitor import logs
 from facebatch.pipelines.worker import VERBOSE
 
 GOES_ON = "What was committed stays; the same command goes on from there."

@@ -26,8 +26,8 @@ def main() -> None:
     # A terminal sends Ctrl-C to the whole group; the launcher decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    from facebatch.isolation import end_with_parent
     from facebatch.pipelines.stopping import stop_on_sigterm
+    from facebatch.workers.isolation import end_with_parent
 
     end_with_parent(int(sys.argv[1]))
     stop_on_sigterm()

@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from facebatch import __version__, logs
+from facebatch import __version__
 from facebatch.cli import (
     commands,
     erase,
@@ -28,6 +28,7 @@ from facebatch.cli import (
     people,
 )
 from facebatch.errors import FacebatchError, Interrupted
+from facebatch.monitor import logs
 from facebatch.storage.printable import printable
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from facebatch import logs
 from facebatch.cli import options, output
 from facebatch.cli.recording import Record, recorded
+from facebatch.monitor import logs
 
 if TYPE_CHECKING:
     from facebatch.collection.collection import Collection

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from facebatch import logs
+from facebatch.monitor import logs
 from facebatch.storage.printable import printable
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facebatch import logs, metrics
 from facebatch.errors import FacebatchError, InputError, Interrupted
+from facebatch.monitor import logs, metrics
 from facebatch.storage.urls import public_url
 
 if TYPE_CHECKING:

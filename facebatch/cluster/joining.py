@@ -16,8 +16,8 @@ import numpy.typing as npt
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.constraints import join_named
 from facebatch.cluster.photos import part_photos
-from facebatch.machine import usable_cores, usable_memory
 from facebatch.neighbors import Neighbors, choose, find_neighbors
+from facebatch.workers.machine import usable_cores, usable_memory
 
 Labels = npt.NDArray[np.int32]
 

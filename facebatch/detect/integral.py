@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.detect.jit import compiled
+from facebatch.workers.jit import compiled
 
 # The largest bins are those of the coarsest pyramid level, at most (shorter side / 12 + 2)**2,
 # and those of a 24 x 24 crop of the whole image, (width / 24 + 2) * (height / 24 + 2). Where both

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.detect.jit import compiled
+from facebatch.workers.jit import compiled
 
 
 def suppress_union(

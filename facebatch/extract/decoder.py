@@ -39,11 +39,11 @@ from facebatch.extract.pictures import (
     Scale,
     Views,
 )
-from facebatch.isolation import end_with_parent, ending
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
 from facebatch.media.photo.decode import Photo, PhotoFacts
 from facebatch.media.sources.listing import MediaFile
 from facebatch.media.sources.reader import MediaReader
+from facebatch.workers.isolation import end_with_parent, ending
 
 if TYPE_CHECKING:
     from facebatch.media.video.frames import Segment, VideoFacts

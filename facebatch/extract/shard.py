@@ -36,12 +36,12 @@ from facebatch.extract.rows import (
     views_of,
     with_tracks,
 )
-from facebatch.isolation import Crashed, run_isolated
 from facebatch.media.sources.reader import MediaReader
 from facebatch.models import registry
 from facebatch.models.provenance import cpu_class
 from facebatch.tables import parquet
-from facebatch.threads import ahead, in_order
+from facebatch.workers.isolation import Crashed, run_isolated
+from facebatch.workers.threads import ahead, in_order
 
 if TYPE_CHECKING:
     from facebatch.collection.suppression import Suppression

@@ -13,7 +13,7 @@ from facebatch.index.building import one_thread, parts
 from facebatch.index.plan import in_lists, list_bytes
 from facebatch.neighbors.graph import Neighbors, empty, join, nearest
 from facebatch.neighbors.index import Plan, build, search
-from facebatch.threads import in_order
+from facebatch.workers.threads import in_order
 
 BLOCK_ROWS = 1 << 12
 """Queries that are asked at once. Shards are whole blocks, so that every block is the same

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
-from facebatch.machine import usable_memory
 from facebatch.stages.common import StageResult, embeddings_of, write_table
+from facebatch.workers.machine import usable_memory
 
 if TYPE_CHECKING:
     from facebatch.neighbors.index import Plan

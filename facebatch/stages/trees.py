@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from facebatch.cluster import ClusterSettings
 from facebatch.collection.collection import Collection, Generation
-from facebatch.machine import usable_cores, usable_memory
 from facebatch.stages.common import write_table
 from facebatch.stages.faces import Faces, Labels
 from facebatch.tables import parquet
+from facebatch.workers.machine import usable_cores, usable_memory
 
 if TYPE_CHECKING:
     from facebatch.cluster.tree import Tree

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebatch.machine import (
+from facebatch.workers.machine import (
     LAUNCHER_BYTES,
     WORKER_BYTES,
     Arrangement,

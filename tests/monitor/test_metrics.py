@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebatch.errors import InputError, UsageError
-from facebatch.metrics import Sample, check_target, exposition, sample_of, write
+from facebatch.monitor.metrics import Sample, check_target, exposition, sample_of, write
 
 parser = pytest.importorskip("prometheus_client.parser")
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from facebatch.threads import ahead, in_order
+from facebatch.workers.threads import ahead, in_order
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from facebatch import logs
 from facebatch.errors import InputError, UsageError
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress
+from facebatch.monitor import logs
 
 Capture = pytest.CaptureFixture[str]
 

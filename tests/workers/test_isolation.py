@@ -13,7 +13,7 @@ import pytest
 from child_work import prepare_arithmetic, prepare_nothing
 
 from facebatch.errors import WorkerDied
-from facebatch.isolation import Crashed, run_isolated
+from facebatch.workers.isolation import Crashed, run_isolated
 
 
 def run(items: Sequence[object], offset: int = 100) -> list[object]:
@@ -89,7 +89,7 @@ def test_a_child_that_cant_even_begin_is_blamed_on_no_item() -> None:
 
 _PARENT = """
 from child_work import prepare_arithmetic
-from facebatch.isolation import run_isolated
+from facebatch.workers.isolation import run_isolated
 
 if __name__ == "__main__":
     list(run_isolated(prepare_arithmetic, (0,), ["sleep"]))

@@ -1,0 +1,1 @@
+"""What schedulers and dashboards read: logs and metrics."""
