@@ -17,8 +17,8 @@ from facebatch import ids
 from facebatch.collection.collection import Collection
 from facebatch.demo.truth import match_truth
 from facebatch.faces import align
+from facebatch.jobs.demo import score
 from facebatch.models import registry
-from facebatch.pipelines.demo import score
 from facebatch.tables import parquet
 
 UNSCALED_SIDE = 1024

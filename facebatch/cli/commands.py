@@ -56,7 +56,7 @@ class _Request:
 
     def collection(self) -> Collection:
         from facebatch.collection.collection import Collection
-        from facebatch.pipelines.run import check_input
+        from facebatch.jobs.run import check_input
 
         check_input(self.roots, self.url, self.settings)
         return Collection.for_extraction(self.url, self.flags, self.config)
@@ -184,7 +184,7 @@ def _parameters(function: Callable[..., None]) -> list[introspection.Parameter]:
 
 
 def _print_plan(request: _Request) -> None:
-    from facebatch.pipelines.run import make_plan
+    from facebatch.jobs.run import make_plan
 
     plan = make_plan(request.roots, request.url, request.flags, request.config, request.settings)
     output.emit(plan, output.plan_lines(plan), request.as_json)
@@ -207,7 +207,7 @@ def run(
     Options of Beam itself follow after a `--`.
     """
     from facebatch.config import resolve_grouping
-    from facebatch.pipelines.run import run_all
+    from facebatch.jobs.run import run_all
 
     asked = question(gallery, method, fpir, threshold) if gallery else None
     grouping = resolve_grouping({"photo_constraint": photo_constraint}, request.config)
@@ -223,7 +223,7 @@ def run(
 @_extracting
 def extract(request: _Request) -> None:
     """Photos to faces: list, decode, detect, align, embed and commit what is new."""
-    from facebatch.pipelines.run import run_extract
+    from facebatch.jobs.run import run_extract
 
     collection = request.collection()
     with request.progress() as show:
@@ -321,7 +321,7 @@ def demo(
     """Render an album of invented people, run everything on it, and score it against the truth."""
     output.quiet(verbose=False)
     from facebatch.config import resolve_run
-    from facebatch.pipelines.demo import run_demo
+    from facebatch.jobs.demo import run_demo
 
     settings = resolve_run({"workers": workers})
     with output.progress_bar(shown=not as_json) as show:

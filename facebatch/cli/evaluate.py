@@ -17,7 +17,7 @@ from facebatch.errors import UsageError
 
 if TYPE_CHECKING:
     from facebatch.config import RunSettings
-    from facebatch.pipelines.evaluate import Evaluation, Source
+    from facebatch.jobs.evaluate import Evaluation, Source
 
 Images = Annotated[
     str,
@@ -96,7 +96,7 @@ class _Extraction:
     settings: RunSettings
 
     def source(self, images: str) -> Source:
-        from facebatch.pipelines.evaluate import Source
+        from facebatch.jobs.evaluate import Source
 
         return Source(images, self.collection, self.flags, self.config, self.settings)
 
@@ -164,7 +164,7 @@ def pairs(
     as_json: options.Json = False,
 ) -> None:
     """Verification: do two photos show one person? Accuracy, EER, TAR at FAR, by LFW's protocol."""
-    from facebatch.pipelines.evaluate import evaluate_pairs
+    from facebatch.jobs.evaluate import evaluate_pairs
 
     with output.progress_bar(shown=not as_json) as show:
         done = evaluate_pairs(pairs_file, extraction.source(images), output_folder, show)
@@ -181,7 +181,7 @@ def identification(
     as_json: options.Json = False,
 ) -> None:
     """Identification: who is it, if anybody? Rank-1, CMC, TPIR at FPIR; one folder a person."""
-    from facebatch.pipelines.evaluate import evaluate_identification
+    from facebatch.jobs.evaluate import evaluate_identification
 
     source = extraction.source(images)
     with output.progress_bar(shown=not as_json) as show:
@@ -197,7 +197,7 @@ def clusters(
 ) -> None:
     """Clustering: is each group one person, each person one group? Pairwise, BCubed, V, purity."""
     output.quiet(verbose=False)
-    from facebatch.pipelines.evaluate import evaluate_clusters
+    from facebatch.jobs.evaluate import evaluate_clusters
 
     _finish(evaluate_clusters(collection, labels, output_folder), as_json)
 
@@ -216,7 +216,7 @@ def detection(
     source = extraction.source(images) if images is not None else collection_argument
     if source is None or (images is not None and collection_argument is not None):
         raise UsageError("name either a COLLECTION or --images FOLDER")
-    from facebatch.pipelines.evaluate import evaluate_detection
+    from facebatch.jobs.evaluate import evaluate_detection
 
     with output.progress_bar(shown=not as_json) as show:
         done = evaluate_detection(truth, source, iou, output_folder, show)

@@ -44,8 +44,8 @@ def _enrol(
 ) -> None:
     output.quiet(verbose=False)
     from facebatch.config import resolve_run
+    from facebatch.jobs.enrol import build_gallery
     from facebatch.media.sources.roots import parse_roots
-    from facebatch.pipelines.enrol import build_gallery
 
     with output.progress_bar(shown=not as_json) as show:
         done = build_gallery(
@@ -137,7 +137,7 @@ def from_people(
 ) -> None:
     """Enrol the named people of a collection, with all of their faces."""
     from facebatch.collection.collection import Collection
-    from facebatch.pipelines.enrol import enrol_people
+    from facebatch.jobs.enrol import enrol_people
 
     summary = enrol_people(Collection.open(collection), output_url).as_json()
     output.emit(summary, output.enrolment_lines(summary), as_json)

@@ -162,8 +162,8 @@ def calibrate(
     """
     output.quiet(verbose=False)
     from facebatch.config import resolve_run
+    from facebatch.jobs.enrol import calibrate_photos
     from facebatch.media.sources.roots import parse_roots
-    from facebatch.pipelines.enrol import calibrate_photos
 
     opened = _opened(gallery)
     settings, _ = _compared_under(gallery, {})

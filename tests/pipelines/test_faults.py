@@ -30,10 +30,10 @@ from facebatch.config import Execution, ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import CollectionError, StageFailed
 from facebatch.extract.plan import Item, Plan, cut
+from facebatch.jobs.run import run_extract
 from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.roots import Root
 from facebatch.pipelines.extract import DetectFaces, EmbedFaces, WriteShard
-from facebatch.pipelines.run import run_extract
 
 DEAD_WORKER_SECONDS = 10
 ORPHAN_SECONDS = 5

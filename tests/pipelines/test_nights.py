@@ -16,10 +16,10 @@ from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector
 from facebatch.errors import InputError, UsageError
+from facebatch.jobs.run import Extraction, make_plan, run_extract
 from facebatch.media.sources.roots import parse_roots
 from facebatch.pipelines.copies import StandingContents
 from facebatch.pipelines.extract import DetectFaces
-from facebatch.pipelines.run import Extraction, make_plan, run_extract
 from facebatch.tables import parquet
 
 SETTINGS = RunSettings(guard=False, beam_options=("--direct_running_mode=in_memory",))

@@ -15,9 +15,9 @@ from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.detect.mtcnn import MtcnnDetector
 from facebatch.faces import align
+from facebatch.jobs.run import run_all
 from facebatch.media.photo import decode
 from facebatch.media.sources.roots import Root
-from facebatch.pipelines.run import run_all
 from facebatch.stages import cluster_people
 
 Check = Callable[[Collection, Album], None]

@@ -17,9 +17,9 @@ from facebatch.collection.suppression import suppress
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.faces import tracks
+from facebatch.jobs.run import Extraction, make_plan, run_extract
 from facebatch.media.sources.roots import parse_roots
 from facebatch.media.video import frames
-from facebatch.pipelines.run import Extraction, make_plan, run_extract
 
 SETTINGS = RunSettings(guard=False, beam_options=("--direct_running_mode=in_memory",))
 SECOND = 1_000_000

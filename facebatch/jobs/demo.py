@@ -16,8 +16,8 @@ from facebatch.demo.truth import Truth, label_faces
 from facebatch.errors import CollectionError
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 from facebatch.extract.progress import Progress
+from facebatch.jobs.run import run_all
 from facebatch.media.sources.roots import Root
-from facebatch.pipelines.run import run_all
 from facebatch.stages import read_clusters
 
 _ALBUM, _COLLECTION, _TRUTH, _MARK = "album", "collection", "truth.json", ".facebatch-demo"

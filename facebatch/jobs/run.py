@@ -25,6 +25,7 @@ from facebatch.errors import InputError, TooManyFailures, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.plan import Plan, Rules, version_name
 from facebatch.extract.progress import Progress, Progressing, totals
+from facebatch.jobs.distributed import Searching
 from facebatch.media.sources.listing import check_roots, has_candidates
 from facebatch.media.sources.roots import Root, check_reachable, is_archive
 from facebatch.models.engines import choose
@@ -32,7 +33,6 @@ from facebatch.monitor import logs
 from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan
 from facebatch.pipelines.runners import check_runner, run_watched, works_here
-from facebatch.pipelines.searching import Searching
 from facebatch.report import write_report
 from facebatch.stages import Question, StageResult, build_index, cluster_people, identify_faces
 from facebatch.storage.store import Storage, filesystem

@@ -27,10 +27,10 @@ from facebatch.evaluate.identification import open_set_split, score_identificati
 from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
 from facebatch.extract.progress import Progress
 from facebatch.identify.classifier import METHODS, fit
+from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
 from facebatch.photos import Photos
-from facebatch.pipelines.run import Extraction, check_input, run_extract
 from facebatch.report.evaluation.page import Kind, Scores
 from facebatch.report.evaluation.results import summarise, write
 from facebatch.stages import read_clusters

@@ -21,8 +21,8 @@ from facebatch.identify.calibration import Calibration
 from facebatch.identify.enrol import Problem, Rule, enrol_snapshot, from_people
 from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pairs, pair_distances
 from facebatch.identify.gallery import Gallery
+from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.roots import Root
-from facebatch.pipelines.run import Extraction, run_extract
 from facebatch.storage.urls import public_url
 from facebatch.tables.parquet import matrix
 

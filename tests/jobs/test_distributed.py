@@ -11,9 +11,9 @@ from synthetic import people
 
 from facebatch import neighbors
 from facebatch.config import RunSettings
+from facebatch.jobs import distributed
+from facebatch.jobs.distributed import Searching
 from facebatch.neighbors import index
-from facebatch.pipelines import searching
-from facebatch.pipelines.searching import Searching
 from facebatch.stages.index import build_here
 from facebatch.stages.trees import find_here
 from facebatch.storage.store import Storage
@@ -23,7 +23,7 @@ PLENTY = 1 << 34
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Searching:
-    monkeypatch.setattr(searching, "LEAST_FACES", 100)
+    monkeypatch.setattr(distributed, "LEAST_FACES", 100)
     return Searching(Storage(str(tmp_path / "collection")), RunSettings(workers=2).arranged())
 
 
@@ -45,7 +45,7 @@ def test_an_index_built_by_workers_is_that_built_here(work: Searching) -> None:
 def test_what_lies_between_is_gone_afterwards(
     work: Searching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "is_local", lambda settings: False)
+    monkeypatch.setattr(distributed, "is_local", lambda settings: False)
     embeddings, _ = people([8] * 30, seed=3)
     work.find(embeddings, 5, neighbors.choose(*embeddings.shape, PLENTY, 5), 3)
     assert not list((tmp_path / "collection").rglob("*.npy"))

@@ -1,0 +1,4 @@
+"""The sequences of stages that a command is: run, evaluate, enrol, demo.
+
+Only this room and the command line import `facebatch.pipelines`.
+"""
