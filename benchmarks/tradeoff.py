@@ -4,7 +4,7 @@
 
 For each long side and smallest face: time a photo (decoding, detection, chips; one thread), faces
 found, and recall of two kinds: of the faces that 1600/20 is sure of (score above 0.95), and of the
-marked faces, where truth is given: any file that ``facebatch.evaluate.truth`` reads, which names
+marked faces, where truth is given: any file that ``facebatch.evaluate.inputs.boxes`` reads, which names
 photos beside it. A face is found when a box holds its point, one box for each face. All settings
 take turns on each photo; a first pass, which compiles what is compiled once, isn't timed.
 """
@@ -27,7 +27,7 @@ from scipy.optimize import linear_sum_assignment
 from facebatch.config import ExtractSettings
 from facebatch.detect import load_detector
 from facebatch.errors import MediaError
-from facebatch.evaluate.truth import read_truth
+from facebatch.evaluate.inputs.boxes import read_truth
 from facebatch.extract.detect_and_crop import find_faces
 from facebatch.media.photo.decode import Photo
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from facebatch.evaluate.inputs.boxes import TruthFaces as TruthFaces
+from facebatch.evaluate.inputs.boxes import read_truth as read_truth
 from facebatch.evaluate.plain import plain_data
 from facebatch.evaluate.thresholds import share
-from facebatch.evaluate.truth import TruthFaces as TruthFaces
-from facebatch.evaluate.truth import read_truth as read_truth
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.evaluate.pair_lists import Pair as Pair
-from facebatch.evaluate.pair_lists import all_pairs as all_pairs
-from facebatch.evaluate.pair_lists import read_pairs as read_pairs
+from facebatch.evaluate.inputs.pair_lists import Pair as Pair
+from facebatch.evaluate.inputs.pair_lists import all_pairs as all_pairs
+from facebatch.evaluate.inputs.pair_lists import read_pairs as read_pairs
 from facebatch.evaluate.plain import plain_data
 from facebatch.evaluate.thresholds import (
     Floats,

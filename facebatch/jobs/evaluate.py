@@ -22,8 +22,8 @@ from facebatch.config import RunSettings
 from facebatch.errors import CollectionError, InputError, UsageError
 from facebatch.evaluate.clusters import score_clusters
 from facebatch.evaluate.detection import score_detection
-from facebatch.evaluate.files import read_file, read_labels, read_truths
 from facebatch.evaluate.identification import open_set_split, score_identification
+from facebatch.evaluate.inputs.labels import read_file, read_labels, read_truths
 from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
 from facebatch.extract.progress import Progress
 from facebatch.identify.classifier import METHODS, fit

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from facebatch.errors import InputError
-from facebatch.evaluate.csv_input import read_rows
-from facebatch.evaluate.truth import Truth, read_truth
+from facebatch.evaluate.inputs.boxes import Truth, read_truth
+from facebatch.evaluate.inputs.csv_rows import read_rows
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import InputError
-from facebatch.evaluate.csv_input import flag, header_of, number, read_rows, whole_number
+from facebatch.evaluate.inputs.csv_rows import flag, header_of, number, read_rows, whole_number
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")

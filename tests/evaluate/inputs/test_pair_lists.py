@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebatch.errors import InputError
-from facebatch.evaluate.pair_lists import Pair, all_pairs, read_pairs
+from facebatch.evaluate.inputs.pair_lists import Pair, all_pairs, read_pairs
 
 VIEW_2 = (
     "2\t1\n"

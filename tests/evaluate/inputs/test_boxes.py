@@ -5,7 +5,7 @@ import pytest
 from data import real_data
 
 from facebatch.errors import InputError
-from facebatch.evaluate.truth import read_truth
+from facebatch.evaluate.inputs.boxes import read_truth
 
 VOC = """<annotation><folder>x</folder><filename>{file}</filename>
 <size><width>100</width><height>80</height><depth>3</depth></size>

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import InputError
-from facebatch.evaluate.csv_input import flag, header_of, read_rows, whole_number
+from facebatch.evaluate.inputs.csv_rows import flag, header_of, read_rows, whole_number
 
 _COLUMNS = ("left", "right", "same")
 

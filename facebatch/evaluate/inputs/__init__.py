@@ -1,0 +1,1 @@
+"""The files that say what is true: pair lists, labels and boxes."""
