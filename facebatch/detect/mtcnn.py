@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebatch.detect import DEFAULT_MIN_FACE, Detections
-from facebatch.detect.boxes import (
+from facebatch.detect.integral import area_crops, area_level, integral_image
+from facebatch.detect.mtcnn_boxes import (
     landmarks_in_image,
     moved,
     proposals,
@@ -23,7 +24,6 @@ from facebatch.detect.boxes import (
     regions,
     squared,
 )
-from facebatch.detect.integral import area_crops, area_level, integral_image
 from facebatch.detect.nets import ArrayFunction, Cascade
 from facebatch.detect.nms import suppress_minimum, suppress_union
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, choose

@@ -17,8 +17,8 @@ from PIL import Image
 
 from facebatch.demo.render import render_face
 from facebatch.detect import load_detector
-from facebatch.detect.boxes import regions
 from facebatch.detect.mtcnn import MtcnnDetector
+from facebatch.detect.mtcnn_boxes import regions
 from facebatch.embed.facenet_package import import_facenet_pytorch
 from facebatch.errors import UsageError
 
