@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from facebatch.report.data import ReportData
-from facebatch.report.document import plot_figure
-from facebatch.report.elements import Html, tag
 from facebatch.report.faces import face_image
+from facebatch.report.html.document import plot_figure
+from facebatch.report.html.elements import Html, tag
+from facebatch.report.html.words import count
 from facebatch.report.matches import DoubtfulMatch, MatchedPerson, Matches
 from facebatch.report.overview import Overview, Plane
-from facebatch.report.words import count
 
 
 def has_charts(data: ReportData) -> bool:

@@ -6,9 +6,9 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from facebatch.report.data import ReportData
-from facebatch.report.elements import Html, tag
+from facebatch.report.html.elements import Html, tag
+from facebatch.report.html.words import SHORT_ID, count, moment, person_name, span
 from facebatch.report.sheets import PersonSheet, Sheets, ShownFace
-from facebatch.report.words import SHORT_ID, count, moment, person_name, span
 
 _LARGE = 13
 """Faces beside the cover from which on a sheet takes the page's full width."""

@@ -17,8 +17,8 @@ from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.people.health import warning_text
 from facebatch.report import projection
+from facebatch.report.html.words import person_name
 from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
-from facebatch.report.words import person_name
 from facebatch.tables import parquet
 
 FACES_ON_PLANE = {"PCA": 2000, "t-SNE": 1200}

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from facebatch.models.registry import Model
 from facebatch.report.charts import charts_section, has_charts, matches_section
 from facebatch.report.data import FailedItem, FailureGroup, ReportData, SettingsGroup, Totals
-from facebatch.report.document import document
-from facebatch.report.elements import Html, tag
 from facebatch.report.faces import face_image, people_section
+from facebatch.report.html.document import document
+from facebatch.report.html.elements import Html, tag
+from facebatch.report.html.words import count, moment, size, span
 from facebatch.report.sheets import CANDIDATES_PER_PERSON
-from facebatch.report.words import count, moment, size, span
 
 _ALL_OPEN = 12
 """Failures up to which their paths are shown without a click."""

@@ -9,7 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from facebatch.report import REPORT, write_report
 from facebatch.report.data import PATHS_PER_REASON
-from facebatch.report.elements import join, tag
+from facebatch.report.html.elements import join, tag
 
 NASTY = """<script>alert("x")</script>'&.jpg"""
 

@@ -27,8 +27,8 @@ from facebatch.report.evaluation.page import (
     Scores,
     Table,
 )
+from facebatch.report.html.words import count
 from facebatch.report.plots import figure
-from facebatch.report.words import count
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer]

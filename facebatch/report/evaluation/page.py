@@ -16,8 +16,8 @@ from facebatch.evaluate.detection import DetectionScores
 from facebatch.evaluate.identification import IdentificationScores
 from facebatch.evaluate.pairs import PairScore
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.report.document import document, plot_figure
-from facebatch.report.elements import Html, tag
+from facebatch.report.html.document import document, plot_figure
+from facebatch.report.html.elements import Html, tag
 from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from facebatch.evaluate.detection import DetectionCurve, SizeRecall
 from facebatch.evaluate.identification import DetCurve
 from facebatch.evaluate.pairs import PairCurves
-from facebatch.report.elements import CONTROL_PICTURES, Html
+from facebatch.report.html.elements import CONTROL_PICTURES, Html
+from facebatch.report.html.svg import Picture, inline
+from facebatch.report.html.words import shortened
 from facebatch.report.overview import PEOPLE_COLOURED, Clustered
-from facebatch.report.svg import Picture, inline
-from facebatch.report.words import shortened
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer]

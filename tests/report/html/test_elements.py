@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebatch.report.elements import tag
-from facebatch.report.words import count, size
+from facebatch.report.html.elements import tag
+from facebatch.report.html.words import count, size
 
 # Control characters are shown as other ones, and parsers make one of carriage return and newline.
 PRINTABLE = st.text(st.characters(exclude_categories=["Cc", "Cs"]))

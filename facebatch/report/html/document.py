@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from facebatch.report.elements import Child, Html, tag
-from facebatch.report.style import STYLE
+from facebatch.report.html.elements import Child, Html, tag
+from facebatch.report.html.style import STYLE
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Tells browsers to fetch nothing and to run no script, whatever the page held."""
