@@ -17,9 +17,9 @@ import numpy.typing as npt
 from apache_beam.utils.shared import Shared
 
 from facebatch.config import RunSettings
-from facebatch.index.building import check_unit_rows
 from facebatch.neighbors import index
 from facebatch.neighbors.index import SHARD_ROWS, Plan
+from facebatch.neighbors.index.build import check_unit_rows
 from facebatch.pipelines.runners import run_watched
 from facebatch.storage.store import Storage
 

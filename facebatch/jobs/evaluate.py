@@ -25,12 +25,12 @@ from facebatch.evaluate.detection import score_detection
 from facebatch.evaluate.identification import open_set_split, score_identification
 from facebatch.evaluate.inputs.labels import read_file, read_labels, read_truths
 from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
+from facebatch.evaluate.photos import Photos
 from facebatch.extract.progress import Progress
 from facebatch.identify.classifier import METHODS, fit
 from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
-from facebatch.photos import Photos
 from facebatch.report.evaluation.page import Kind, Scores
 from facebatch.report.evaluation.results import summarise, write
 from facebatch.stages import read_clusters

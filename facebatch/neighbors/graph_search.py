@@ -9,10 +9,10 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.index.building import one_thread, parts
-from facebatch.index.plan import in_lists, list_bytes
 from facebatch.neighbors.graph import Neighbors, empty, join, nearest
 from facebatch.neighbors.index import Plan, build, search
+from facebatch.neighbors.index.build import one_thread, parts
+from facebatch.neighbors.index.plan import in_lists, list_bytes
 from facebatch.workers.threads import in_order
 
 BLOCK_ROWS = 1 << 12

@@ -57,8 +57,8 @@ def build_index(
     same = current is not None and current.manifest.get("asked", {}) == wanted
     if current and same and current.manifest["faces_hash"] == snapshot.faces_hash:
         return StageResult(current, unchanged=True)
-    from facebatch.index.plan import DEFAULT_RECALL
     from facebatch.neighbors import index
+    from facebatch.neighbors.index.plan import DEFAULT_RECALL
 
     recall = wanted.get("recall", DEFAULT_RECALL)
 
@@ -113,7 +113,7 @@ def places_of(snapshot: Snapshot, faces: pa.Table) -> pa.Table:
 
 
 def _check_asked(wanted: Mapping[str, Any]) -> None:
-    from facebatch.index.plan import KINDS
+    from facebatch.neighbors.index.plan import KINDS
 
     if "kind" in wanted and wanted["kind"] not in KINDS:
         raise UsageError(f"--kind {wanted['kind']!r} isn't one of {', '.join(KINDS)}")

@@ -22,6 +22,7 @@ from facebatch.demo.cast import PEOPLE, STRANGERS
 from facebatch.demo.render import render_face
 from facebatch.demo.scene import render_landscape
 from facebatch.errors import CollectionError, InputError, SettingsMismatch, UsageError
+from facebatch.evaluate.photos import Photos
 from facebatch.jobs.evaluate import (
     BY_FOLDER,
     Source,
@@ -30,7 +31,6 @@ from facebatch.jobs.evaluate import (
     evaluate_identification,
     evaluate_pairs,
 )
-from facebatch.photos import Photos
 from facebatch.stages import cluster_people
 
 PHOTOS_EACH = 3

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.collection.collection import Collection
-from facebatch.photos import Photos
+from facebatch.evaluate.photos import Photos
 from facebatch.report.evaluation.page import Kind, Scores, write_evaluation
 from facebatch.storage.store import Storage
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import CollectionError
-from facebatch.index.plan import Plan
+from facebatch.neighbors.index.plan import Plan
 
 SHARD_ROWS = 1 << 17
 """Rows of a shard: 64 MiB of 128-d embeddings. A whole number of `_BLOCK_ROWS`."""

@@ -8,7 +8,7 @@ from rows import content, faces, media, media_row, memory_collection, put_shard
 
 from facebatch import ids
 from facebatch.collection.snapshot import Snapshot
-from facebatch.photos import Photos
+from facebatch.evaluate.photos import Photos
 
 
 def elsewhere(path: str, of: int) -> dict[str, object]:
