@@ -133,14 +133,14 @@ def write_photos(photos: Path, folder: Path) -> tuple[str, float]:
     """
     from people_by_folder import central_faces
 
+    from facebatch import tables
     from facebatch.collection.collection import Collection
-    from facebatch.tables import parquet
 
     collection = folder / "collection"
     subprocess.run(extract_command(photos, collection, 2), check=True, stdout=subprocess.DEVNULL)
     opened = Collection.open(str(collection))
     rows, folders = central_faces(opened)
-    embeddings = parquet.matrix(opened.snapshot().faces(["embedding"])["embedding"])[rows]
+    embeddings = tables.matrix(opened.snapshot().faces(["embedding"])["embedding"])[rows]
     np.save(folder / "faces.npy", embeddings)
     np.save(folder / "people.npy", np.unique(folders, return_inverse=True)[1])
     return f"{len(rows):,} faces of {photos.name}", choose_tau(len(rows), opened.settings.tta)

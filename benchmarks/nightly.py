@@ -23,12 +23,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from generator import DIMENSION, faces, population
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation
 from facebatch.config import ExtractSettings
 from facebatch.evaluate.clustering import pairwise_scores
 from facebatch.stages import cluster_people, read_clusters
-from facebatch.tables import parquet
 
 _SHARD = 10_000
 _SIDE = 150
@@ -46,7 +45,7 @@ def commit(collection: Collection, embeddings: npt.NDArray[np.float32], first: i
             _media_row(number, content) for number, content in zip(numbers, contents, strict=True)
         ]
         shard = f"{first + start:032x}"
-        rows = parquet.from_rows("media", media)
+        rows = tables.from_rows("media", media)
         collection.commit_shard(shard, rows, face_table(media, face_ids, part))
         made += face_ids
     return made
@@ -79,13 +78,13 @@ def face_table(
         "face_id": face_ids,
         "media_id": [row["media_id"] for row in media],
         "content_id": [row["content_id"] for row in media],
-        "landmarks": parquet.vectors(np.zeros((n, 10), np.float32)),
-        "chip_to_picture": parquet.vectors(np.tile([1.0, 0, 0, 0, 1, 0], (n, 1))),
-        "embedding": parquet.vectors(embeddings),
+        "landmarks": tables.vectors(np.zeros((n, 10), np.float32)),
+        "chip_to_picture": tables.vectors(np.tile([1.0, 0, 0, 0, 1, 0], (n, 1))),
+        "embedding": tables.vectors(embeddings),
         "size": [100.0] * n,
         "score": [1.0] * n,
     }
-    schema = parquet.schema("faces", DIMENSION)
+    schema = tables.schema("faces", DIMENSION)
     columns = [
         given[field.name] if field.name in given else [None if field.nullable else 0] * n
         for field in schema

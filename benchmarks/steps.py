@@ -35,6 +35,7 @@ import pyarrow.parquet as pq
 from common import ONE_THREAD, photo_folder, photos_in
 from PIL import Image
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
@@ -44,7 +45,6 @@ from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.reader import MediaReader
 from facebatch.media.sources.roots import parse_root
 from facebatch.models import registry
-from facebatch.tables import parquet
 
 _CHIPS = 64  # at most, since dlib may take a tenth of a second for one
 _COMMITS = 5  # of one shard in a turn, since one takes a few milliseconds
@@ -214,7 +214,7 @@ def write(setup: Setup) -> None:
     with tempfile.TemporaryDirectory() as place:
         collection = Collection.create(f"{place}/collection", settings)
         collection.commit_shard("first", shard.media, shard.faces)  # fills the commit time in
-        media = parquet.read(collection.storage, "media/first.parquet", "media")
+        media = tables.read(collection.storage, "media/first.parquet", "media")
         plain = Path(place) / "plain"
         plain.mkdir()
 

@@ -4,9 +4,9 @@
 
 For each long side and smallest face: time a photo (decoding, detection, chips; one thread), faces
 found, and recall of two kinds: of the faces that 1600/20 is sure of (score above 0.95), and of the
-marked faces, where truth is given: any file that ``facebatch.evaluate.inputs.boxes`` reads, which names
-photos beside it. A face is found when a box holds its point, one box for each face. All settings
-take turns on each photo; a first pass, which compiles what is compiled once, isn't timed.
+marked faces, where truth is given: any file that ``facebatch.evaluate.inputs.boxes`` reads, which
+names photos beside it. A face is found when a box holds its point, one box for each face. All
+settings take turns on each photo; a first pass, which compiles what is compiled once, isn't timed.
 """
 
 from __future__ import annotations

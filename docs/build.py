@@ -11,10 +11,10 @@ from typing import Any
 
 from typer.main import get_command
 
+from facebatch import tables
 from facebatch.cli import app
 from facebatch.extract.plan import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
-from facebatch.tables import parquet
 
 FOLDER = Path(__file__).parent
 
@@ -23,13 +23,13 @@ def tables_page() -> str:
     """Returns docs/tables.md: its written part, then every table of the contract."""
     parts = [
         (FOLDER / "tables.head.md").read_text("utf-8"),
-        *("\n".join(_table(parquet.contract(name))) for name in parquet.table_names()),
+        *("\n".join(_table(tables.contract(name))) for name in tables.table_names()),
         "\n".join(_reasons()),
     ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
-def _table(contract: parquet.TableContract) -> Iterator[str]:
+def _table(contract: tables.TableContract) -> Iterator[str]:
     yield f"## {contract.table} (version {contract.version})\n"
     yield f"{contract.description}\n"
     yield "| column | type | unit | what it says |"

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import AsSingleton
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import content_keys
 from facebatch.extract.plan import Item
 from facebatch.storage.store import Storage
-from facebatch.tables import parquet
 
 COPIES_COMPARED = 64
 """Known contents of one size that a new file is compared with, at most. Files beyond it that are
@@ -102,7 +102,7 @@ def _contents_of(
     if not len(sizes):
         return
     columns = ["size", "segment", "content_id", "faces", "status"]
-    rows = parquet.read(storage, f"media/{shard}.parquet", "media", columns)
+    rows = tables.read(storage, f"media/{shard}.parquet", "media", columns)
     # Only the shard that extracted a content has its faces, whoever holds the content now.
     wanted = pc.and_(pc.equal(rows["status"], "ok"), pc.is_in(rows["size"], pa.array(sizes)))
     for row in rows.filter(wanted).to_pylist():
@@ -155,7 +155,7 @@ class StandingContents:
         storage = self._collection.storage
         for file in storage.files("media"):
             if not self._rewritten and file.path not in self._seen:
-                metadata = parquet.read_metadata(storage, file.path, "media")
+                metadata = tables.read_metadata(storage, file.path, "media")
                 self._rewritten = metadata.get("replaces", "[]") != "[]"
                 self._seen.add(file.path)
         return self._rewritten

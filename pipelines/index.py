@@ -1,7 +1,7 @@
 """Index: trained in the launcher, filled in shards by the workers, merged in the launcher.
 
 Every shard is an index of its own rows alone, under their final numbers; merging moves them into
-the trained one. The result is that of `facebatch.neighbors.index.build` in a single process.
+the trained one. The result is that of `facebatch.neighbors.index.building` in a single process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from apache_beam.utils.shared import Shared
 from facebatch.config import RunSettings
 from facebatch.neighbors import index
 from facebatch.neighbors.index import SHARD_ROWS, Plan
-from facebatch.neighbors.index.build import check_unit_rows
+from facebatch.neighbors.index.building import check_unit_rows
 from facebatch.pipelines.runners import run_watched
 from facebatch.storage.store import Storage
 

@@ -18,13 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.utils.shared import Shared
 
-from facebatch import neighbors
+from facebatch import neighbors, tables
 from facebatch.config import RunSettings
 from facebatch.neighbors import BLOCK_ROWS, Neighbors, index
 from facebatch.neighbors.index import Plan
 from facebatch.pipelines.runners import run_watched
 from facebatch.storage.store import Storage
-from facebatch.tables import parquet
 
 SHARD_BLOCKS = 4
 """Blocks of queries in a shard: a few seconds of work among a million faces."""
@@ -128,15 +127,15 @@ class _Opened:
 def read_edges(job: GraphJob, start: int) -> tuple[npt.NDArray[np.int32], Neighbors]:
     """Returns the rows of a shard of the graph, and their neighbours."""
     edges = pq.read_table(io.BytesIO(job.storage.read(job.edges(start))))
-    part = Neighbors(parquet.matrix(edges["distances"]), parquet.matrix(edges["indices"]))
+    part = Neighbors(tables.matrix(edges["distances"]), tables.matrix(edges["indices"]))
     return edges["row"].to_numpy(), part
 
 
 def _as_parquet(rows: npt.NDArray[np.int64], found: Neighbors) -> bytes:
     columns = {
         "row": rows.astype(np.int32),
-        "indices": parquet.vectors(found.indices),
-        "distances": parquet.vectors(found.distances),
+        "indices": tables.vectors(found.indices),
+        "distances": tables.vectors(found.distances),
     }
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink, compression="zstd", use_dictionary=False)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
+from facebatch import tables
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
 from facebatch.extract.decoder import GuardedDecoder
@@ -44,7 +45,6 @@ from facebatch.media.limits import Limits
 from facebatch.media.sources.listing import Ignored, MediaFile, Unreadable, list_root
 from facebatch.media.sources.roots import Root
 from facebatch.storage.store import Storage
-from facebatch.tables import parquet
 
 if TYPE_CHECKING:
     from facebatch.media.video.frames import Segment
@@ -190,7 +190,7 @@ def _read_known(
     shard: str, storage: Storage, roots: frozenset[str]
 ) -> Iterator[tuple[bytes, bytes]]:
     names = [field.name for field in fields(Known) if field.name != "shard"]
-    rows = parquet.read(storage, f"media/{shard}.parquet", "media", [*names, "path_bytes"])
+    rows = tables.read(storage, f"media/{shard}.parquet", "media", [*names, "path_bytes"])
     folders = defaultdict(list)
     for row in rows.to_pylist():
         if row["root"] in roots:

@@ -9,11 +9,10 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.extract.plan import Known
 from facebatch.models import registry
-from facebatch.tables import parquet
 
 
 class MarkVanished(beam.PTransform):
@@ -41,7 +40,7 @@ def _mark_vanished(pair: tuple[str, Iterable[Known]], collection: Collection) ->
         newest.append(row.committed_at)
     parts = []
     for shard, media_ids in sorted(by_shard.items()):
-        rows = parquet.read(collection.storage, f"media/{shard}.parquet", "media")
+        rows = tables.read(collection.storage, f"media/{shard}.parquet", "media")
         parts.append(rows.filter(pc.is_in(rows["media_id"], pa.array(media_ids, pa.binary(16)))))
     rows = _marked(pa.concat_tables(parts))
     columns = rows.select(["media_id", "size", "marker"]).to_pylist()
@@ -49,7 +48,7 @@ def _mark_vanished(pair: tuple[str, Iterable[Known]], collection: Collection) ->
     name = ids.shard_name(members)
     if not collection.is_committed(name):
         dimension = registry.model(collection.settings.embedder).dimension
-        nothing = parquet.schema("faces", dimension).empty_table()
+        nothing = tables.schema("faces", dimension).empty_table()
         collection.commit_shard(name, rows, nothing, after=max(newest))
 
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from albums import Album
-from faulty import FaultyFileSystem
-from program import facebatch
+from support.albums import Album
+from support.faulty import FaultyFileSystem
+from support.program import facebatch
 
 from facebatch.collection.collection import Collection
 from facebatch.demo.album import SMALL, write_album

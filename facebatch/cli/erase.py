@@ -122,9 +122,9 @@ def _confirmed(chosen: Selection) -> bool:
 def _erase(
     collection: Collection, chosen: Selection, gallery: Gallery | None, as_json: bool
 ) -> None:
-    from facebatch.erasure import erase
+    from facebatch.erasure.removal import erase as remove
 
-    summary = erase.erase(collection, chosen, gallery).as_json()
+    summary = remove(collection, chosen, gallery).as_json()
     summary["gallery"] = gallery.storage.full_path() if gallery else None
     output.emit(summary, erased_lines(summary), as_json)
     if summary["findings"]:
@@ -133,9 +133,9 @@ def _erase(
 
 def _verify(collection: Collection, gallery: Gallery | None, as_json: bool) -> None:
     from facebatch.collection.suppression import Suppression
-    from facebatch.erasure import erase
+    from facebatch.erasure.removal import verify
 
-    found = [finding.as_json() for finding in erase.verify(collection, gallery)]
+    found = [finding.as_json() for finding in verify(collection, gallery)]
     listed = bool(Suppression.load(collection.storage))
     summary = {"erased_ever": listed, "findings": found}
     output.emit(summary, verification_lines(summary), as_json)

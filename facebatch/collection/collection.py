@@ -17,12 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from facebatch import tables
 from facebatch.collection.snapshot import Committed, Snapshot, committed, take, with_column
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, SettingsMismatch, UsageError
 from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
-from facebatch.tables import parquet
 
 FORMAT_VERSION = 1
 STAGES = ("index", "matches", "clusters", "people")
@@ -168,14 +168,14 @@ class Collection:
         Returns:
             The bytes written.
         """
-        size = parquet.write(
+        size = tables.write(
             self.storage, f"faces/{shard}.parquet", "faces", faces, self.fingerprint
         )
         if not keep_times:
             moment = max(datetime.now(UTC), after + _TICK) if after else datetime.now(UTC)
             now = pa.array([moment] * len(media), type=pa.timestamp("us", tz="UTC"))
             media = with_column(media, "committed_at", now)
-        return size + parquet.write(
+        return size + tables.write(
             self.storage,
             f"media/{shard}.parquet",
             "media",
@@ -316,7 +316,7 @@ class Collection:
         path = f"media/{shard.name}.parquet"
         if not self.storage.exists(path):
             return False
-        metadata = parquet.read_metadata(self.storage, path, "media")
+        metadata = tables.read_metadata(self.storage, path, "media")
         return metadata.get("commit", "") == shard.commit
 
 

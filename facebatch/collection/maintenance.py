@@ -1,6 +1,7 @@
 """Keeping a collection in shape: `compact` merges shards, `prune` drops what vanished.
 
-Both write shards anew (`facebatch.collection.rewrite`); neither changes an id, a face or a generation.
+Both write shards anew (`facebatch.collection.rewrite`); neither changes an id, a face or a
+generation.
 """
 
 from __future__ import annotations

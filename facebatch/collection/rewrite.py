@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, replaced_among
 from facebatch.collection.snapshot import (
     Snapshot,
@@ -29,7 +29,6 @@ from facebatch.collection.snapshot import (
     with_column,
 )
 from facebatch.errors import CollectionError
-from facebatch.tables import parquet
 
 SHARD_BYTES = 256_000_000
 """What is read to be written as one shard, at most: it is held in memory."""
@@ -324,13 +323,13 @@ def _faces(
     """Returns the new shard's faces, and how many rows the shards have."""
 
     def kept(shard: str) -> tuple[pa.Table, int]:
-        rows = parquet.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
+        rows = tables.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
         mine = contents.filter(pc.equal(contents["source"], shard))
         places = pc.index_in(content_keys(rows), _plain(mine["content"]))
         holders = mine["media_id"].take(pc.drop_null(places))
         visible = with_column(rows.filter(pc.is_valid(places)), "media_id", holders)
         dimension = visible.schema.field("embedding").type.list_size
-        visible = visible.cast(parquet.schema("faces", dimension))
+        visible = visible.cast(tables.schema("faces", dimension))
         if dropped is not None:
             visible = visible.filter(pa.array(~dropped(visible)))
         return visible, len(rows)

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import content_keys
 from facebatch.errors import CollectionError
 from facebatch.models import registry
-from facebatch.tables import parquet
 
 UNIT_TOLERANCE = 1e-3
 CHIPS_SAMPLED = 16
@@ -112,7 +111,7 @@ def read_checked(collection: Collection, path: str, table: str) -> pa.Table:
         CollectionError: It can't be read; or it is of another table, version or fingerprint, or
             lacks columns or values that its version has.
     """
-    metadata = parquet.read_metadata(collection.storage, path, table)
+    metadata = tables.read_metadata(collection.storage, path, table)
     if metadata.get("fingerprint") != collection.fingerprint:
         found = metadata.get("fingerprint")
         raise _Wrong(f"its fingerprint is {found}, the collection's {collection.fingerprint}")
@@ -124,13 +123,13 @@ def read_checked(collection: Collection, path: str, table: str) -> pa.Table:
             stored.validate(full=True)
         except (pa.ArrowException, OSError) as error:
             raise CollectionError(f"a part of it can't be decoded: {error}") from error
-    expected = [c.name for c in parquet.contract(table, int(metadata["schema_version"])).columns]
+    expected = [c.name for c in tables.contract(table, int(metadata["schema_version"])).columns]
     if sorted(names) != sorted(expected):
         raise _Wrong(f"it has the columns {sorted(names)}, not {sorted(expected)}")
-    rows = parquet.read(collection.storage, path, table)
+    rows = tables.read(collection.storage, path, table)
     embedding = "embedding" in rows.column_names
     dimension = rows.schema.field("embedding").type.list_size if embedding else None
-    wanted = parquet.schema(table, dimension)
+    wanted = tables.schema(table, dimension)
     for field in wanted:
         if not field.nullable and rows[field.name].null_count:
             raise _Wrong(f"column {field.name} has nulls")
@@ -161,7 +160,7 @@ def _faces(collection: Collection, rows: pa.Table, *, deep: bool) -> Iterator[tu
     stored = rows.schema.field("embedding").type.list_size
     if stored != dimension:
         yield "embedding_wrong", f"embeddings have {stored} dimensions, not {dimension}"
-    norms = np.linalg.norm(parquet.matrix(rows["embedding"]), axis=1)
+    norms = np.linalg.norm(tables.matrix(rows["embedding"]), axis=1)
     # Not "> tolerance", which a NaN would pass.
     lengths = int((~(np.abs(norms - 1) <= UNIT_TOLERANCE)).sum())
     if lengths:
@@ -172,7 +171,7 @@ def _faces(collection: Collection, rows: pa.Table, *, deep: bool) -> Iterator[tu
 
 def _geometry(rows: pa.Table) -> Iterator[tuple[str, str]]:
     parts = [np.stack([rows[name].to_numpy() for name in _BOX], axis=1)]
-    parts += [parquet.matrix(rows[name]) for name in ("landmarks", "chip_to_picture")]
+    parts += [tables.matrix(rows[name]) for name in ("landmarks", "chip_to_picture")]
     infinite = int((~np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)).sum())
     if infinite:
         yield "box_wrong", f"boxes or landmarks of {infinite:,} faces are not finite"

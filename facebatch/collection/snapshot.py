@@ -22,10 +22,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.errors import CollectionError
 from facebatch.storage.store import Storage, StoredFile
-from facebatch.tables import parquet
 
 _READERS = 8
 """Threads that read shard files; what they wait for is the store."""
@@ -89,7 +88,7 @@ def look(storage: Storage, file: StoredFile) -> Committed:
     Raises:
         CollectionError: It can't be read.
     """
-    metadata = parquet.read_metadata(storage, file.path, "media")
+    metadata = tables.read_metadata(storage, file.path, "media")
     replaces = tuple(json.loads(metadata.get("replaces", "[]")))
     return Committed(_shard(file.path), metadata.get("commit", ""), replaces, file.modified)
 
@@ -155,10 +154,10 @@ class Snapshot:
         """Every media row as its shard has it, winning or not, with a column ``shard``."""
 
         def read(shard: str) -> pa.Table:
-            rows = parquet.read(self.storage, f"media/{shard}.parquet", "media")
+            rows = tables.read(self.storage, f"media/{shard}.parquet", "media")
             return rows.append_column("shard", pa.array([shard] * len(rows), pa.string()))
 
-        empty = parquet.from_rows("media", []).append_column("shard", pa.array([], pa.string()))
+        empty = tables.from_rows("media", []).append_column("shard", pa.array([], pa.string()))
         return pa.concat_tables([empty, *in_threads(read, self.shards)])
 
     @cached_property
@@ -215,7 +214,7 @@ class Snapshot:
 
         def visible(shard: str) -> pa.Table:
             try:
-                rows = parquet.read(self.storage, f"faces/{shard}.parquet", "faces", read)
+                rows = tables.read(self.storage, f"faces/{shard}.parquet", "faces", read)
             except CollectionError as error:
                 raise CollectionError(
                     f"{error}. Remove media/{shard}.parquet from the collection, and its photos "
@@ -238,7 +237,7 @@ class Snapshot:
         return rows.take(counted).select(list(columns))
 
     def _no_faces(self, columns: Sequence[str]) -> pa.Table:
-        nothing = parquet.schema("faces", 1).empty_table()
+        nothing = tables.schema("faces", 1).empty_table()
         return nothing.select(list(columns))
 
     @cached_property

@@ -25,10 +25,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.errors import CollectionError
 from facebatch.storage.store import Storage, filesystem
-from facebatch.tables import parquet
 
 Kind = Literal["ids", "texts", "places", "pictures", "vectors"]
 
@@ -312,4 +311,4 @@ def _of_anything(data: bytes) -> Iterator[Part]:
 
 def vectors_of(rows: pa.Table, column: str) -> npt.NDArray[np.float32]:
     """Returns a column of embeddings as an array (n, d) float32."""
-    return np.ascontiguousarray(parquet.matrix(rows[column]), np.float32)
+    return np.ascontiguousarray(tables.matrix(rows[column]), np.float32)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot
 from facebatch.collection.suppression import Suppression, word_id
@@ -34,7 +34,6 @@ from facebatch.people.membership import (
     unused_names,
 )
 from facebatch.storage.store import Storage
-from facebatch.tables import parquet
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _ID_START = re.compile(r"[0-9a-f]{8,32}")
@@ -255,20 +254,20 @@ class _Asked:
 def every_media_row(storage: Storage) -> pa.Table:
     """Returns the rows of every media file that can be read, superseded and replaced ones too."""
     columns = ["media_id", "root", "path", "path_bytes", "segment", "content_id"]
-    empty = parquet.from_rows("media", []).select(columns)
+    empty = tables.from_rows("media", []).select(columns)
     return pa.concat_tables([empty, *_readable(storage, "media", columns)])
 
 
 def every_face(storage: Storage) -> pa.Table:
     """Returns the ids in every faces file that can be read, orphans too, and the file's path."""
-    empty = parquet.schema("faces", 1).empty_table().select(list(_FACE_IDS))
+    empty = tables.schema("faces", 1).empty_table().select(list(_FACE_IDS))
     return pa.concat_tables([empty, *_readable(storage, "faces", list(_FACE_IDS))])
 
 
 def _readable(storage: Storage, table: str, columns: list[str]) -> Iterator[pa.Table]:
     for file in storage.files(table):
         try:
-            yield parquet.read(storage, file.path, table, columns)
+            yield tables.read(storage, file.path, table, columns)
         except (CollectionError, KeyError, ValueError):
             continue  # the verification names it
 
@@ -339,7 +338,7 @@ def _with_equal_faces(
         equal: set[bytes] = set()
         for shard in snapshot.shards:
             path = f"faces/{shard}.parquet"
-            rows = parquet.read(snapshot.storage, path, "faces", ["face_id", "embedding"])
+            rows = tables.read(snapshot.storage, path, "faces", ["face_id", "embedding"])
             if len(rows):
                 same = same_faces(file_contents.vectors_of(rows, "embedding"), fresh)
                 equal |= set(rows.filter(pa.array(same))["face_id"].to_pylist())

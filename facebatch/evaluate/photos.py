@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.collection.snapshot import Snapshot
 from facebatch.identify.enrol import central_face
-from facebatch.tables import parquet
 
 _MEDIA = ("root", "path", "content_id", "status", "reason", "width", "height", "segments")
 _RAN_ON = ("engine", "device", "precision", "cpu")
@@ -144,7 +144,7 @@ class Photos:
     def embeddings(self, names: Sequence[str]) -> Floats:
         """Returns the embeddings (n, d) of photos' central faces, NaN where there is no face."""
         present, column = self._of_central(names, "embedding")
-        vectors = parquet.matrix(column) if len(column) else np.empty((0, 1), np.float32)
+        vectors = tables.matrix(column) if len(column) else np.empty((0, 1), np.float32)
         found = np.full((len(names), vectors.shape[1]), np.nan, np.float32)
         found[present] = vectors
         return found

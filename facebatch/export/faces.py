@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
 from facebatch.stages import read_matches
-from facebatch.tables import parquet
 
 _FACE_COLUMNS = (
     *("face_id", "media_id", "content_id", "timestamp_us", "ordinal"),
@@ -77,13 +77,13 @@ def _people(collection: Collection, face_ids: pa.Array) -> dict[str, pa.Array]:
     if current is None or clusters is None:
         unknown = pa.nulls(len(face_ids), pa.string())
         return {"person_id": pa.nulls(len(face_ids), pa.binary(16)), "person": unknown}
-    clustered = parquet.read(
+    clustered = tables.read(
         collection.storage,
         f"{clusters.folder}/clusters.parquet",
         "clusters",
         ["face_id", "cluster"],
     )
-    people = parquet.read(
+    people = tables.read(
         collection.storage,
         f"{current.folder}/people.parquet",
         "people",
@@ -104,7 +104,7 @@ def _matches(collection: Collection, face_ids: pa.Array) -> dict[str, pa.Array]:
     names = {"match": "person", "match_score": "score", "match_probability": "probability"}
     if current is None:
         return {
-            name: pa.nulls(len(face_ids), parquet.schema("matches").field(column).type)
+            name: pa.nulls(len(face_ids), tables.schema("matches").field(column).type)
             for name, column in names.items()
         }
     matches = read_matches(collection, current, ["face_id", *names.values()])

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Plan
 from facebatch.storage.store import Storage
-from facebatch.tables import parquet
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Progressing:
 
     def _rows(self, path: str) -> dict[str, list[Any]]:
         columns = ["status", "reason", "faces"]
-        return dict(parquet.read(self._storage, path, "media", columns).to_pydict())
+        return dict(tables.read(self._storage, path, "media", columns).to_pydict())
 
     def _read_plan(self) -> Plan | None:
         if not self._storage.exists(self._plan_path):

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.config import ExtractSettings
 from facebatch.embed import SCALES
 from facebatch.extract.detect_and_crop import Faces
@@ -23,7 +23,6 @@ from facebatch.extract.plan import Item
 from facebatch.faces import quality, tracks
 from facebatch.media.photo.decode import PhotoFacts
 from facebatch.media.sources.listing import shown
-from facebatch.tables import parquet
 
 if TYPE_CHECKING:
     from facebatch.media.video.frames import VideoFacts
@@ -134,14 +133,14 @@ def face_rows(found: Sequence[Found], settings: ExtractSettings) -> pa.Table:
         "timestamp_us": pa.array(faces.timestamps_us),
         "ordinal": pa.array(faces.ordinals),
         **{name: pa.array(boxes[:, at]) for at, name in enumerate(("x0", "y0", "x1", "y1"))},
-        "landmarks": parquet.vectors(faces.landmarks.reshape(-1, 10)),
+        "landmarks": tables.vectors(faces.landmarks.reshape(-1, 10)),
         "score": pa.array(faces.scores),
         "size": pa.array(quality.size(boxes)),
         "sharpness": pa.array(_in_parts(quality.sharpness, unscaled)),
         "yaw": pa.array(pose.yaw, from_pandas=True),
         "pitch": pa.array(pose.pitch, from_pandas=True),
         "roll": pa.array(pose.roll, from_pandas=True),
-        "chip_to_picture": parquet.vectors(faces.chip_to_picture.reshape(-1, 6)),
+        "chip_to_picture": tables.vectors(faces.chip_to_picture.reshape(-1, 6)),
         VIEWS: pa.FixedSizeBinaryArray.from_buffers(
             pa.binary(faces.views[0].nbytes), len(faces), [None, pa.py_buffer(faces.views)]
         ),
@@ -166,7 +165,7 @@ def _in_parts(
 
 
 def _schema_with_views(settings: ExtractSettings) -> pa.Schema:
-    stored = parquet.schema("faces", 1)
+    stored = tables.schema("faces", 1)
     kept = [field for field in stored if field.name not in _ADDED_LATER]
     pixels = len(SCALES[settings.tta]) * template_of(settings).size ** 2 * 3
     return pa.schema([*kept, pa.field(VIEWS, pa.binary(pixels))])
@@ -200,7 +199,7 @@ def with_tracks(faces: pa.Table, media: pa.Table, settings: ExtractSettings) -> 
         rows = np.flatnonzero(pc.equal(faces["media_id"], media_id).to_numpy())
         part = faces.take(pa.array(rows))
         times = part["timestamp_us"].to_numpy()
-        numbers = tracks.link(_boxes(part), times, parquet.matrix(part["embedding"]))
+        numbers = tracks.link(_boxes(part), times, tables.matrix(part["embedding"]))
         told = tracks.summary(numbers, times)
         found: tuple[npt.NDArray[Any], ...] = (numbers, told.faces, told.begin_us, told.end_us)
         for name, values in zip(_TRACK_COLUMNS, found, strict=True):
@@ -208,7 +207,7 @@ def with_tracks(faces: pa.Table, media: pa.Table, settings: ExtractSettings) -> 
         if settings.video_faces == "best":
             keep[rows] = tracks.best(numbers, times, _goodness(part))
     for name, values in columns.items():
-        kind = parquet.schema("faces", 1).field(name).type
+        kind = tables.schema("faces", 1).field(name).type
         faces = faces.append_column(name, pa.array(values, mask=~is_filmed).cast(kind))
     return faces.filter(pa.array(keep))
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder
@@ -39,7 +39,6 @@ from facebatch.extract.rows import (
 from facebatch.media.sources.reader import MediaReader
 from facebatch.models import registry
 from facebatch.models.provenance import cpu_class
-from facebatch.tables import parquet
 from facebatch.workers.isolation import Crashed, run_isolated
 from facebatch.workers.threads import ahead, in_order
 
@@ -174,7 +173,7 @@ def detect_shard(shard: Shard, tools: Tools) -> ShardTables:
                     found.append(Found(item, outcome.content, outcome.faces))
         media.append(row)
     faces = face_rows(found, tools.settings)
-    rows = parquet.from_rows("media", media)
+    rows = tables.from_rows("media", media)
     if tools.erased and len(faces):
         remain = [not tools.erased.hides_face(face) for face in faces["face_id"].to_pylist()]
         faces = faces.filter(pa.array(remain))
@@ -250,7 +249,7 @@ def embed_shard(
         media = _with_provenance(media, {**asdict(model.provenance), "cpu": cpu_class()})
     else:
         embeddings = np.zeros((0, registry.model(settings.embedder).dimension), np.float32)
-    faces = shard.faces.append_column("embedding", parquet.vectors(embeddings))
+    faces = shard.faces.append_column("embedding", tables.vectors(embeddings))
     faces = with_tracks(faces, media, settings)
     if len(faces) < len(views):
         media = recounted(media, faces)

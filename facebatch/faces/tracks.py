@@ -166,7 +166,8 @@ def goodness(
         size: float32 (n,): shorter side of the box, pixels of the full-size picture.
         score: float32 (n,).
         sharpness: float32 (n,), as `facebatch.faces.quality.sharpness` gives it.
-        yaw: float32 (n,), as `facebatch.faces.quality.pose` gives it; NaN counts as not frontal at all.
+        yaw: float32 (n,), as `facebatch.faces.quality.pose` gives it; NaN counts as not frontal at
+            all.
 
     Returns:
         float32 (n,): 0..1.

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
 from facebatch.identify import classifier
@@ -30,7 +30,6 @@ from facebatch.identify.classifier import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Mod
 from facebatch.models import registry
 from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
-from facebatch.tables import parquet
 
 FORMAT_VERSION = 1
 
@@ -139,8 +138,8 @@ class Gallery:
             "extract": asdict(settings),
             "fingerprint": settings.fingerprint(),
         }
-        empty = parquet.schema("gallery", _dimension(settings)).empty_table()
-        parquet.write(storage, _ENTRIES, "gallery", empty, settings.fingerprint())
+        empty = tables.schema("gallery", _dimension(settings)).empty_table()
+        tables.write(storage, _ENTRIES, "gallery", empty, settings.fingerprint())
         storage.write(_INFO, json.dumps(info, indent=2).encode())
         return cls.open(url)
 
@@ -170,10 +169,10 @@ class Gallery:
             GalleryError: The file is missing or damaged, or doesn't hold what the gallery says.
         """
         try:
-            rows = parquet.read(self.storage, _ENTRIES, "gallery")
+            rows = tables.read(self.storage, _ENTRIES, "gallery")
         except (CollectionError, KeyError, ValueError) as error:
             raise GalleryError(f"the gallery {self.storage.public} is damaged: {error}") from error
-        found, wanted = rows.schema, parquet.schema("gallery", _dimension(self.settings))
+        found, wanted = rows.schema, tables.schema("gallery", _dimension(self.settings))
         if found.types != wanted.types:
             raise GalleryError(
                 f"{self.storage.public}/{_ENTRIES} has columns of other types than a gallery of "
@@ -204,7 +203,7 @@ class Gallery:
         return len(found) - len(known)
 
     def _completed(self, rows: pa.Table) -> pa.Table:
-        schema = parquet.schema("gallery", _dimension(self.settings))
+        schema = tables.schema("gallery", _dimension(self.settings))
         try:
             given = {name: rows[name].cast(schema.field(name).type) for name in ENTRY_COLUMNS}
             for name, column in given.items():
@@ -214,7 +213,7 @@ class Gallery:
             given["entry_id"] = pa.array([entry_id(*pair) for pair in pairs], pa.binary(16))
             moment = pa.scalar(datetime.now(UTC), schema.field("added").type)
             given["added"] = pa.repeat(moment, len(rows))
-            classifier.check_unit_rows(parquet.matrix(given["embedding"]), "entry")
+            classifier.check_unit_rows(tables.matrix(given["embedding"]), "entry")
         except (pa.ArrowException, KeyError, ValueError, AttributeError, UsageError) as error:
             raise GalleryError(f"these rows can't be added to a gallery: {error}") from error
         return pa.table([given[name] for name in schema.names], schema=schema)
@@ -326,7 +325,7 @@ class Gallery:
         rows = self.entries()
         if not len(rows):
             raise GalleryError(f"the gallery {self.storage.public} is empty: enrol somebody first")
-        return np.ascontiguousarray(parquet.matrix(rows["embedding"])), rows["name"].to_pylist()
+        return np.ascontiguousarray(tables.matrix(rows["embedding"])), rows["name"].to_pylist()
 
     def _stored(self, entries_hash: str) -> Model | None:
         """Returns the classifier that was kept, if it was trained on entries of this hash."""
@@ -344,7 +343,7 @@ class Gallery:
 
     def _write(self, rows: pa.Table) -> None:
         ordered = rows.sort_by([("name", "ascending"), ("face_id", "ascending")])
-        parquet.write(self.storage, _ENTRIES, "gallery", ordered, self.fingerprint)
+        tables.write(self.storage, _ENTRIES, "gallery", ordered, self.fingerprint)
 
 
 def entry_id(name: str, face_id: bytes) -> bytes:

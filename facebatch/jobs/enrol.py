@@ -24,7 +24,7 @@ from facebatch.identify.gallery import Gallery
 from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.roots import Root
 from facebatch.storage.urls import public_url
-from facebatch.tables.parquet import matrix
+from facebatch.tables import matrix
 
 
 @dataclass(frozen=True)

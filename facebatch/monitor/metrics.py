@@ -74,7 +74,7 @@ def sample_of(
         exit_code: What the run ended with.
         finished: When it ended, seconds since the epoch.
         seconds: How long it took.
-        holding: What the collection holds, as `facebatch.collection.summary.inspect_collection` says it.
+        holding: What the collection holds, as `inspect_collection` says it.
     """
     done = summary if "plan" in summary else summary.get("extract", {})
     tried = [done[name] for name in _TRIED if name in done]

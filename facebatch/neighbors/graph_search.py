@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from facebatch.neighbors.graph import Neighbors, empty, join, nearest
 from facebatch.neighbors.index import Plan, build, search
-from facebatch.neighbors.index.build import one_thread, parts
+from facebatch.neighbors.index.building import one_thread, parts
 from facebatch.neighbors.index.plan import in_lists, list_bytes
 from facebatch.workers.threads import in_order
 

@@ -18,7 +18,7 @@ from facebatch.errors import InputError, UsageError
 from facebatch.people.edit import People
 from facebatch.people.identity import Person
 from facebatch.stages import read_events
-from facebatch.tables.parquet import matrix
+from facebatch.tables import matrix
 
 FACES_ON_SHEET = 200
 """Faces on a contact sheet, from the least typical to the most, evenly."""

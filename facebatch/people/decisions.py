@@ -17,11 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.cluster.photos import iou
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import Snapshot
-from facebatch.tables import parquet
 
 FOLDER = "decisions"
 
@@ -126,9 +125,9 @@ def record(collection: Collection, decision: Decision) -> Decision:
         }
         for concern in decision.concerns
     ]
-    table = parquet.from_rows("decisions", rows or [common])
+    table = tables.from_rows("decisions", rows or [common])
     path = f"{FOLDER}/{name}.parquet"
-    parquet.write(collection.storage, path, "decisions", table, collection.fingerprint)
+    tables.write(collection.storage, path, "decisions", table, collection.fingerprint)
     return Decision(**{**vars(decision), "decision": name})
 
 
@@ -158,7 +157,7 @@ def read(collection: Collection) -> list[Decision]:
 
 
 def _read_one(collection: Collection, name: str) -> Decision:
-    rows = parquet.read(collection.storage, f"{FOLDER}/{name}.parquet", "decisions").to_pylist()
+    rows = tables.read(collection.storage, f"{FOLDER}/{name}.parquet", "decisions").to_pylist()
     concerns = tuple(
         Concern(row["face_id"], row["before"], row["after"], {key: row[key] for key in PLACE})
         for row in rows

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError, UsageError
@@ -25,7 +25,6 @@ from facebatch.people.decisions import PLACE, Concern, Decision, Standing
 from facebatch.people.identity import Person
 from facebatch.people.undo import going_back
 from facebatch.stages import read_clusters, read_people
-from facebatch.tables import parquet
 
 _SHORTEST_PREFIX = 4
 """Hex digits of an id that are enough, where no other id begins so."""
@@ -361,7 +360,7 @@ def list_people(people: People, *, hidden: bool) -> list[dict[str, Any]]:
         hidden: Whether those that are hidden are listed too.
     """
     path = f"{people.generation.folder}/people.parquet"
-    rows = parquet.read(people.collection.storage, path, "people").to_pylist()
+    rows = tables.read(people.collection.storage, path, "people").to_pylist()
     active = [row for row in rows if row["status"] == "active" and (hidden or not row["hidden"])]
     active.sort(key=lambda row: (-row["faces"], row["person_id"]))
     return [

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.identify.thresholds import DEFAULTS
@@ -17,7 +17,6 @@ from facebatch.neighbors.index import read, search
 from facebatch.probe.probe import Probe
 from facebatch.stages import build_index, read_clusters
 from facebatch.stages.index import places_of
-from facebatch.tables import parquet
 
 _PLACE = ("root", "path", "x0", "y0", "x1", "y1")
 
@@ -44,10 +43,10 @@ def search_collection(collection: Collection, probe: Probe, count: int) -> dict[
     d2 = np.maximum(0, 2 - 2 * similarity[0, there])
     places = rows[0, there].astype(np.int64)
     path = f"{generation.folder}/ids.parquet"
-    face_ids = parquet.read_rows(collection.storage, path, "ids", ["face_id"], places)["face_id"]
+    face_ids = tables.read_rows(collection.storage, path, "ids", ["face_id"], places)["face_id"]
     if snapshot is None:
         path = f"{generation.folder}/places.parquet"
-        found = parquet.read_rows(collection.storage, path, "places", _PLACE, places)
+        found = tables.read_rows(collection.storage, path, "places", _PLACE, places)
     else:
         faces = snapshot.faces(["face_id", "media_id", *_PLACE[2:]])
         faces = faces.take(pc.index_in(face_ids, faces["face_id"].combine_chunks()))
@@ -110,7 +109,7 @@ def _people_of(collection: Collection, face_ids: npt.NDArray[np.void]) -> list[s
     found = ids.to_arrow(clustered[rows])
     places = pc.index_in(ids.to_arrow(face_ids), found).to_pylist()
     path = f"{current.folder}/people.parquet"
-    named = parquet.read(collection.storage, path, "people", ["cluster", "name", "person_id"])
+    named = tables.read(collection.storage, path, "people", ["cluster", "name", "person_id"])
     named = named.filter(pc.is_in(named["cluster"], pa.array(np.unique(labels[rows]))))
     called = {row["cluster"]: row["name"] or row["person_id"].hex() for row in named.to_pylist()}
     return [None if place is None else called.get(int(labels[rows[place]])) for place in places]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.report.sheets import FaceList, Rows, ShownFace, evenly
 from facebatch.storage.urls import public_url
-from facebatch.tables import parquet
 
 PEOPLE_SHOWN = 60
 """People of the gallery whose faces are shown, those with the most first."""
@@ -129,7 +129,7 @@ def plan_matches(collection: Collection, faces: FaceList) -> MatchPlan | None:
     current = collection.current("matches")
     if current is None:
         return None
-    matches = parquet.read(collection.storage, f"{current.folder}/matches.parquet", "matches")
+    matches = tables.read(collection.storage, f"{current.folder}/matches.parquet", "matches")
     places = pc.index_in(faces.ids["face_id"], value_set=matches["face_id"].combine_chunks())
     rows = np.flatnonzero(places.is_valid().to_numpy())
     matches = matches.take(places.drop_null())

@@ -12,6 +12,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.thumbnails import thumbnail
@@ -19,7 +20,6 @@ from facebatch.people.health import warning_text
 from facebatch.report import projection
 from facebatch.report.html.words import person_name
 from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
-from facebatch.tables import parquet
 
 FACES_ON_PLANE = {"PCA": 2000, "t-SNE": 1200}
 """Faces that each method projects; t-SNE takes one to two seconds for so many."""
@@ -163,7 +163,7 @@ def _planes(
     covers = plan.covers[:FACES_PICTURED]
     rows = _sample(len(faces), plan, covers, seed)
     found = snapshot.faces(["embedding"], among=faces.ids.take(rows))
-    embeddings = parquet.matrix(found["embedding"])
+    embeddings = tables.matrix(found["embedding"])
     person_of = np.full(len(faces), -1, np.int64)
     for number, person in enumerate(plan.people[:PEOPLE_COLOURED]):
         person_of[person.members] = number

@@ -16,11 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.tables import parquet
 
 PEOPLE_SHOWN = 200
 """People with a sheet of their own, the largest first."""
@@ -198,7 +197,7 @@ def read_groups(collection: Collection, faces: FaceList) -> Groups | None:
     if people is None or clusters is None:
         return None
     path = f"{people.folder}/people.parquet"
-    rows = parquet.read(collection.storage, path, "people").to_pylist()
+    rows = tables.read(collection.storage, path, "people").to_pylist()
     return Groups(rows, *_labels(collection, clusters, faces))
 
 
@@ -257,7 +256,7 @@ def _labels(
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Returns each face's cluster, (n,), and how many clustered faces there are no more."""
     path = f"{clusters.folder}/clusters.parquet"
-    rows = parquet.read(collection.storage, path, "clusters")
+    rows = tables.read(collection.storage, path, "clusters")
     places = pc.index_in(faces.ids["face_id"], value_set=rows["face_id"].combine_chunks())
     clustered = np.flatnonzero(places.is_valid().to_numpy())
     labels = np.full(len(faces), NOT_CLUSTERED, np.int64)
@@ -297,7 +296,7 @@ def _choose(
     candidates = [evenly(members, CANDIDATES_PER_PERSON) for _, members in people]
     read = np.unique(np.concatenate(candidates))
     rows = snapshot.faces(["embedding"], among=faces.ids.take(read))
-    embeddings = parquet.matrix(rows["embedding"])
+    embeddings = tables.matrix(rows["embedding"])
     chosen = []
     for (person, members), cover, mine in zip(people, covers, candidates, strict=True):
         places = np.searchsorted(read, mine)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.cluster import ClusterSettings
 from facebatch.cluster.tau import choose_tau
 from facebatch.collection.collection import Collection, Generation, generation_name
@@ -30,7 +30,6 @@ from facebatch.stages.faces import GATES, Faces, gates_of, read_faces
 from facebatch.stages.grouping import Grouping, extend, group
 from facebatch.stages.matches import current_matches
 from facebatch.stages.trees import Finder, KeptTree, find_here, read_tree, write_tree
-from facebatch.tables import parquet
 
 SCRATCH_ADVICE_GROWTH = 2.0
 """Growth since tau was chosen from which on choosing it anew is advised."""
@@ -314,6 +313,6 @@ def read_clusters(
     A face on its own has the label -1.
     """
     path = f"{generation.folder}/clusters.parquet"
-    rows = parquet.read(collection.storage, path, "clusters", ["face_id", "cluster"])
+    rows = tables.read(collection.storage, path, "clusters", ["face_id", "cluster"])
     labels = rows["cluster"].fill_null(-1).to_numpy().astype(np.int32)
     return ids.from_arrow(rows["face_id"]), labels

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.quality import Gate, inside_picture
 from facebatch.models import registry
-from facebatch.tables import parquet
 
 _BLOCK = 20_000
 """Faces whose chips are laid over their pictures at once: 150 MB."""
@@ -62,7 +62,7 @@ def qualities(
     photo = pc.index_in(faces["media_id"], media["media_id"].combine_chunks()).to_numpy()
     sides = np.stack([media[side].to_numpy()[photo] for side in ("width", "height")], axis=1)
     chip_size = registry.model(collection.settings.embedder).chip_size
-    matrices = parquet.matrix(faces["chip_to_picture"]).reshape(-1, 2, 3)
+    matrices = tables.matrix(faces["chip_to_picture"]).reshape(-1, 2, 3)
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(faces), _BLOCK)]
     inside = [inside_picture(matrices[block], chip_size, sides[block]) for block in blocks]
     shares = np.concatenate([np.zeros(0, np.float32), *inside])
@@ -76,10 +76,10 @@ def embeddings_of(collection: Collection, faces: pa.Table) -> npt.NDArray[np.flo
     if not len(faces):
         dimension = registry.model(collection.settings.embedder).dimension
         return np.zeros((0, dimension), np.float32)
-    return np.ascontiguousarray(parquet.matrix(faces["embedding"]))
+    return np.ascontiguousarray(tables.matrix(faces["embedding"]))
 
 
 def write_table(collection: Collection, generation: Generation, table: str, rows: pa.Table) -> None:
     """Writes one table of a generation."""
     path = f"{generation.folder}/{table}.parquet"
-    parquet.write(collection.storage, path, table, rows, collection.fingerprint)
+    tables.write(collection.storage, path, table, rows, collection.fingerprint)

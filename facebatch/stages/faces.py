@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.cluster.photos import conflicts
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot
@@ -18,7 +19,6 @@ from facebatch.config import GroupingSettings
 from facebatch.people.decisions import Standing
 from facebatch.stages.common import embeddings_of, qualities
 from facebatch.stages.matches import named_by
-from facebatch.tables import parquet
 
 Labels = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
@@ -193,7 +193,7 @@ def gates_of(
     gates = np.full(len(listed), -1, np.int8)
     if base is not None:
         path = f"{base.folder}/clusters.parquet"
-        rows = parquet.read(collection.storage, path, "clusters", ["face_id", "gate"])
+        rows = tables.read(collection.storage, path, "clusters", ["face_id", "gate"])
         places = pc.index_in(listed["face_id"], rows["face_id"].combine_chunks())
         known = pc.index_in(rows["gate"].take(places), pa.array(GATES))
         gates = known.fill_null(-1).to_numpy().astype(np.int8)

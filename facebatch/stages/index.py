@@ -45,8 +45,8 @@ def build_index(
         collection: The collection.
         snapshot: The faces.
         build: Builds the index.
-        asked: The ``kind`` and the ``recall`` wanted, as for `facebatch.neighbors.index.choose`; by default
-            what was asked for last.
+        asked: The ``kind`` and the ``recall`` wanted, as for `facebatch.neighbors.index.choose`; by
+            default what was asked for last.
 
     Raises:
         UsageError: There is no such kind, or the recall isn't above 0 and up to 1.

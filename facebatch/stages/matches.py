@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from facebatch import tables
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.quality import Gate
@@ -18,7 +19,6 @@ from facebatch.identify.classifier import DEFAULT_METHOD, Model, accept, entries
 from facebatch.identify.gallery import Gallery
 from facebatch.identify.thresholds import DEFAULTS, default_for, threshold_for
 from facebatch.stages.common import StageResult, embeddings_of, good_faces, write_table
-from facebatch.tables import parquet
 
 DEFAULT_FPIR = 0.01
 """One stranger in a hundred may be taken for somebody of the gallery."""
@@ -74,8 +74,8 @@ class Question:
 def identify_faces(collection: Collection, snapshot: Snapshot, question: Question) -> StageResult:
     """Says of every face who of a gallery it is, or nobody.
 
-    Faces that aren't good enough to be grouped (`facebatch.faces.quality.Gate`) are nobody: cut off or
-    blurred, they look like one another whoever they are.
+    Faces that aren't good enough to be grouped (`facebatch.faces.quality.Gate`) are nobody: cut
+    off or blurred, they look like one another whoever they are.
 
     Args:
         collection: The collection.
@@ -176,4 +176,4 @@ def read_matches(
 ) -> pa.Table:
     """Returns a generation's matches, sorted by face id; all columns by default."""
     path = f"{generation.folder}/matches.parquet"
-    return parquet.read(collection.storage, path, "matches", columns)
+    return tables.read(collection.storage, path, "matches", columns)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError
@@ -31,7 +31,6 @@ from facebatch.stages.common import StageResult, write_table
 from facebatch.stages.faces import Faces
 from facebatch.stages.matches import named_by
 from facebatch.stages.trees import Finder, find_here
-from facebatch.tables import parquet
 
 EVENTS = "events"
 """Folder of the events, which outlive the generations."""
@@ -161,7 +160,7 @@ def _people(
     newest = collection.current("people")
     if (newest and newest.name) != (current and current.name):
         return None
-    write_table(collection, generation, "people", parquet.from_rows("people", rows))
+    write_table(collection, generation, "people", tables.from_rows("people", rows))
     _forget_orphans(collection, current)
     path = _write_events(collection, generation, changes.events)
     finished = collection.finish(generation)
@@ -257,8 +256,8 @@ def _write_events(
     moment = moment_of(generation.name)
     rows = [{"generation": generation.name, "time": moment, **vars(event)} for event in events]
     path = f"{EVENTS}/{generation.name}.parquet"
-    table = parquet.from_rows("events", rows)
-    parquet.write(collection.storage, path, "events", table, collection.fingerprint)
+    table = tables.from_rows("events", rows)
+    tables.write(collection.storage, path, "events", table, collection.fingerprint)
     return path
 
 
@@ -278,14 +277,14 @@ def read_events(collection: Collection) -> pa.Table:
         for file in collection.storage.files(EVENTS)
         if current is not None and _generation_of(file.path) <= current.name
     ]
-    parts = [parquet.read(collection.storage, path, "events") for path in paths]
-    return pa.concat_tables([parquet.schema("events").empty_table(), *parts])
+    parts = [tables.read(collection.storage, path, "events") for path in paths]
+    return pa.concat_tables([tables.schema("events").empty_table(), *parts])
 
 
 def read_people(collection: Collection, generation: Generation) -> list[Person]:
     """Returns everyone whom a people generation knows."""
     path = f"{generation.folder}/people.parquet"
-    rows = parquet.read(collection.storage, path, "people", _COLUMNS).to_pylist()
+    rows = tables.read(collection.storage, path, "people", _COLUMNS).to_pylist()
     return [Person(**{**row, "hidden": bool(row["hidden"])}) for row in rows]
 
 

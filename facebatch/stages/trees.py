@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.cluster import ClusterSettings
 from facebatch.collection.collection import Collection, Generation
 from facebatch.stages.common import write_table
 from facebatch.stages.faces import Faces, Labels
-from facebatch.tables import parquet
 from facebatch.workers.machine import usable_cores, usable_memory
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def read_tree(collection: Collection, clusters: Generation) -> KeptTree | None:
     if holder is None:
         return None
     found = {
-        name: parquet.read(collection.storage, f"{holder.folder}/{name}.parquet", name)
+        name: tables.read(collection.storage, f"{holder.folder}/{name}.parquet", name)
         for name in TABLES
     }
     face_ids = found["bursts"]["face_id"].combine_chunks()

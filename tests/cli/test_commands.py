@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from program import command, facebatch
+from support.program import command, facebatch
 from typer.main import get_command
 
 from facebatch import __version__

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from program import command, facebatch
+from support.program import command, facebatch
 
 from facebatch.collection.collection import Collection
 from facebatch.collection.suppression import FOLDER

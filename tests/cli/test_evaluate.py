@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from albums import Album
-from program import facebatch
+from support.albums import Album
+from support.program import facebatch
 from typer.testing import CliRunner
 
 from facebatch.cli import app, evaluate

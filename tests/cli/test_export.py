@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from exportable import archive_at
-from program import facebatch
+from support.exportable import archive_at
+from support.program import facebatch
 
 from facebatch.cli.recording import recorded
 from facebatch.errors import InputError, TooManyFailures, UsageError

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from program import facebatch
-from videos import encode_video, walk
+from support.program import facebatch
+from support.videos import encode_video, walk
 
 from facebatch.cli.output import annotation_lines
 from facebatch.demo.render import render_face

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from albums import Album
-from program import facebatch
+from support.albums import Album
+from support.program import facebatch
 
 from facebatch.collection.collection import Collection
 

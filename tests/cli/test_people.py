@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from program import facebatch
+from support.program import facebatch
 
 from facebatch.collection.collection import Collection
 

@@ -1,7 +1,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import at_angles, d2_of_angle, people
+from support.synthetic import at_angles, d2_of_angle, people
 
 from facebatch.cluster.bursts import representatives
 from facebatch.neighbors import exact_neighbors

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import TAU, at_angles, d2_of_angle, partition, people, unit
+from support.synthetic import TAU, at_angles, d2_of_angle, partition, people, unit
 
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.errors import UsageError

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from synthetic import at_angles, partition, unit
+from support.synthetic import at_angles, partition, unit
 
 from facebatch.cluster.constraints import join_named
 from facebatch.cluster.labels import canonical

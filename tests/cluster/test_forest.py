@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.sparse.csgraph import minimum_spanning_tree
-from synthetic import TAU, at_angles, d2_of_angle, partition, people
+from support.synthetic import TAU, at_angles, d2_of_angle, partition, people
 
 from facebatch.cluster.forest import mutual_reachability, spanning_forest
 from facebatch.cluster.hdbscan import select_clusters

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import TAU, at_angles, d2_of_angle, people, unit
+from support.synthetic import TAU, at_angles, d2_of_angle, people, unit
 
 from facebatch.cluster.forest import mutual_reachability, spanning_forest
 from facebatch.cluster.guard import break_wide_clusters, node_widths

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hdbscan._hdbscan_tree import compute_stability, condense_tree, get_clusters
 from sklearn.metrics import adjusted_rand_score
-from synthetic import TAU, at_angles, d2_of_angle, partition, people, unit
+from support.synthetic import TAU, at_angles, d2_of_angle, partition, people, unit
 
 from facebatch.cluster.forest import mutual_reachability, spanning_forest
 from facebatch.cluster.hdbscan import select_clusters

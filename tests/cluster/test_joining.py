@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import at_angles, d2_of_angle, people
+from support.synthetic import at_angles, d2_of_angle, people
 
 from facebatch.cluster import ClusterSettings
 from facebatch.cluster.joining import Rules, attach, join

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from synthetic import partition
+from support.synthetic import partition
 
 from facebatch.cluster.labels import canonical, own_labels
 

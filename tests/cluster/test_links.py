@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import TAU, at_angles, d2_of_angle, people
+from support.synthetic import TAU, at_angles, d2_of_angle, people
 
 from facebatch.cluster.bursts import representatives
 from facebatch.cluster.links import density, density_of_moments

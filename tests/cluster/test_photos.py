@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from synthetic import at_angles, unit
+from support.synthetic import at_angles, unit
 
 from facebatch.cluster.photos import (
     SAME_FACE_IOU,

@@ -3,15 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from synthetic import TAU, at_angles, people
+from support.synthetic import TAU, at_angles, people
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tree import cut, from_tables, grow, to_tables
 from facebatch.errors import UsageError
 from facebatch.neighbors import exact_neighbors
 from facebatch.storage.store import Storage
-from facebatch.tables import parquet
 
 SETTINGS = ClusterSettings(TAU)
 ALBUM = [60, 40, 30, 20, 15, 10, 8, 6, 5, 4, 3, 3, 2, 2, 2] + [1] * 80
@@ -50,8 +49,8 @@ def test_stored_tree_is_cut_as_before(album, tmp_path):
     face_ids = ids.to_arrow(np.arange(2 * len(embeddings) * 2, dtype=np.int64).view("V16"))
     storage = Storage(str(tmp_path))
     for name, rows in to_tables(tree, face_ids).items():
-        parquet.write(storage, name, name, rows, "fingerprint")
-    stored = {name: parquet.read(storage, name, name) for name in ("bursts", "tree", "links")}
+        tables.write(storage, name, name, rows, "fingerprint")
+    stored = {name: tables.read(storage, name, name) for name in ("bursts", "tree", "links")}
     restored = from_tables(stored, SETTINGS)
     smaller = replace(SETTINGS, tau=0.8 * TAU)
     np.testing.assert_array_equal(cut(tree, smaller, 5).labels, cut(restored, smaller, 5).labels)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from synthetic import TAU, at_angles, d2_of_angle, people
+from support.synthetic import TAU, at_angles, d2_of_angle, people
 
 from facebatch.cluster.labels import canonical
 from facebatch.cluster.vote import vote

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import rows
+from support import rows
 
+from facebatch import tables
 from facebatch.collection.collection import (
     GENERATIONS_KEPT,
     PLAN_PREFIX,
@@ -21,7 +22,6 @@ from facebatch.collection.snapshot import committed
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, SettingsMismatch
 from facebatch.storage.store import TEMPORARY_MARK
-from facebatch.tables import parquet
 
 Faults = dict[tuple[str, str], OSError]
 
@@ -161,7 +161,7 @@ def test_a_commit_carries_its_time_and_the_fingerprint(collection: Collection) -
     [committed] = collection.snapshot().media["committed_at"].to_pylist()
     assert earliest <= committed <= datetime.now(UTC)
     for folder in ("media", "faces"):
-        metadata = parquet.read_metadata(collection.storage, f"{folder}/one.parquet", folder)
+        metadata = tables.read_metadata(collection.storage, f"{folder}/one.parquet", folder)
         assert metadata["fingerprint"] == collection.fingerprint
 
 

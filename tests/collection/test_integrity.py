@@ -12,15 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.integrity import check, repair
 from facebatch.collection.snapshot import with_column
 from facebatch.errors import CollectionError
 from facebatch.storage.store import TEMPORARY_MARK
-from facebatch.tables import parquet
 
-RELEASED = Path(__file__).parent / "released" / "v1"
+RELEASED = Path(__file__).parents[1] / "released" / "v1"
 
 
 @pytest.fixture
@@ -47,9 +46,9 @@ def rewritten(
 ) -> None:
     """Writes a shard's table with other rows, as its writer does."""
     path = f"{table}/{shard_with_faces(collection)}.parquet"
-    rows = change(parquet.read(collection.storage, path, table))
+    rows = change(tables.read(collection.storage, path, table))
     stated = {"fingerprint": collection.fingerprint, **metadata}
-    parquet.write(collection.storage, path, table, rows, **stated)
+    tables.write(collection.storage, path, table, rows, **stated)
 
 
 def truncate(path: Path) -> None:
@@ -136,7 +135,7 @@ SHARD_DAMAGES: dict[str, tuple[Callable[[Collection], None], str]] = {
             c,
             "faces",
             lambda rows: rows.drop_columns(["embedding"]).append_column(
-                "embedding", parquet.vectors(np.eye(4, dtype=np.float32)[[0] * len(rows)])
+                "embedding", tables.vectors(np.eye(4, dtype=np.float32)[[0] * len(rows)])
             ),
         ),
         "embedding_wrong",
@@ -189,8 +188,8 @@ def test_items_whose_faces_went_with_a_damaged_shard_are_extracted_again_too(
     )
     row |= {"path": "copy.jpg", "media_id": ids.media_id(row["root"], "copy.jpg")}
     row |= {"status": "duplicate", "path_bytes": None}
-    nothing = parquet.read(copied.storage, f"faces/{shard}.parquet", "faces").slice(0, 0)
-    copied.commit_shard("copy", parquet.from_rows("media", [row]), nothing)
+    nothing = tables.read(copied.storage, f"faces/{shard}.parquet", "faces").slice(0, 0)
+    copied.commit_shard("copy", tables.from_rows("media", [row]), nothing)
     assert check(copied.storage.url).is_sound
     copied.storage.remove(f"media/{shard}.parquet")
     [problem] = [p for p in check(copied.storage.url).problems if p.code == "faces_lost"]
@@ -204,15 +203,15 @@ def cut_table(collection: Collection, stage: str, table: str) -> None:
     path = (
         f"{current_folder(collection, stage).relative_to(collection.storage.url)}/{table}.parquet"
     )
-    rows = parquet.read(collection.storage, path, table).slice(1)
-    parquet.write(collection.storage, path, table, rows, collection.fingerprint)
+    rows = tables.read(collection.storage, path, table).slice(1)
+    tables.write(collection.storage, path, table, rows, collection.fingerprint)
 
 
 def strange_rows(collection: Collection) -> None:
     path = f"clusters/{current_folder(collection, 'clusters').name}/clusters.parquet"
-    rows = parquet.read(collection.storage, path, "clusters")
+    rows = tables.read(collection.storage, path, "clusters")
     rows = values("face_id", lambda _: bytes(16))(rows)
-    parquet.write(collection.storage, path, "clusters", rows, collection.fingerprint)
+    tables.write(collection.storage, path, "clusters", rows, collection.fingerprint)
 
 
 GENERATION_DAMAGES: dict[str, tuple[str, Callable[[Collection], None], str]] = {
@@ -260,8 +259,8 @@ def test_an_index_of_other_faces_than_today_s_is_no_damage(copied: Collection) -
     snapshot = copied.snapshot()
     [row] = snapshot.media.filter(pc.greater(snapshot.media["faces"], 0)).slice(0, 1).to_pylist()
     row.pop("shard")
-    changed = parquet.from_rows("media", [{**row, "status": "quarantined", "reason": "truncated"}])
-    nothing = parquet.read(copied.storage, f"faces/{snapshot.shards[0]}.parquet", "faces")
+    changed = tables.from_rows("media", [{**row, "status": "quarantined", "reason": "truncated"}])
+    nothing = tables.read(copied.storage, f"faces/{snapshot.shards[0]}.parquet", "faces")
     copied.commit_shard("changed", changed, nothing.slice(0, 0))
     assert len(copied.snapshot().face_ids) <= len(snapshot.face_ids)
     assert check(copied.storage.url).problems == ()
@@ -270,8 +269,8 @@ def test_an_index_of_other_faces_than_today_s_is_no_damage(copied: Collection) -
 def test_leftovers_are_told_removed_and_no_damage(copied: Collection) -> None:
     storage = copied.storage
     shard = shard_with_faces(copied)
-    faces = parquet.read(storage, f"faces/{shard}.parquet", "faces")
-    parquet.write(storage, "faces/orphan.parquet", "faces", faces, copied.fingerprint)
+    faces = tables.read(storage, f"faces/{shard}.parquet", "faces")
+    tables.write(storage, "faces/orphan.parquet", "faces", faces, copied.fingerprint)
     half = f"media/{TEMPORARY_MARK}1-x.parquet"
     unfinished = Generation("index", "20200101T000000.000000Z-aaaaaa", {})
     for path in (half, "attempts/plan-1.json", f"{unfinished.folder}/ids.parquet"):

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import rows
-from histories import Archive, face_rows, media_id, says
+from support import rows
+from support.histories import Archive, face_rows, media_id, says
 
+from facebatch import tables
 from facebatch.collection import maintenance
 from facebatch.collection.collection import STAGES, Collection
 from facebatch.collection.maintenance import compact, prune
 from facebatch.config import ExtractSettings
 from facebatch.errors import UsageError
-from facebatch.tables import parquet
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_small_shards_become_one_that_says_the_same(copied: Collection) -> None:
     after = copied.snapshot()
     assert (done.shards_before, done.shards_after, done.written) == (len(before.shards), 1, 1)
     stored = sum(
-        len(parquet.read(copied.storage, f"faces/{shard}.parquet", "faces", ["face_id"]))
+        len(tables.read(copied.storage, f"faces/{shard}.parquet", "faces", ["face_id"]))
         for shard in before.shards
     )
     assert done.media_dropped == 0
@@ -97,19 +97,19 @@ def test_merged_shards_hold_no_more_than_they_may(
     snapshot = archive.check()
     assert (done.shards_before, len(snapshot.shards)) == (4, done.shards_after)
     for shard in snapshot.shards:
-        assert len(parquet.read(snapshot.storage, f"faces/{shard}.parquet", "faces")) <= 3
+        assert len(tables.read(snapshot.storage, f"faces/{shard}.parquet", "faces")) <= 3
 
 
 def test_faces_that_lost_their_item_today_are_left_to_the_runs_of_today(archive: Archive) -> None:
     archive.commit({"a": 2})
     media = rows.media_row("a", "ok", 1, faces=1)
-    row = parquet.from_rows("media", [{**media, "media_id": media_id("a")}])
+    row = tables.from_rows("media", [{**media, "media_id": media_id("a")}])
     archive.collection.commit_shard("now", row, face_rows([("a", 1, 0)]))
     archive.items["a"] = (1, False)
     assert compact(archive.collection).faces_dropped == 0
     archive.items["b"] = (2, False)
     copy = {**rows.media_row("b", "duplicate", 2, faces=2), "media_id": media_id("b")}
-    archive.collection.commit_shard("copy", parquet.from_rows("media", [copy]), face_rows([]))
+    archive.collection.commit_shard("copy", tables.from_rows("media", [copy]), face_rows([]))
     archive.check()
 
 
@@ -177,7 +177,7 @@ def test_pruning_refuses_more_than_it_may_and_names_the_flag(archive: Archive) -
 
 def test_an_item_that_was_pruned_and_comes_back_as_it_was_counts_again(archive: Archive) -> None:
     collection = archive.collection
-    photo = parquet.from_rows(
+    photo = tables.from_rows(
         "media", [{**rows.media_row("a", of=2, faces=2), "media_id": media_id("a")}]
     )
     found = face_rows([("a", 2, 0), ("a", 2, 1)])

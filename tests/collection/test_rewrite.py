@@ -11,18 +11,17 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
-import rows
 from fsspec.implementations.memory import MemoryFileSystem
-from histories import FACES, SEGMENTS, Archive, is_vanished, media_id, says
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import rows
+from support.histories import FACES, SEGMENTS, Archive, is_vanished, media_id, says
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.rewrite import drop, groups, rewrite
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError
-from facebatch.tables import parquet
 
 ITEM = st.sampled_from(sorted(SEGMENTS))
 CHANGES = st.dictionaries(ITEM, st.none() | st.sampled_from(sorted(FACES)), min_size=1, max_size=3)
@@ -148,7 +147,7 @@ def test_pruning_leaves_nothing_of_an_item_in_any_shard_that_counts(archive: Arc
     snapshot = archive.check()
     assert media_id("a") not in snapshot.rows["media_id"].to_pylist()
     for shard in snapshot.shards:
-        faces = parquet.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
+        faces = tables.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
         assert set(faces["media_id"].to_pylist()) <= {media_id("b")}
 
 
@@ -160,7 +159,7 @@ def test_pruning_takes_faces_that_another_item_was_extracted_with(archive: Archi
     prune(archive)
     snapshot = archive.check()
     for shard in snapshot.shards:
-        faces = parquet.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
+        faces = tables.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
         assert rows.content(2) not in faces["content_id"].to_pylist()
 
 
@@ -264,7 +263,7 @@ def test_groups_hold_no_more_than_they_may_unless_one_shard_does(archive: Archiv
 
 
 def test_an_older_schema_becomes_the_newest(tmp_path: Path) -> None:
-    released = Path(__file__).parent / "released" / "v1"
+    released = Path(__file__).parents[1] / "released" / "v1"
     collection = Collection.open(str(shutil.copytree(released, tmp_path / "v1")))
     before = collection.snapshot()
     said = says(before)
@@ -273,8 +272,8 @@ def test_an_older_schema_becomes_the_newest(tmp_path: Path) -> None:
     assert all(new.equals(old) for new, old in zip(says(after), said, strict=True))
     for table in ("media", "faces"):
         path = f"{table}/{after.shards[0]}.parquet"
-        metadata = parquet.read_metadata(collection.storage, path, table)
-        assert int(metadata["schema_version"]) == parquet.contract(table).version
+        metadata = tables.read_metadata(collection.storage, path, table)
+        assert int(metadata["schema_version"]) == tables.contract(table).version
 
 
 def in_pieces(archive: Archive) -> None:

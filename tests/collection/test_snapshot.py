@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import rows
 
 from facebatch import ids
 from facebatch.collection.snapshot import content_keys, take

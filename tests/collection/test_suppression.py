@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import memory_collection
+from support.rows import memory_collection
 
 from facebatch import ids
 from facebatch.collection.suppression import FOLDER, KEY_VARIABLE, Suppression, suppress

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from data import real_data
-from installed import needs_openvino
 from numpy.typing import NDArray
 from PIL import Image
+from support.data import real_data
+from support.installed import needs_openvino
 
 from facebatch.demo.render import render_face
 from facebatch.detect import load_detector

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
-from installed import needs_openvino
+from support.installed import needs_openvino
 
 from facebatch.detect.nets import Cascade
 from facebatch.detect.torch_nets import eager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dlib
 import numpy as np
 import pytest
-from data import real_data
-from installed import needs_bfloat16, needs_openvino
 from PIL import Image
+from support.data import real_data
+from support.installed import needs_bfloat16, needs_openvino
 
 from facebatch.demo.render import render_face
 from facebatch.embed import SCALES, TTA_CHOICES, load_embedder

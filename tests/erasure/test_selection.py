@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from archives import CHIP, Archive, archive_of_four, copied, face_of, face_rows, photo
-from rows import content, media, media_row
+from support.archives import CHIP, Archive, archive_of_four, copied, face_of, face_rows, photo
+from support.rows import content, media, media_row
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection import integrity
 from facebatch.collection.collection import Collection
 from facebatch.collection.rewrite import rewrite
 from facebatch.collection.suppression import Suppression
-from facebatch.erasure.erase import erase, verify
+from facebatch.erasure.removal import erase, verify
 from facebatch.erasure.selection import Request, select, sought
 from facebatch.erasure.verification import check
 from facebatch.errors import CollectionError, UsageError
@@ -24,7 +24,6 @@ from facebatch.extract.plan import Item, Shard
 from facebatch.media.sources.listing import MediaFile
 from facebatch.people.membership import current_people
 from facebatch.stages import build_index, cluster_people, read_clusters, read_matches
-from facebatch.tables import parquet
 
 
 @pytest.fixture
@@ -106,7 +105,7 @@ def test_older_versions_replaced_shards_and_orphans_go_too(archive: Archive) -> 
     collection.commit_shard("three", media(changed), face_rows([40], extra, ["5.jpg"]))
     rewrite(collection, collection.snapshot(), ["two"])
     orphan = face_rows([5, 6], archive.embeddings)
-    parquet.write(collection.storage, "faces/orphan.parquet", "faces", orphan, "x")
+    tables.write(collection.storage, "faces/orphan.parquet", "faces", orphan, "x")
     chosen, left = archive.erase(media=("photos/5.jpg",), faces=(face_of(15).hex(),))
     assert left == []
     assert chosen.faces == {face_of(5), face_of(40), face_of(15)}
@@ -208,7 +207,7 @@ def test_an_erasure_that_was_cut_off_is_completed_by_the_same_command(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"facebatch.erasure.erase.{step}", kill)
+        patch.setattr(f"facebatch.erasure.removal.{step}", kill)
         with pytest.raises(Killed):
             archive.erase(**asked)
     assert Suppression.load(archive.collection.storage), "nothing comes back meanwhile"

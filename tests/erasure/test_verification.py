@@ -13,30 +13,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archives import Archive, archive_of_four, copied, face_of, face_rows, photo, picture
 from PIL import Image
-from rows import content, media
+from support.archives import Archive, archive_of_four, copied, face_of, face_rows, photo, picture
+from support.rows import content, media
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, generation_name
 from facebatch.collection.suppression import Suppression
-from facebatch.erasure.erase import verify
+from facebatch.erasure.removal import verify
 from facebatch.erasure.selection import Selection, sought
 from facebatch.erasure.verification import check
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.identify.gallery import ENTRY_COLUMNS
-from facebatch.tables import parquet
 
 VICTIM = 0
 
 
 def plant_table(collection: Collection, path: str, table: str, values: dict[str, Any]) -> None:
     """Adds one row to a table's file, a copy of its last one but for some values."""
-    rows = parquet.read(collection.storage, path, table)
+    rows = tables.read(collection.storage, path, table)
     last = {name: column[0] for name, column in rows.slice(len(rows) - 1).to_pydict().items()}
     row = pa.Table.from_pylist([{**last, **values}], schema=rows.schema)
-    whole = pa.concat_tables([rows, row]).cast(parquet.schema(table, 128))
-    parquet.write(collection.storage, path, table, whole, collection.fingerprint)
+    whole = pa.concat_tables([rows, row]).cast(tables.schema(table, 128))
+    tables.write(collection.storage, path, table, whole, collection.fingerprint)
 
 
 def current(collection: Collection, stage: str) -> str:
@@ -70,19 +69,19 @@ def plant_replaced(archive: Archive) -> str:
         ("media", media(photo(VICTIM))),
     ):
         path = f"{folder}/replaced.parquet"
-        parquet.write(collection.storage, path, folder, rows, collection.fingerprint)
+        tables.write(collection.storage, path, folder, rows, collection.fingerprint)
     replaces = {"replaces": json.dumps(["replaced"])}
     rows = media(photo(30))
-    parquet.write(collection.storage, "media/new.parquet", "media", rows, "x", extra=replaces)
+    tables.write(collection.storage, "media/new.parquet", "media", rows, "x", extra=replaces)
     rows = face_rows([30], np.eye(128, dtype=np.float32))
-    parquet.write(collection.storage, "faces/new.parquet", "faces", rows, "x")
+    tables.write(collection.storage, "faces/new.parquet", "faces", rows, "x")
     assert "replaced" not in collection.snapshot().shards
     return "media/replaced.parquet"
 
 
 def plant_orphan(archive: Archive) -> str:
     rows = face_rows([VICTIM], archive.embeddings)
-    parquet.write(archive.collection.storage, "faces/orphan.parquet", "faces", rows, "x")
+    tables.write(archive.collection.storage, "faces/orphan.parquet", "faces", rows, "x")
     return "faces/orphan.parquet"
 
 
@@ -112,8 +111,8 @@ def plant_in_hnsw(archive: Archive) -> str:
 
 def plant_in_old_generation(archive: Archive) -> str:
     folder = f"clusters/{generation_name()}"
-    rows = parquet.from_rows("clusters", [{"face_id": face_of(VICTIM), "cluster": 0}])
-    parquet.write(archive.collection.storage, f"{folder}/clusters.parquet", "clusters", rows, "x")
+    rows = tables.from_rows("clusters", [{"face_id": face_of(VICTIM), "cluster": 0}])
+    tables.write(archive.collection.storage, f"{folder}/clusters.parquet", "clusters", rows, "x")
     return f"{folder}/clusters.parquet"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rows import content, faces, media, media_row, memory_collection, put_shard
+from support.rows import content, faces, media, media_row, memory_collection, put_shard
 
 from facebatch import ids
 from facebatch.collection.snapshot import Snapshot

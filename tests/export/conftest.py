@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from exportable import Archive, archive_at
+from support.exportable import Archive, archive_at
 
 
 @pytest.fixture

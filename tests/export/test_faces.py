@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from exportable import Archive
+from support.exportable import Archive
 
 from facebatch.errors import UsageError
 from facebatch.export.faces import named_faces

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from exportable import Archive
+from support.exportable import Archive
 
 from facebatch.errors import InputError, UsageError
 from facebatch.export.faces import named_faces

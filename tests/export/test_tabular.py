@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from exportable import Archive
 from hypothesis import given
 from hypothesis import strategies as st
+from support.exportable import Archive
 
 from facebatch.errors import InputError
 from facebatch.export.faces import named_faces

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import child_work
 import psutil
 import pytest
+from support import child_work
 
 from facebatch.extract import attempts
 from facebatch.extract.plan import Item, Shard, version_key

@@ -12,8 +12,8 @@ from contextlib import closing
 import numpy as np
 import psutil
 import pytest
-from pictures import encode, gradient
-from poisoned import CRASHES, HANGS, environment
+from support.pictures import encode, gradient
+from support.poisoned import CRASHES, HANGS, environment
 
 from facebatch.config import ExtractSettings
 from facebatch.demo.render import render_face

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-import rows
+from support import rows
 
 from facebatch.collection.collection import Collection
 from facebatch.extract.plan import Plan

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from data import real_data
-from faulty import DeadlyFileSystem
-from pictures import as_stored, encode, gradient, with_orientation
 from PIL import Image
+from support.data import real_data
+from support.faulty import DeadlyFileSystem
+from support.pictures import as_stored, encode, gradient, with_orientation
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
@@ -27,7 +27,6 @@ from facebatch.media.photo.decode import Photo
 from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.reader import MediaReader
 from facebatch.media.sources.roots import Root
-from facebatch.tables import parquet
 
 Faults = dict[tuple[str, str], OSError]
 Pixels = npt.NDArray[np.uint8]
@@ -380,8 +379,8 @@ def test_the_tables_are_those_of_the_contract(
     (photos / "a.jpg").write_bytes(encode(portrait))
     (photos / "b.jpg").write_bytes(b"")
     found = embedded(shard_of(photos), detector, embedder)
-    assert found.media.schema.equals(parquet.schema("media"))
-    expected = parquet.schema("faces", embedder.dimension)
+    assert found.media.schema.equals(tables.schema("media"))
+    expected = tables.schema("faces", embedder.dimension)
     assert set(found.faces.column_names) == set(expected.names)
     assert found.faces.select(expected.names).cast(expected).schema == expected
 

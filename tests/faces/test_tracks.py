@@ -5,7 +5,7 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from synthetic import people, unit
+from support.synthetic import people, unit
 
 from facebatch.faces.tracks import (
     BEST_OF_TRACK,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from synthetic import at_angles, d2_of_angle, people, unit
+from support.synthetic import at_angles, d2_of_angle, people, unit
 
 from facebatch.errors import SpaceMismatch, UsageError
 from facebatch.identify import classifier

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
-from synthetic import people
+from support.synthetic import people
 
 from facebatch.errors import UsageError
 from facebatch.identify import classifier

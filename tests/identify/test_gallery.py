@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import content, media, media_row, memory_collection
-from synthetic import people, unit
+from support.rows import content, media, media_row, memory_collection
+from support.synthetic import people, unit
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
@@ -31,7 +31,6 @@ from facebatch.identify.enrol import (
 )
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery, entry_id
 from facebatch.stages import cluster_people, read_people
-from facebatch.tables import parquet
 
 DIMENSION = 128
 WIDTH, HEIGHT = 200, 100
@@ -53,7 +52,7 @@ def collection() -> Collection:
 def entries(names: Sequence[str], seed: int = 0, **columns: Any) -> pa.Table:
     """Returns rows for `Gallery.add`, one a name, with faces numbered from the seed."""
     n = len(names)
-    schema = parquet.schema("gallery", DIMENSION)
+    schema = tables.schema("gallery", DIMENSION)
     generator = np.random.default_rng(seed)
     given: dict[str, Any] = {
         "name": list(names),
@@ -111,7 +110,7 @@ def commit(
             for place, side in enumerate(("x0", "y0", "x1", "y1"))
         },
     }
-    schema = parquet.schema("faces", DIMENSION)
+    schema = tables.schema("faces", DIMENSION)
     columns = [pa.array(given.get(field.name, [0] * n), field.type) for field in schema]
     rows = pa.Table.from_arrays(columns, schema=schema)
     collection.commit_shard("shard", media(*media_rows), rows)
@@ -214,7 +213,7 @@ def test_rows_that_make_no_entry_are_refused_whole(gallery: Gallery, wrong: dict
 
 def test_rows_of_another_shape_are_refused(gallery: Gallery) -> None:
     rows = entries(["a", "b"])
-    short = parquet.vectors(unit(np.ones((2, 3))))
+    short = tables.vectors(unit(np.ones((2, 3))))
     at = rows.schema.get_field_index("embedding")
     for wrong in (rows.drop_columns(["source"]), rows.set_column(at, "embedding", short)):
         with pytest.raises(GalleryError, match="can't be added"):
@@ -262,8 +261,8 @@ def test_entries_that_are_gone_are_named(gallery: Gallery) -> None:
 
 
 def test_entries_of_another_embedder_are_refused(gallery: Gallery) -> None:
-    short = parquet.schema("gallery", 3).empty_table()
-    parquet.write(gallery.storage, "entries.parquet", "gallery", short, "f")
+    short = tables.schema("gallery", 3).empty_table()
+    tables.write(gallery.storage, "entries.parquet", "gallery", short, "f")
     with pytest.raises(GalleryError, match="other types"):
         gallery.entries()
 
@@ -304,7 +303,7 @@ def test_a_kept_classifier_gives_the_scores_it_was_trained_with(
 ) -> None:
     gallery.add(entries(["a", "a", "b", "b", "c"]))
     trained = gallery.train(method)
-    probes = parquet.matrix(entries(["x"] * 7, seed=3)["embedding"])
+    probes = tables.matrix(entries(["x"] * 7, seed=3)["embedding"])
     monkeypatch.setattr("facebatch.identify.classifier.fit", None)  # nothing is fitted from here on
     stored = Gallery.open(gallery.storage.url).model(method)
     np.testing.assert_array_equal(stored.scores(probes), trained.scores(probes))
@@ -499,7 +498,7 @@ def test_a_folder_whose_name_is_not_utf8_makes_no_person(collection: Collection)
         media_row(path, of=number, faces=0, width=WIDTH, height=HEIGHT, path_bytes=name)
         for number, (path, name) in enumerate(zip(shown, raw, strict=True))
     ]
-    nothing = parquet.schema("faces", DIMENSION).empty_table()
+    nothing = tables.schema("faces", DIMENSION).empty_table()
     collection.commit_shard("shard", media(*rows), nothing)
     found, problems = enrolled(collection)
     assert found == []
@@ -515,10 +514,10 @@ def test_named_people_become_entries_with_all_their_faces(collection: Collection
     known = sorted(read_people(collection, generation), key=lambda person: person.cluster or 0)
     assert len(known) == 3
     path = f"{generation.folder}/people.parquet"
-    rows = parquet.read(collection.storage, path, "people").to_pylist()
+    rows = tables.read(collection.storage, path, "people").to_pylist()
     names = {known[0].person_id: "Ann", known[1].person_id: "Bob"}
-    named = parquet.from_rows("people", [{**r, "name": names.get(r["person_id"])} for r in rows])
-    parquet.write(collection.storage, path, "people", named, collection.fingerprint)
+    named = tables.from_rows("people", [{**r, "name": names.get(r["person_id"])} for r in rows])
+    tables.write(collection.storage, path, "people", named, collection.fingerprint)
 
     found = from_people(collection, collection.snapshot())
     counts = {row["person_id"]: row["faces"] for row in rows}
@@ -527,7 +526,7 @@ def test_named_people_become_entries_with_all_their_faces(collection: Collection
         name: counts[identity] for identity, name in names.items()
     }
     numbers = [int(source.split("/")[1].split(".")[0]) for source in found["source"].to_pylist()]
-    np.testing.assert_array_equal(parquet.matrix(found["embedding"]), embeddings[numbers])
+    np.testing.assert_array_equal(tables.matrix(found["embedding"]), embeddings[numbers])
     for name in ("Ann", "Bob"):
         own = [truth[n] for n, whose in zip(numbers, by_name, strict=True) if whose == name]
         assert len(set(own)) == 1
@@ -554,7 +553,7 @@ def test_nobody_is_enrolled_from_a_video(collection: Collection) -> None:
         media_row("A/film.mp4", of=9, faces=0, width=WIDTH, height=HEIGHT, segment=n, segments=2)
         for n in range(2)
     ]
-    nothing = parquet.schema("faces", DIMENSION).empty_table()
+    nothing = tables.schema("faces", DIMENSION).empty_table()
     collection.commit_shard("film", media(*parts), nothing)
     found, problems = enrolled(collection)
     assert found == [("A", "photos/A/1.jpg", 0)]

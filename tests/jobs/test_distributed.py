@@ -7,7 +7,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
-from synthetic import people
+from support.synthetic import people
 
 from facebatch import neighbors
 from facebatch.config import RunSettings

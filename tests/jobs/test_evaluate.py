@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from albums import Album
-from data import real_data
 from PIL import Image
+from support.albums import Album
+from support.data import real_data
 
 from facebatch.collection.collection import Collection
 from facebatch.config import RunSettings

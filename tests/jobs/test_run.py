@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from album_checks import check_album
-from albums import Album
-from equality import assert_equal_clusters, assert_equal_extractions
-from program import facebatch
+from support.album_checks import check_album
+from support.albums import Album
+from support.equality import assert_equal_clusters, assert_equal_extractions
+from support.program import facebatch
 
 from facebatch.collection.collection import Collection
 

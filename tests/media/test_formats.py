@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pictures import (
+from PIL import Image, ImageCms
+from support.pictures import (
     ORIENTATION,
     TiffWriter,
     as_stored,
@@ -22,7 +23,6 @@ from pictures import (
     tiff,
     with_orientation,
 )
-from PIL import Image, ImageCms
 
 from facebatch.errors import MediaError
 from facebatch.media.limits import Limits

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import mutations
 import numpy as np
 import pytest
-from pictures import TiffWriter, encode, gradient, heif, png_chunk
 from PIL import Image
+from support import mutations
+from support.pictures import TiffWriter, encode, gradient, heif, png_chunk
 
 from facebatch.errors import MediaError
 from facebatch.media.limits import Limits
 from facebatch.media.photo.decode import Photo
 from facebatch.media.photo.exif import ExifFacts
 
-TESTS = Path(mutations.__file__).parent
+TESTS = Path(mutations.__file__).parents[1]
 A_KIND = 100
 """Mutations of every kind of file: 2,400 of all 24."""
 
@@ -28,7 +28,7 @@ _MEASURE = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from mutations import peak_megabytes
+from support.mutations import peak_megabytes
 from facebatch.errors import MediaError
 from facebatch.media.photo.decode import Photo
 Photo(Path(sys.argv[2]).read_bytes()).decode()  # so that what is loaded once isn't counted
@@ -57,8 +57,8 @@ def decoded_apart(data: bytes, harmless: bytes, folder: Path) -> tuple[str, floa
 def test_mutated_files_of_every_format_have_a_named_outcome() -> None:
     kinds = sorted(mutations.originals())
     assert A_KIND * len(kinds) >= 2_000
-    command = [sys.executable, str(TESTS / "mutations.py"), "0", str(A_KIND), *kinds]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, "-m", "support.mutations", "0", str(A_KIND), *kinds]
+    ran = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=300)
     lines = ran.stdout.splitlines()
     # The last line names the mutation that a crash, a hang or an exception ended.
     assert ran.returncode == 0, f"{lines[-1:]}, status {ran.returncode}: {ran.stderr[-2000:]}"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from installed import needs_openvino
+from support.installed import needs_openvino
 
 from facebatch.config import ExtractSettings, resolve_run
 from facebatch.detect import load_detector

@@ -63,8 +63,10 @@ def test_views_of_a_storage_are_read_with_their_strides():
 
 def test_reading_imports_no_torch():
     code = (
-        "import sys; from facebatch import weights; from facebatch.models.torch_file import read_state\n"
-        "print(len(read_state(weights.read(weights.PNET))), 'torch' in sys.modules)"
+        "import sys\n"
+        "from facebatch.models import registry\n"
+        "from facebatch.models.torch_file import read_state\n"
+        "print(len(read_state(registry.read(registry.PNET))), 'torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["13", "False"]

@@ -180,7 +180,7 @@ def test_the_end_has_the_counts_of_run_and_of_extract(capsys: Capture) -> None:
 
 def test_every_event_is_in_the_docs() -> None:
     source = Path(logs.__file__).read_text("utf-8")
-    page = (Path(__file__).parent.parent / "docs" / "operations.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
     events = set(re.findall(r'event\(\s*"(\w+)"', source)) | {"log"}
     assert len(events) == 7
     for name in events:

@@ -136,6 +136,6 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_metric_is_in_the_docs() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "operations.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
     for name, _ in values(exposition(sample(RUN, holding=HOLDING))):
         assert f"`facebatch_{name}" in page

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from rows import content, media, media_row, memory_collection
-from synthetic import at_angles, d2_of_angle
-from synthetic import people as simulated
-from test_stages import commit
+from support.commits import commit, follow, listed, partition
+from support.rows import content, media, media_row, memory_collection
+from support.synthetic import at_angles, d2_of_angle
+from support.synthetic import people as simulated
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
-from facebatch.erasure.erase import erase, verify
+from facebatch.erasure.removal import erase, verify
 from facebatch.erasure.selection import Request, select
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import decisions
@@ -31,7 +31,6 @@ from facebatch.people.edit import (
     undo,
 )
 from facebatch.stages import cluster_people, read_events
-from facebatch.tables import parquet
 
 SIZES = [12, 9, 7, 5]
 
@@ -44,24 +43,6 @@ def collection() -> Collection:
     commit(collection, "one", embeddings)
     cluster_people(collection, collection.snapshot())
     return collection
-
-
-def follow(collection: Collection, **how: object) -> People:
-    """Clusters again and returns the people."""
-    cluster_people(collection, collection.snapshot(), **how)  # type: ignore[arg-type]
-    return People.of(collection)
-
-
-def listed(people: People) -> list[str]:
-    return [row["person_id"] for row in list_people(people, hidden=False)]
-
-
-def partition(people: People) -> dict[str, frozenset[bytes]]:
-    """Everyone's faces, by person id."""
-    return {
-        who: frozenset(people.faces_of(people.known[bytes.fromhex(who)]))
-        for who in (row["person_id"] for row in list_people(people, hidden=True))
-    }
 
 
 def test_a_name_stays_through_new_photos_and_from_scratch(collection: Collection) -> None:
@@ -269,7 +250,7 @@ def test_a_decision_finds_its_faces_by_place_when_their_ids_changed() -> None:
 def moved_faces(box: list[float], path: str = "1.jpg", of: int = 1) -> Collection:
     """A collection of one photo with one face in a box."""
     collection = memory_collection()
-    schema = parquet.schema("faces", 128)
+    schema = tables.schema("faces", 128)
     row = media_row(path, of=of, faces=1, width=100, height=100)
     vector = np.zeros(128, np.float32)
     vector[0] = 1
@@ -379,7 +360,7 @@ def test_a_name_outlives_the_faces_that_it_was_given_to(collection: Collection) 
     before = people.faces_of(people.find("Ada"))
     faces = collection.snapshot().faces(["face_id", "embedding"])
     mine = pc.is_in(faces["face_id"], pa.array(before, pa.binary(16)))
-    near = parquet.matrix(faces.filter(mine)["embedding"])
+    near = tables.matrix(faces.filter(mine)["embedding"])
     near = near + np.random.default_rng(3).normal(0, 0.012, near.shape).astype(np.float32)
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     commit(collection, "more", near, first=200)

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from generations import clustering, found, ids, step
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from support.generations import clustering, found, ids, step
 
 from facebatch.cluster.labels import canonical
 from facebatch.people.identity import Clustering, Person, carry_over, person_id

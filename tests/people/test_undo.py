@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from rows import memory_collection
-from synthetic import people as simulated
-from test_deciding import follow, listed, partition
-from test_stages import commit
+from support.commits import commit, follow, listed, partition
+from support.rows import memory_collection
+from support.synthetic import people as simulated
 
 from facebatch.collection.collection import Collection
 from facebatch.people.edit import (

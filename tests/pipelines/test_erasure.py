@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from program import facebatch
+from support.program import facebatch
 
 from facebatch.collection.collection import Collection
 from facebatch.demo.render import render_face

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pictures import encode
+from support.pictures import encode
 
 from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings

@@ -14,16 +14,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import poisoned
 import psutil
 import pytest
-from albums import Album
-from equality import assert_equal_clusters, assert_equal_extractions
-from faulty import FullFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import encode
-from program import command, facebatch, leftover_workers, workers_of
+from support import poisoned
+from support.albums import Album
+from support.equality import assert_equal_clusters, assert_equal_extractions
+from support.faulty import FullFileSystem
+from support.pictures import encode
+from support.program import command, facebatch, leftover_workers, workers_of
 
 from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings, RunSettings

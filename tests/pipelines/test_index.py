@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from synthetic import people
+from support.synthetic import people
 
 from facebatch.config import RunSettings
 from facebatch.errors import CollectionError

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from synthetic import people
+from support.synthetic import people
 
 from facebatch.config import RunSettings
 from facebatch.errors import CollectionError

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pictures import encode
+from support.pictures import encode
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
@@ -20,7 +21,6 @@ from facebatch.jobs.run import Extraction, make_plan, run_extract
 from facebatch.media.sources.roots import parse_roots
 from facebatch.pipelines.copies import StandingContents
 from facebatch.pipelines.extract import DetectFaces
-from facebatch.tables import parquet
 
 SETTINGS = RunSettings(guard=False, beam_options=("--direct_running_mode=in_memory",))
 
@@ -241,7 +241,7 @@ def test_a_copy_of_what_nobody_holds_any_more_is_detected(archive: Archive) -> N
 def test_a_copy_isnt_recorded_when_what_it_copies_was_pruned_meanwhile(archive: Archive) -> None:
     photo = archive.folder / "2019/1.jpg"
     shards = archive.collection.snapshot().shards
-    rows = parquet.from_rows(
+    rows = tables.from_rows(
         "media",
         [
             {**row, "status": "duplicate", "path": "late.jpg", "media_id": bytes(16)}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import s3fs
-from albums import Album
-from buckets import s3_server, upload
-from equality import assert_equal_clusters, assert_equal_extractions
-from program import facebatch
+from support.albums import Album
+from support.buckets import s3_server, upload
+from support.equality import assert_equal_clusters, assert_equal_extractions
+from support.program import facebatch
 
 from facebatch.collection.collection import Collection
 

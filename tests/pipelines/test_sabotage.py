@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import album_checks
 import pytest
-from albums import Album
+from support import album_checks
+from support.albums import Album
 
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from videos import encode_video, numbered, sound_only
+from support.videos import encode_video, numbered, sound_only
 
 from facebatch.collection.collection import Collection
 from facebatch.collection.suppression import suppress

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rows import media, media_row, memory_collection
-from synthetic import people
-from test_stages import commit
+from support.commits import commit
+from support.rows import media, media_row, memory_collection
+from support.synthetic import people
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.errors import UsageError
 from facebatch.probe.search import search_collection
 from facebatch.stages import build_index, cluster_people
-from facebatch.tables import parquet
 
 
 class Probe:
@@ -63,8 +63,8 @@ def test_a_face_that_moved_is_where_it_is_today(collection: Collection) -> None:
     before = found(collection)[0]
     rows = collection.snapshot().media.drop_columns(["shard"]).to_pylist()
     [row] = [row for row in rows if row["path"] == before["path"]]
-    gone = parquet.from_rows("media", [{**row, "status": "vanished"}])
-    nothing = parquet.schema("faces", 128).empty_table()
+    gone = tables.from_rows("media", [{**row, "status": "vanished"}])
+    nothing = tables.schema("faces", 128).empty_table()
     collection.commit_shard("gone", gone, nothing)
     moved = {**media_row("moved.jpg", of=0), "content_id": row["content_id"]}
     collection.commit_shard("moved", media({**moved, "status": "duplicate"}), nothing)

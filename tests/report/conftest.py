@@ -15,14 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from synthetic import at_angles
+from support.synthetic import at_angles
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.cluster import ClusterSettings
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.config import ExtractSettings
 from facebatch.report import collect, render
-from facebatch.tables import parquet
 
 VOID = {"img", "meta"}
 
@@ -86,7 +85,7 @@ class Archive:
         """Commits what was added as one shard."""
         self._shards += 1
         self.collection.commit_shard(
-            f"shard{self._shards}", parquet.from_rows("media", self._media), self._face_table()
+            f"shard{self._shards}", tables.from_rows("media", self._media), self._face_table()
         )
         self._media, self._faces = [], []
         return self
@@ -94,11 +93,11 @@ class Archive:
     def _face_table(self) -> pa.Table:
         n = len(self._faces)
         given = {
-            "landmarks": parquet.vectors(np.zeros((n, 10), np.float32)),
-            "chip_to_picture": parquet.vectors(np.zeros((n, 6))),
-            "embedding": parquet.vectors(at_angles(*(row["embedding"] for row in self._faces))),
+            "landmarks": tables.vectors(np.zeros((n, 10), np.float32)),
+            "chip_to_picture": tables.vectors(np.zeros((n, 6))),
+            "embedding": tables.vectors(at_angles(*(row["embedding"] for row in self._faces))),
         }
-        schema = parquet.schema("faces", 2)
+        schema = tables.schema("faces", 2)
         return pa.table(
             [
                 given.get(field.name)
@@ -148,7 +147,7 @@ class Archive:
         ]
         parents = {"parents": [clusters.name], "config": {}}
         generation = Generation("people", generation_name(), parents)
-        self._write(generation, parquet.from_rows("people", described))
+        self._write(generation, tables.from_rows("people", described))
         return self
 
     def identify(
@@ -158,12 +157,12 @@ class Archive:
         made = Generation("matches", generation_name(), {"parents": [], "config": config or {}})
         unknown = {"nearest": "Nobody", "score": 0.5}
         rows = [{"face_id": face, **unknown, **matches[face]} for face in sorted(matches)]
-        self._write(made, parquet.from_rows("matches", rows))
+        self._write(made, tables.from_rows("matches", rows))
         return self
 
     def _write(self, generation: Generation, rows: pa.Table) -> None:
         path = f"{generation.folder}/{generation.stage}.parquet"
-        parquet.write(self.collection.storage, path, generation.stage, rows, "fingerprint")
+        tables.write(self.collection.storage, path, generation.stage, rows, "fingerprint")
         self.collection.finish(generation)
 
     def page(self) -> Page:

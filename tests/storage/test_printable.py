@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from program import facebatch
+from support.program import facebatch
 
 from facebatch.storage.printable import printable
 

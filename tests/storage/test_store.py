@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fsspec.registry import _registry
-from places import write_zip
+from support.places import write_zip
 
 from facebatch.errors import CollectionError, InputError
 from facebatch.storage import retry

@@ -10,18 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import rows
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from support import rows
 
+from facebatch import tables
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import RETRYABLE
 from facebatch.media.reasons import REASONS
 from facebatch.storage.store import Storage
-from facebatch.tables import parquet
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTED = REPOSITORY / "docs" / "tables.md"
 CONTRACTS = sorted((REPOSITORY / "schemas").glob("*.json"))
 
@@ -45,53 +45,53 @@ def put_ids(storage: Storage, **metadata: str) -> None:
 
 def test_media_rows_read_as_they_were_written(storage: Storage) -> None:
     written = rows.media(rows.media_row("a.jpg"), rows.media_row("b.jpg", "quarantined", None))
-    parquet.write(storage, "m.parquet", "media", written, "f")
-    assert parquet.read(storage, "m.parquet", "media").equals(written)
+    tables.write(storage, "m.parquet", "media", written, "f")
+    assert tables.read(storage, "m.parquet", "media").equals(written)
 
 
 def test_face_rows_read_as_they_were_written(storage: Storage) -> None:
     written = rows.faces([("a.jpg", 0, 0), ("a.jpg", 0, 1)])
-    parquet.write(storage, "f.parquet", "faces", written, "f")
-    assert parquet.read(storage, "f.parquet", "faces").equals(written)
+    tables.write(storage, "f.parquet", "faces", written, "f")
+    assert tables.read(storage, "f.parquet", "faces").equals(written)
 
 
-@pytest.mark.parametrize("table", parquet.table_names())
+@pytest.mark.parametrize("table", tables.table_names())
 def test_a_table_without_rows_keeps_its_schema(storage: Storage, table: str) -> None:
-    empty = parquet.schema(table, 128 if table in ("faces", "gallery") else None).empty_table()
-    parquet.write(storage, "t.parquet", table, empty, "f")
-    assert parquet.read(storage, "t.parquet", table).equals(empty)
+    empty = tables.schema(table, 128 if table in ("faces", "gallery") else None).empty_table()
+    tables.write(storage, "t.parquet", table, empty, "f")
+    assert tables.read(storage, "t.parquet", table).equals(empty)
 
 
 def test_columns_come_in_the_order_asked_for(storage: Storage) -> None:
-    parquet.write(storage, "m.parquet", "media", rows.media(rows.media_row("a.jpg")), "f")
-    read = parquet.read(storage, "m.parquet", "media", ["path", "media_id"])
+    tables.write(storage, "m.parquet", "media", rows.media(rows.media_row("a.jpg")), "f")
+    read = tables.read(storage, "m.parquet", "media", ["path", "media_id"])
     assert read.column_names == ["path", "media_id"]
 
 
 def test_columns_may_be_written_in_any_order(storage: Storage) -> None:
     table = rows.media(rows.media_row("a.jpg"))
-    parquet.write(storage, "m.parquet", "media", table.select(table.column_names[::-1]), "f")
-    assert parquet.read(storage, "m.parquet", "media").equals(table)
+    tables.write(storage, "m.parquet", "media", table.select(table.column_names[::-1]), "f")
+    assert tables.read(storage, "m.parquet", "media").equals(table)
 
 
 def test_a_null_where_the_contract_has_none_is_refused(storage: Storage) -> None:
-    table = parquet.from_rows("media", [{**rows.media_row("a.jpg"), "faces": None}])
+    table = tables.from_rows("media", [{**rows.media_row("a.jpg"), "faces": None}])
     with pytest.raises(ValueError, match="faces"):
-        parquet.write(storage, "m.parquet", "media", table, "f")
+        tables.write(storage, "m.parquet", "media", table, "f")
     assert not storage.exists("m.parquet")
 
 
 def test_write_says_how_large_the_file_is(storage: Storage) -> None:
-    size = parquet.write(storage, "m.parquet", "media", rows.media(rows.media_row("a.jpg")), "f")
+    size = tables.write(storage, "m.parquet", "media", rows.media(rows.media_row("a.jpg")), "f")
     assert [file.size for file in storage.files("")] == [size]
 
 
 def test_every_file_says_what_it_holds(storage: Storage) -> None:
     table = rows.media(rows.media_row("a.jpg"))
-    parquet.write(storage, "m.parquet", "media", table, "abc", extra={"replaces": "[]"})
-    assert parquet.read_metadata(storage, "m.parquet", "media") == {
+    tables.write(storage, "m.parquet", "media", table, "abc", extra={"replaces": "[]"})
+    assert tables.read_metadata(storage, "m.parquet", "media") == {
         "table": "media",
-        "schema_version": str(parquet.contract("media").version),
+        "schema_version": str(tables.contract("media").version),
         "fingerprint": "abc",
         "replaces": "[]",
     }
@@ -99,14 +99,14 @@ def test_every_file_says_what_it_holds(storage: Storage) -> None:
 
 def test_files_are_zstd_in_row_groups_of_at_most_ten_thousand(storage: Storage) -> None:
     column = pa.array([n.to_bytes(16, "big") for n in range(10_001)], pa.binary(16))
-    parquet.write(storage, "i.parquet", "ids", pa.table({"face_id": column}), "f")
+    tables.write(storage, "i.parquet", "ids", pa.table({"face_id": column}), "f")
     stored = parquet_at(storage, "i.parquet").metadata
     assert [stored.row_group(n).num_rows for n in range(stored.num_row_groups)] == [10_000, 1]
     assert stored.row_group(0).column(0).compression == "ZSTD"
 
 
 def test_embeddings_are_stored_without_a_dictionary(storage: Storage) -> None:
-    parquet.write(storage, "f.parquet", "faces", rows.faces([("a.jpg", 0, 0)]), "f")
+    tables.write(storage, "f.parquet", "faces", rows.faces([("a.jpg", 0, 0)]), "f")
     group = parquet_at(storage, "f.parquet").metadata.row_group(0)
     columns = [group.column(n) for n in range(group.num_columns)]
     [embedding] = [column for column in columns if column.path_in_schema.startswith("embedding")]
@@ -115,29 +115,29 @@ def test_embeddings_are_stored_without_a_dictionary(storage: Storage) -> None:
 
 
 def test_the_previous_version_reads_with_nulls_for_what_is_new(storage: Storage) -> None:
-    newest = parquet.contract("media").version
+    newest = tables.contract("media").version
     before = rows.media(rows.media_row("a.jpg")).drop_columns(["cpu"])
     metadata = {"facebatch.table": "media", "facebatch.schema_version": str(newest - 1)}
     path = storage.full_path("m.parquet")
     pq.write_table(before.replace_schema_metadata(metadata), path)
-    read = parquet.read(storage, "m.parquet", "media")
-    assert read.schema.names == parquet.schema("media").names
+    read = tables.read(storage, "m.parquet", "media")
+    assert read.schema.names == tables.schema("media").names
     assert read["cpu"].to_pylist() == [None]
     assert read["path"].to_pylist() == ["a.jpg"]
 
 
 @pytest.mark.parametrize("distance", [-2, 1])
 def test_other_versions_are_refused_by_name(storage: Storage, distance: int) -> None:
-    version = parquet.contract("ids").version + distance
+    version = tables.contract("ids").version + distance
     put_ids(storage, table="ids", schema_version=str(version))
-    for read in (parquet.read, parquet.read_metadata):
+    for read in (tables.read, tables.read_metadata):
         with pytest.raises(CollectionError, match=f"version {version} of ids"):
             read(storage, "ids.parquet", "ids")
 
 
 def test_another_table_is_refused_by_name(storage: Storage) -> None:
     put_ids(storage, table="clusters", schema_version="1")
-    for read in (parquet.read, parquet.read_metadata):
+    for read in (tables.read, tables.read_metadata):
         with pytest.raises(CollectionError, match="clusters, not ids"):
             read(storage, "ids.parquet", "ids")
 
@@ -145,7 +145,7 @@ def test_another_table_is_refused_by_name(storage: Storage) -> None:
 def test_a_foreign_parquet_file_is_refused(storage: Storage) -> None:
     put_ids(storage)
     with pytest.raises(CollectionError, match="no facebatch table"):
-        parquet.read(storage, "ids.parquet", "ids")
+        tables.read(storage, "ids.parquet", "ids")
 
 
 @pytest.mark.parametrize("damage", ["empty", "no parquet", "cut short"])
@@ -154,14 +154,14 @@ def test_a_damaged_file_is_named(storage: Storage, damage: str) -> None:
     whole = storage.read("ids.parquet")
     broken = {"empty": b"", "no parquet": b"x" * 99, "cut short": whole[: len(whole) // 2]}
     storage.write("ids.parquet", broken[damage])
-    for read in (parquet.read, parquet.read_metadata):
+    for read in (tables.read, tables.read_metadata):
         with pytest.raises(CollectionError, match=r"ids\.parquet can't be read"):
             read(storage, "ids.parquet", "ids")
 
 
 def test_a_file_that_is_not_there_is_named(storage: Storage) -> None:
     with pytest.raises(CollectionError, match=r"gone\.parquet"):
-        parquet.read(storage, "gone.parquet", "ids")
+        tables.read(storage, "gone.parquet", "ids")
 
 
 @given(
@@ -172,30 +172,30 @@ def test_a_file_that_is_not_there_is_named(storage: Storage) -> None:
     )
 )
 def test_matrix_gives_back_the_vectors(values: np.ndarray) -> None:
-    column = parquet.vectors(values)
+    column = tables.vectors(values)
     assert column.type.list_size == values.shape[1]
     for chunks in ([column], [column, column.slice(0, 0)], [column.slice(1)]):
         expected = values[1:] if len(chunks[0]) < len(values) else values
-        back = parquet.matrix(pa.chunked_array(chunks, column.type))
+        back = tables.matrix(pa.chunked_array(chunks, column.type))
         assert back.dtype == np.float32
         np.testing.assert_array_equal(back, expected)
 
 
 def test_an_unknown_table_has_no_contract() -> None:
     with pytest.raises(KeyError, match="nonsense"):
-        parquet.contract("nonsense")
+        tables.contract("nonsense")
 
 
 def test_the_faces_table_has_no_schema_without_a_dimension() -> None:
     with pytest.raises(ValueError, match="dimension"):
-        parquet.schema("faces")
+        tables.schema("faces")
 
 
 def test_every_json_contract_is_a_table_that_the_code_knows() -> None:
-    assert {path.name.split(".")[0] for path in CONTRACTS} == set(parquet.table_names())
+    assert {path.name.split(".")[0] for path in CONTRACTS} == set(tables.table_names())
     for path in CONTRACTS:
         name, version = re.fullmatch(r"(\w+)\.v(\d+)\.json", path.name).groups()  # type: ignore[union-attr]
-        contract = parquet.contract(name, int(version))
+        contract = tables.contract(name, int(version))
         assert (contract.table, contract.version) == (name, int(version))
         raw = json.loads(path.read_text("utf-8"))["columns"]
         assert [(c.name, c.type, c.nullable) for c in contract.columns] == [
@@ -203,10 +203,10 @@ def test_every_json_contract_is_a_table_that_the_code_knows() -> None:
         ]
 
 
-@pytest.mark.parametrize("table", parquet.table_names())
+@pytest.mark.parametrize("table", tables.table_names())
 def test_the_code_has_the_types_that_the_contract_names(table: str) -> None:
-    schema = parquet.schema(table, 128 if table in ("faces", "gallery") else None)
-    for column, field in zip(parquet.contract(table).columns, schema, strict=True):
+    schema = tables.schema(table, 128 if table in ("faces", "gallery") else None)
+    for column, field in zip(tables.contract(table).columns, schema, strict=True):
         assert (column.name, column.nullable) == (field.name, field.nullable)
         written = str(field.type).replace("halffloat", "float16").replace("double", "float64")
         written = re.sub(r"\bfloat\b", "float32", written)
@@ -226,7 +226,7 @@ def documented(heading: str) -> list[list[str]]:
 NEWEST = [
     path
     for path in CONTRACTS
-    if path.stem.endswith(f".v{parquet.contract(path.stem.partition('.')[0]).version}")
+    if path.stem.endswith(f".v{tables.contract(path.stem.partition('.')[0]).version}")
 ]
 
 

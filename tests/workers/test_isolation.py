@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from child_work import prepare_arithmetic, prepare_nothing
+from support.child_work import prepare_arithmetic, prepare_nothing
 
 from facebatch.errors import WorkerDied
 from facebatch.workers.isolation import Crashed, run_isolated
@@ -88,7 +88,7 @@ def test_a_child_that_cant_even_begin_is_blamed_on_no_item() -> None:
 
 
 _PARENT = """
-from child_work import prepare_arithmetic
+from support.child_work import prepare_arithmetic
 from facebatch.workers.isolation import run_isolated
 
 if __name__ == "__main__":
@@ -99,7 +99,7 @@ if __name__ == "__main__":
 def test_a_child_at_work_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(_PARENT)
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,

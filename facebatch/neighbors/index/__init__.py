@@ -7,10 +7,10 @@ it at once, or `train`, `shard` and `merge` do it in parts (``building``); `sear
 collections or stages.
 """
 
-from facebatch.neighbors.index.build import SHARD_ROWS, add, build, merge, shard, train
+from facebatch.neighbors.index.building import SHARD_ROWS, add, build, merge, shard, train
 from facebatch.neighbors.index.files import from_bytes, read, to_bytes
 from facebatch.neighbors.index.plan import Plan, choose
-from facebatch.neighbors.index.search import Recall, effort, recall, search, tune
+from facebatch.neighbors.index.searching import Recall, effort, recall, search, tune
 
 __all__ = [
     "SHARD_ROWS",

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from data import real_data
+from support.data import real_data
 
 from facebatch.errors import InputError
 from facebatch.evaluate.inputs.boxes import read_truth

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from data import real_data
 from hypothesis import given
 from hypothesis import strategies as st
+from support.data import real_data
 
 from facebatch.errors import InputError
 from facebatch.evaluate.inputs.pair_lists import Pair, all_pairs, read_pairs

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from data import real_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import as_stored, encode, gradient, with_orientation
 from PIL import Image, ImageOps
+from support.data import real_data
+from support.pictures import as_stored, encode, gradient, with_orientation
 
 from facebatch.errors import MediaError
 from facebatch.media.limits import DEFAULT_LIMITS

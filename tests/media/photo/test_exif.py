@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import encode, gradient, png_chunk
 from PIL import ExifTags, Image
+from support.pictures import encode, gradient, png_chunk
 
 from facebatch.media.photo import tiff
 from facebatch.media.photo.decode import Photo

@@ -10,8 +10,17 @@ from typing import Any
 
 import fsspec
 import pytest
-from faulty import FaultyFileSystem  # registers the stores of this name and others
-from places import files_of, ignored, listed, put, unreadable, web_server, write_tar, write_zip
+from support.faulty import FaultyFileSystem  # registers the stores of this name and others
+from support.places import (
+    files_of,
+    ignored,
+    listed,
+    put,
+    unreadable,
+    web_server,
+    write_tar,
+    write_zip,
+)
 
 from facebatch import ids
 from facebatch.errors import InputError, UsageError

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from faulty import FaultyFileSystem  # registers the stores of this name and others
-from places import files_of, put, web_server, write_tar, write_zip
+from support.faulty import FaultyFileSystem  # registers the stores of this name and others
+from support.places import files_of, put, web_server, write_tar, write_zip
 
 from facebatch.errors import MediaError
 from facebatch.media.sources import archives

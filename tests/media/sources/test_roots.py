@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from places import listed, put, write_zip
+from support.places import listed, put, write_zip
 
 from facebatch.errors import InputError, UsageError
 from facebatch.media.sources.roots import (

@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from data import real_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import as_stored, encode, gradient
-from videos import (
+from support.data import real_data
+from support.pictures import as_stored, encode, gradient
+from support.videos import (
     encode_video,
     number_of,
     numbered,

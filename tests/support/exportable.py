@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from rows import faces, media_row
+from support.rows import faces, media_row
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import with_column
 from facebatch.config import ExtractSettings
-from facebatch.tables import parquet
 
 Box = tuple[float, float, float, float]
 EDGES = ("x0", "y0", "x1", "y1")
@@ -72,7 +71,7 @@ class Archive:
         found = _placed(found, row["media_id"], boxes)
         self._shards += 1
         self.collection.commit_shard(
-            f"shard{self._shards}", parquet.from_rows("media", [row]), found
+            f"shard{self._shards}", tables.from_rows("media", [row]), found
         )
         return tuple(found["face_id"].to_pylist())
 
@@ -82,7 +81,7 @@ class Archive:
             {"face_id": face, "person": name, "nearest": name or "Nobody", "score": SCORE}
             for face, name in sorted(people.items())
         ]
-        self._write("matches", parquet.from_rows("matches", rows), parents=())
+        self._write("matches", tables.from_rows("matches", rows), parents=())
 
     def name(self, people: Mapping[str | None, Sequence[bytes]]) -> None:
         """Writes clusters and people: the faces of each name, None for a person without one."""
@@ -92,7 +91,7 @@ class Archive:
             for face in self.collection.snapshot().face_ids
         ]
         alone = len(clusters) - len(cluster_of)
-        table = parquet.from_rows("clusters", clusters)
+        table = tables.from_rows("clusters", clusters)
         made = self._write("clusters", table, parents=(), faces=len(clusters), alone=alone)
         described = [
             {
@@ -107,7 +106,7 @@ class Archive:
             }
             for number, (name, mine) in enumerate(people.items())
         ]
-        table = parquet.from_rows("people", described)
+        table = tables.from_rows("people", described)
         self._write("people", table, parents=(made.name,), active=len(people))
 
     def _write(
@@ -126,7 +125,7 @@ class Archive:
             },
         )
         path = f"{made.folder}/{stage}.parquet"
-        parquet.write(collection.storage, path, stage, rows, collection.fingerprint)
+        tables.write(collection.storage, path, stage, rows, collection.fingerprint)
         return collection.finish(made)
 
 

@@ -7,10 +7,11 @@ import itertools
 import numpy as np
 import pyarrow as pa
 import pytest
-from rows import memory_collection
-from synthetic import people
-from test_stages import commit
+from support.commits import commit
+from support.rows import memory_collection
+from support.synthetic import people
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import GalleryError, SpaceMismatch
@@ -26,7 +27,6 @@ from facebatch.stages import (
     read_matches,
     read_people,
 )
-from facebatch.tables import parquet
 
 SIZES = [12, 9, 7, 5]
 NAMES = ["Ada", "Bo <b>", "Çelik", "Dee"]
@@ -35,7 +35,7 @@ _urls = itertools.count()
 
 def gallery_of(embeddings: np.ndarray, names: list[str], **settings: str) -> Gallery:
     gallery = Gallery.create(f"memory://gallery-{next(_urls)}", ExtractSettings(**settings))
-    schema = parquet.schema("gallery", embeddings.shape[1])
+    schema = tables.schema("gallery", embeddings.shape[1])
     n = len(names)
     given = {
         "name": names,
@@ -62,7 +62,7 @@ def faces(collection: Collection) -> tuple[np.ndarray, np.ndarray]:
     """Committed faces: embeddings and persons in the order of the snapshot."""
     embeddings, truth = people(SIZES, seed=4)
     commit(collection, "one", embeddings)
-    committed = parquet.matrix(collection.snapshot().faces(["embedding"])["embedding"])
+    committed = tables.matrix(collection.snapshot().faces(["embedding"])["embedding"])
     rows = [int(np.argmax(embeddings @ row)) for row in committed]
     return committed, truth[rows]
 

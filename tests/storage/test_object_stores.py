@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import rows
 import s3fs
-from buckets import s3_server, upload
-from faulty import FlakyFileSystem
-from places import files_of, listed, put, unreadable, web_server, write_tar, write_zip
+from support import rows
+from support.buckets import s3_server, upload
+from support.faulty import FlakyFileSystem
+from support.places import files_of, listed, put, unreadable, web_server, write_tar, write_zip
 
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.config import ExtractSettings

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import SpaceMismatch
-from facebatch.neighbors.index.build import parts
+from facebatch.neighbors.index.building import parts
 
 _MOST_PROBED = 0.25
 """Share of the lists beyond which comparing with everything would be as fast."""

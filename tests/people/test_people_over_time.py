@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from rows import content, media, media_row, memory_collection
-from synthetic import people
-from test_stages import CHIP, commit, ids_of_people
+from support.commits import commit, commit_photos, ids_of_people
+from support.rows import content, memory_collection
+from support.synthetic import people
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import (
     GENERATIONS_KEPT,
     Collection,
@@ -25,7 +25,6 @@ from facebatch.neighbors import Neighbors
 from facebatch.neighbors.index import Plan
 from facebatch.stages import cluster_people, read_clusters, read_events, read_people
 from facebatch.stages.trees import Finder, find_here
-from facebatch.tables import parquet
 
 SIZES = [14, 12, 9, 7, 5, 1, 1, 1]
 
@@ -33,44 +32,6 @@ SIZES = [14, 12, 9, 7, 5, 1, 1, 1]
 @pytest.fixture
 def collection() -> Collection:
     return memory_collection()
-
-
-def commit_photos(
-    collection: Collection,
-    shard: str,
-    photos: list[npt.NDArray[np.float32]],
-    first: int = 0,
-    **columns: list[object],
-) -> None:
-    """Commits photos of several good faces each, side by side."""
-    schema = parquet.schema("faces", photos[0].shape[1])
-    items, faces = [], []
-    for number, embeddings in enumerate(photos, first):
-        item = media_row(f"{number}.jpg", of=number, faces=len(embeddings), width=900, height=CHIP)
-        items.append(item)
-        for place, embedding in enumerate(embeddings):
-            faces.append(
-                {
-                    "face_id": ids.face_id(content(number), 0, 0, place),
-                    "media_id": item["media_id"],
-                    "content_id": content(number),
-                    "landmarks": [0.0] * 10,
-                    "chip_to_picture": [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-                    "size": 100.0,
-                    "score": 1.0 - place / 1000,
-                    "x0": 100.0 * place,
-                    "y0": 0.0,
-                    "x1": 100.0 * place + 90,
-                    "y1": 90.0,
-                    "chip": None,
-                    "track": None,
-                    "embedding": embedding.tolist(),
-                }
-            )
-    for row, face in enumerate(faces):
-        face.update({name: values[row] for name, values in columns.items()})
-    arrays = [pa.array([face.get(field.name, 0) for face in faces], field.type) for field in schema]
-    collection.commit_shard(shard, media(*items), pa.Table.from_arrays(arrays, schema=schema))
 
 
 def owners(collection: Collection) -> dict[bytes, bytes]:
@@ -250,7 +211,7 @@ def test_events_outlive_the_generations_and_orphans_are_forgotten(collection: Co
     assert {row["kind"] for row in rows} >= {"founded", "joined"}
     # What a run leaves that is killed before its people's manifest is written.
     orphan = generation_name(collection.current("people"))
-    parquet.write(
+    tables.write(
         collection.storage,
         f"events/{orphan}.parquet",
         "events",
@@ -263,7 +224,7 @@ def test_events_outlive_the_generations_and_orphans_are_forgotten(collection: Co
 
 
 def event_row(row: dict[str, object], generation: str) -> pa.Table:
-    return parquet.from_rows("events", [{**row, "generation": generation}])
+    return tables.from_rows("events", [{**row, "generation": generation}])
 
 
 def finding_while(what: Callable[[], object], times: int = 1) -> Finder:

@@ -4,7 +4,7 @@ from itertools import pairwise
 import faiss
 import numpy as np
 import pytest
-from synthetic import at_angles, people
+from support.synthetic import at_angles, people
 
 from facebatch.errors import CollectionError, SpaceMismatch
 from facebatch.neighbors.index import (

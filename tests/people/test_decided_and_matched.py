@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pyarrow as pa
 import pytest
-from rows import content, memory_collection
-from synthetic import at_angles, d2_of_angle
-from synthetic import people as simulated
-from test_deciding import follow, listed, partition
-from test_people_over_time import commit_photos
-from test_stages import commit
+from support.commits import commit, commit_photos, follow, listed, partition
+from support.rows import content, memory_collection
+from support.synthetic import at_angles, d2_of_angle
+from support.synthetic import people as simulated
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.people.edit import (
     People,
@@ -28,7 +26,6 @@ from facebatch.people.edit import (
 )
 from facebatch.stages import cluster_people
 from facebatch.stages.common import write_table
-from facebatch.tables import parquet
 
 
 @pytest.fixture
@@ -68,7 +65,7 @@ def new_faces_like(collection: Collection, face: bytes, count: int = 4) -> list[
     rows = collection.snapshot().faces(["face_id", "embedding"])
     place = rows["face_id"].to_pylist().index(face)
     noise = np.random.default_rng(0).normal(0, 0.01, (count, 128))
-    new = (parquet.matrix(rows["embedding"])[place] + noise).astype(np.float32)
+    new = (tables.matrix(rows["embedding"])[place] + noise).astype(np.float32)
     commit(collection, "two", new / np.linalg.norm(new, axis=1, keepdims=True), first=120)
     return [ids.face_id(content(number), 0, 0, 0) for number in range(120, 120 + count)]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.stages import read_clusters
-from facebatch.tables import parquet
 
 DISCRETE_MEDIA = (
     *("media_id", "root", "path", "segment", "size", "marker", "content_id", "status", "reason"),
@@ -39,7 +39,7 @@ def assert_equal_extractions(
     for edge in ("x0", "y0", "x1", "y1"):
         gap = np.abs(faces[edge].to_numpy() - others[edge].to_numpy())
         assert gap.max(initial=0) <= BOX_TOLERANCE
-    cosines = (parquet.matrix(faces["embedding"]) * parquet.matrix(others["embedding"])).sum(axis=1)
+    cosines = (tables.matrix(faces["embedding"]) * tables.matrix(others["embedding"])).sum(axis=1)
     assert cosines.min(initial=1) > MIN_COSINE
 
 

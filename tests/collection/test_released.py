@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.integrity import check
 from facebatch.collection.summary import inspect_collection
 from facebatch.report import write_report
 from facebatch.stages import cluster_people
-from facebatch.tables import parquet
 
-RELEASED = Path(__file__).parent / "released"
+RELEASED = Path(__file__).parents[1] / "released"
 
 
 HELD = {
@@ -40,7 +40,7 @@ def collection(version: str, tmp_path: Path) -> Collection:
 
 
 def test_every_schema_version_has_a_collection() -> None:
-    newest = max(parquet.contract(table).version for table in parquet.table_names())
+    newest = max(tables.contract(table).version for table in tables.table_names())
     assert {f"v{number + 1}" for number in range(newest)} == {p.name for p in RELEASED.iterdir()}
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from rows import content, media, media_row, memory_collection
-from synthetic import people
+from support.rows import content, media, media_row, memory_collection
+from support.synthetic import people
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
-from facebatch.erasure.erase import erase
+from facebatch.erasure.removal import erase
 from facebatch.erasure.selection import Request, Selection, select
 from facebatch.erasure.verification import Finding
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
@@ -24,7 +24,6 @@ from facebatch.people.membership import current_people
 from facebatch.report import write_report
 from facebatch.stages import Question, build_index, cluster_people, identify_faces
 from facebatch.storage.store import filesystem
-from facebatch.tables import parquet
 
 CHIP = 150
 SIZES = [7, 6, 5, 4]
@@ -73,7 +72,7 @@ def picture(number: int) -> bytes:
 
 
 def face_rows(numbers: list[int], embeddings: Any, paths: list[str] | None = None) -> pa.Table:
-    schema = parquet.schema("faces", 128)
+    schema = tables.schema("faces", 128)
     names = paths or [f"{number}.jpg" for number in numbers]
     given: dict[str, Any] = {
         "face_id": [face_of(number) for number in numbers],

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 import pytest
-from rows import content, media, media_row, memory_collection
-from synthetic import people
+from support.commits import CHIP, commit, ids_of_people
+from support.rows import memory_collection
+from support.synthetic import people
 
-from facebatch import ids
+from facebatch import tables
 from facebatch.collection.collection import GENERATIONS_KEPT, Collection, generation_name
 from facebatch.errors import CollectionError
 from facebatch.neighbors import index
@@ -19,10 +18,8 @@ from facebatch.people.edit import People, hide_person
 from facebatch.people.identity import Clustering
 from facebatch.stages import build_index, cluster_people, read_clusters, read_people
 from facebatch.stages.clusters import Base, Task, cluster, line_of
-from facebatch.tables import parquet
 
 SIZES = [12, 9, 7, 5, 1, 1]
-CHIP = 150
 
 
 @pytest.fixture
@@ -30,56 +27,15 @@ def collection() -> Collection:
     return memory_collection()
 
 
-def commit(
-    collection: Collection,
-    shard: str,
-    embeddings: npt.NDArray[np.float32],
-    first: int = 0,
-    **quality: list[float],
-) -> None:
-    """Commits one photo with one face for each embedding; the photos are numbered from `first`.
-
-    The faces are good ones, but for what `quality` says: size, score or shift, which is how far
-    the chip lies beside its photo's left edge.
-    """
-    numbers = range(first, first + len(embeddings))
-    photos = [
-        media_row(f"{number}.jpg", of=number, faces=1, width=CHIP, height=CHIP)
-        for number in numbers
-    ]
-    shifts = quality.get("shift", [0.0] * len(photos))
-    schema = parquet.schema("faces", embeddings.shape[1])
-    given = {
-        "face_id": [ids.face_id(content(number), 0, 0, 0) for number in numbers],
-        "media_id": [photo["media_id"] for photo in photos],
-        "content_id": [content(number) for number in numbers],
-        "landmarks": [[0.0] * 10] * len(photos),
-        "chip_to_picture": [[1.0, 0.0, -shift, 0.0, 1.0, 0.0] for shift in shifts],
-        "size": quality.get("size", [100.0] * len(photos)),
-        "score": quality.get("score", [1.0] * len(photos)),
-        "chip": [None] * len(photos),
-        "embedding": embeddings.tolist(),
-    }
-    columns = [pa.array(given.get(field.name, [0] * len(photos)), field.type) for field in schema]
-    collection.commit_shard(shard, media(*photos), pa.Table.from_arrays(columns, schema=schema))
-
-
-def ids_of_people(collection: Collection) -> set[bytes]:
-    generation = collection.current("people")
-    assert generation is not None
-    known = read_people(collection, generation)
-    return {person.person_id for person in known if person.status == "active"}
-
-
 def test_the_index_finds_each_face_at_its_own_row(collection: Collection) -> None:
     embeddings, _ = people(SIZES, seed=1)
     commit(collection, "one", embeddings)
     made = build_index(collection, collection.snapshot()).generation
-    rows = parquet.read(collection.storage, f"{made.folder}/ids.parquet", "ids")
+    rows = tables.read(collection.storage, f"{made.folder}/ids.parquet", "ids")
     searched = index.from_bytes(collection.storage.read(f"{made.folder}/faces.index"))
     faces = collection.snapshot().faces(["face_id", "embedding"])
     assert rows["face_id"].to_pylist() == faces["face_id"].to_pylist()
-    _, nearest = index.search(searched, parquet.matrix(faces["embedding"]), 1)
+    _, nearest = index.search(searched, tables.matrix(faces["embedding"]), 1)
     assert nearest[:, 0].tolist() == list(range(len(faces)))
 
 
@@ -164,10 +120,10 @@ def test_people_are_described_by_their_faces(collection: Collection) -> None:
     clusters, made = cluster_people(collection, collection.snapshot())
     face_ids, labels = read_clusters(collection, clusters.generation)
     path = f"{made.generation.folder}/people.parquet"
-    rows = parquet.read(collection.storage, path, "people").to_pylist()
+    rows = tables.read(collection.storage, path, "people").to_pylist()
     by_id = dict(zip((face.tobytes() for face in face_ids), labels.tolist(), strict=True))
     faces = collection.snapshot().faces(["embedding"])
-    vectors = parquet.matrix(faces["embedding"])
+    vectors = tables.matrix(faces["embedding"])
     for row in rows:
         mine = vectors[labels == row["cluster"]]
         assert row["faces"] == row["media"] == len(mine)
@@ -223,9 +179,9 @@ def test_people_survive_clusterings_that_were_cut_off_before_their_people(
     # What a run leaves that is killed between its clusters and its people, several nights long.
     for _ in range(GENERATIONS_KEPT + 1):
         newest = replace(newest, name=generation_name(newest))
-        rows = parquet.from_rows("clusters", [])
+        rows = tables.from_rows("clusters", [])
         path = f"{newest.folder}/clusters.parquet"
-        parquet.write(collection.storage, path, "clusters", rows, collection.fingerprint)
+        tables.write(collection.storage, path, "clusters", rows, collection.fingerprint)
         collection.finish(newest)
     cluster_people(collection, collection.snapshot(), tau=0.089)
     assert ids_of_people(collection) == before

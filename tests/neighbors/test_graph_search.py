@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import at_angles, d2_of_angle, people, unit
+from support.synthetic import at_angles, d2_of_angle, people, unit
 
 from facebatch.errors import CollectionError
 from facebatch.neighbors import (

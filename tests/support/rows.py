@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.storage.store import Storage
-from facebatch.tables import parquet
 
 DIMENSION = 4
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -54,22 +53,22 @@ def media_row(path: str, status: str = "ok", of: int | None = 0, **values: Any) 
 def media(*rows: Mapping[str, Any], minute: int = 0) -> pa.Table:
     """Returns a media table, committed some minutes past noon."""
     moment = NOON + timedelta(minutes=minute)
-    return parquet.from_rows("media", [{**row, "committed_at": moment} for row in rows])
+    return tables.from_rows("media", [{**row, "committed_at": moment} for row in rows])
 
 
 def faces(rows: Sequence[tuple[str, int, int]], score: float = 1.0) -> pa.Table:
     """Returns a face table from (path of the item, number of its content, ordinal)."""
     n = len(rows)
-    schema = parquet.schema("faces", DIMENSION)
+    schema = tables.schema("faces", DIMENSION)
     fixed: dict[str, Any] = {
         "face_id": [ids.face_id(content(of), 0, 0, place) for _, of, place in rows],
         "media_id": [ids.media_id("photos", path) for path, _, _ in rows],
         "content_id": [content(of) for _, of, _ in rows],
         "ordinal": [place for _, _, place in rows],
         "score": [score] * n,
-        "landmarks": parquet.vectors(np.zeros((n, 10), np.float32)),
-        "chip_to_picture": parquet.vectors(np.zeros((n, 6))),
-        "embedding": parquet.vectors(np.eye(DIMENSION, dtype=np.float32)[[0] * n]),
+        "landmarks": tables.vectors(np.zeros((n, 10), np.float32)),
+        "chip_to_picture": tables.vectors(np.zeros((n, 6))),
+        "embedding": tables.vectors(np.eye(DIMENSION, dtype=np.float32)[[0] * n]),
         "chip": [None] * n,
     }
     columns = [
@@ -88,10 +87,10 @@ def put_shard(
     replaces: Sequence[str] = (),
 ) -> None:
     """Puts a shard's files where its writer puts them; without media rows it is an orphan."""
-    parquet.write(storage, f"faces/{shard}.parquet", "faces", face_rows, "fingerprint")
+    tables.write(storage, f"faces/{shard}.parquet", "faces", face_rows, "fingerprint")
     if media_rows is not None:
         replaced = "[" + ", ".join(f'"{name}"' for name in replaces) + "]"
         path = f"media/{shard}.parquet"
-        parquet.write(
+        tables.write(
             storage, path, "media", media_rows, "fingerprint", extra={"replaces": replaced}
         )

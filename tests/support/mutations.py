@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from pictures import dng, encode, gradient, heif, tiff, with_orientation
 from PIL import Image
+from support.pictures import dng, encode, gradient, heif, tiff, with_orientation
 
 SIDES = (64, 48)
 SLOWEST = 20.0  # seconds; a mutation takes milliseconds

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection import rewrite
 from facebatch.collection.collection import (
     PLAN_PREFIX,
@@ -42,7 +42,6 @@ from facebatch.people.membership import current_people, people_without_faces
 from facebatch.report import REPORT, write_report
 from facebatch.stages import build_index, cluster_people, read_matches
 from facebatch.storage.store import TEMPORARY_MARK, Storage
-from facebatch.tables import parquet
 
 _MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.npz"
@@ -178,7 +177,7 @@ def _drop_rows(
     told = set(snapshot.rows.filter(pa.array(items(snapshot.rows)))["shard"].to_pylist())
     columns = ["face_id", "media_id", "content_id"]
     for shard in set(snapshot.shards) - told:
-        rows = parquet.read(storage, f"faces/{shard}.parquet", "faces", columns)
+        rows = tables.read(storage, f"faces/{shard}.parquet", "faces", columns)
         if (faces(rows) | items(rows)).any():
             told.add(shard)
     done = rewrite.drop(
@@ -279,7 +278,7 @@ def _drop_told(storage: Storage, path: str, looked_for: Sought) -> int:
     if dropped and not len(whole):
         storage.remove(path)
         return dropped
-    pq.write_table(whole, sink, compression="zstd", row_group_size=parquet.ROW_GROUP_ROWS)
+    pq.write_table(whole, sink, compression="zstd", row_group_size=tables.ROW_GROUP_ROWS)
     storage.write(path, sink.getvalue())
     return dropped
 
@@ -372,7 +371,7 @@ def _without_erased(
     }
     made = Generation("matches", generation_name(matches), manifest)
     path = f"{made.folder}/matches.parquet"
-    parquet.write(collection.storage, path, "matches", rows, collection.fingerprint)
+    tables.write(collection.storage, path, "matches", rows, collection.fingerprint)
     return collection.finish(made)
 
 
@@ -387,14 +386,14 @@ def _forget_people(collection: Collection, suppression: Suppression) -> None:
     gone, _ = _people_to_forget(collection, suppression)
     if not gone:
         return
-    known = parquet.read(collection.storage, f"{people.folder}/people.parquet", "people")
+    known = tables.read(collection.storage, f"{people.folder}/people.parquet", "people")
     stay = [one not in gone for one in known["person_id"].to_pylist()]
     rows = known.filter(pa.array(stay, pa.bool_()))
     status = rows["status"].to_pylist()
     counts = {name: status.count(name) for name in ("active", "merged", "dissolved")}
     made = Generation("people", generation_name(people), {**people.manifest, **counts})
     path = f"{made.folder}/people.parquet"
-    parquet.write(collection.storage, path, "people", rows, collection.fingerprint)
+    tables.write(collection.storage, path, "people", rows, collection.fingerprint)
     collection.finish(made)
 
 

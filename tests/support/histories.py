@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import rows
+from support import rows
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot
-from facebatch.tables import parquet
 
 FACES = {1: 1, 2: 2, 3: 0}
 """How many faces each content has, whoever extracts it."""
@@ -64,7 +63,7 @@ class Archive:
             self.items[path] = of, False
         for path in gone:
             self.items[path] = self.items[path][0], True
-        table = parquet.from_rows("media", [{**row, "committed_at": moment} for row in media])
+        table = tables.from_rows("media", [{**row, "committed_at": moment} for row in media])
         found = [
             (path, of, place) for (of, _), path in extracted.items() for place in range(FACES[of])
         ]
@@ -131,5 +130,5 @@ def face_rows(found: Sequence[tuple[str, int, int]]) -> pa.Table:
 
 def says(snapshot: Snapshot) -> tuple[pa.Table, pa.Table]:
     """Returns the media and the faces that count, whatever shards they lie in."""
-    faces = snapshot.faces([column.name for column in parquet.contract("faces").columns])
+    faces = snapshot.faces([column.name for column in tables.contract("faces").columns])
     return snapshot.media.drop_columns(["shard"]), faces

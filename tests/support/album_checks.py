@@ -10,16 +10,15 @@ from pathlib import Path
 
 import dlib
 import numpy as np
-from albums import Album
 from PIL import Image, ImageOps
+from support.albums import Album
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.demo.truth import match_truth
 from facebatch.faces import align
 from facebatch.jobs.demo import score
 from facebatch.models import registry
-from facebatch.tables import parquet
 
 UNSCALED_SIDE = 1024
 """Photos up to this side are decoded in full and not shrunk, so their chips can be cut anew."""
@@ -56,7 +55,7 @@ def check_nothing_was_extracted_twice(collection: Collection) -> None:
     stored = [
         media_id
         for shard in collection.snapshot().shards
-        for media_id in parquet.read(
+        for media_id in tables.read(
             collection.storage, f"media/{shard}.parquet", "media", ["media_id"]
         )["media_id"].to_pylist()
     ]
