@@ -176,7 +176,7 @@ class RunSettings:
     allow_empty: bool = False
     beam_options: tuple[str, ...] = ()
 
-    def arranged(self) -> RunSettings:
+    def with_resolved_workers(self) -> RunSettings:
         """Returns the settings with workers and threads as numbers, for what is free now."""
         room = Arrangement(self.workers, 1)
         if not self.workers:

@@ -22,7 +22,7 @@ from facebatch.collection.suppression import suppress
 from facebatch.config import Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
-from facebatch.extract.decoder import Decoders
+from facebatch.extract.decoder import DecoderPool
 from facebatch.extract.plan import Plan, Shard
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.sources.reader import MediaReader
@@ -76,7 +76,7 @@ class DetectFaces(beam.DoFn):
         settings, execution = self._collection.settings, self._execution
         lend = None
         if execution.guard:
-            lend = self._decoders.get(lambda: Decoders(settings, execution.limits)).lent
+            lend = self._decoders.get(lambda: DecoderPool(settings, execution.limits)).acquire
         tools = Tools(self._reader, self._load, settings, execution, lend, self._erased)
         # Beam drives the rest of the chain while this generator waits at its yield.
         with stopping.attempt(self._collection.storage, shard):

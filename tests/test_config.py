@@ -176,11 +176,11 @@ def test_workers_may_be_a_number_or_left_to_the_program(source: str, tmp_path: P
 
 def test_a_run_is_arranged_once_with_what_was_asked_for() -> None:
     asked = RunSettings(workers=3)
-    assert (asked.arranged().workers, asked.arranged().threads) == (3, 1)
-    assert RunSettings(workers=1, threads=4).arranged().threads == 4
-    automatic = RunSettings().arranged()
+    assert (asked.with_resolved_workers().workers, asked.with_resolved_workers().threads) == (3, 1)
+    assert RunSettings(workers=1, threads=4).with_resolved_workers().threads == 4
+    automatic = RunSettings().with_resolved_workers()
     assert automatic.workers >= 1
-    assert automatic.arranged() == automatic
+    assert automatic.with_resolved_workers() == automatic
     assert automatic.execution().threads == automatic.threads >= 1
 
 

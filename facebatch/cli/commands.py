@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from facebatch.config import RunSettings
     from facebatch.extract.progress import Progress
     from facebatch.media.sources.roots import Root
-    from facebatch.stages import Question
+    from facebatch.stages import IdentificationQuery
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,19 @@ class _Request:
         return Collection.for_extraction(self.url, self.flags, self.config)
 
 
-def question(
+def query(
     gallery: str, method: str | None, fpir: float | None, threshold: float | None
-) -> Question:
+) -> IdentificationQuery:
     """Returns what is asked of a gallery."""
     from facebatch.errors import UsageError
     from facebatch.identify.classifier import DEFAULT_METHOD
     from facebatch.identify.gallery import Gallery
-    from facebatch.stages import DEFAULT_FPIR, Question
+    from facebatch.stages import DEFAULT_FPIR, IdentificationQuery
 
     if fpir is not None and threshold is not None:
         raise UsageError("--fpir and --threshold are two ways to say one thing: give one")
     rate = DEFAULT_FPIR if fpir is None else fpir
-    return Question(Gallery.open(gallery), method or DEFAULT_METHOD, rate, threshold)
+    return IdentificationQuery(Gallery.open(gallery), method or DEFAULT_METHOD, rate, threshold)
 
 
 def _extracting(work: Callable[..., None]) -> Callable[..., None]:
@@ -209,7 +209,7 @@ def run(
     from facebatch.config import resolve_grouping
     from facebatch.jobs.run import run_all
 
-    asked = question(gallery, method, fpir, threshold) if gallery else None
+    asked = query(gallery, method, fpir, threshold) if gallery else None
     grouping = resolve_grouping({"photo_constraint": photo_constraint}, request.config)
     collection = request.collection()
     with request.progress() as show:

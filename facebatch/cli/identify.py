@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facebatch.cli import options, output
-from facebatch.cli.commands import Command, question
+from facebatch.cli.commands import Command, query
 
 if TYPE_CHECKING:
     from facebatch.config import Execution, ExtractSettings
@@ -47,7 +47,7 @@ def identify(
     from facebatch.collection.collection import Collection
     from facebatch.stages import identify_faces
 
-    asked = question(gallery, method, fpir, threshold)
+    asked = query(gallery, method, fpir, threshold)
     opened = Collection.open(collection)
     summary = identify_faces(opened, opened.snapshot(), asked).as_json()
     output.emit(summary, output.matches_lines(summary), as_json)
@@ -70,7 +70,7 @@ def search(
     from facebatch.probe.search import search_collection
 
     opened = Collection.open(collection)
-    probe = Prober(opened.settings, execution).look(photo)
+    probe = Prober(opened.settings, execution).probe(photo)
     summary = search_collection(opened, probe, count)
     output.emit(summary, output.search_lines(summary), as_json)
 
@@ -99,7 +99,7 @@ def verify(
     settings, calibration = _compared_under(gallery, {"embedder": embedder, "tta": tta})
     prober = Prober(settings, execution)
     answer = verify_faces(
-        prober.look(left), prober.look(right), calibration, far=far, threshold=threshold
+        prober.probe(left), prober.probe(right), calibration, far=far, threshold=threshold
     )
     summary = answer.as_json()
     output.emit(summary, output.verification_lines(summary), as_json)
@@ -212,7 +212,7 @@ def annotate(
     from facebatch.probe.annotate import annotate_media
     from facebatch.probe.probe import Prober
 
-    asked = question(gallery, method, fpir, threshold) if gallery else None
+    asked = query(gallery, method, fpir, threshold) if gallery else None
     settings, _ = _compared_under(gallery, {})
     summary = annotate_media(media, folder, Prober(settings, execution), asked, fps)
     output.emit(summary, output.annotation_lines(summary), as_json)

@@ -14,7 +14,7 @@ from facebatch.cluster import kernels
 from facebatch.cluster.forest import Forest
 
 
-def node_widths(
+def mean_pairwise_d2(
     forest: Forest,
     embeddings: npt.NDArray[np.float32],
     rows: npt.NDArray[np.integer] | None = None,
@@ -32,7 +32,7 @@ def node_widths(
     """
     where = forest.layout if rows is None else rows[forest.layout]
     embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
-    return kernels.node_widths(
+    return kernels.mean_pairwise_d2(
         forest.children, forest.sizes, forest.places, embeddings, where.astype(np.int64)
     )
 
@@ -40,7 +40,7 @@ def node_widths(
 def break_wide_clusters(
     forest: Forest,
     nodes: npt.NDArray[np.int32],
-    widths: npt.NDArray[np.float32],
+    mean_d2: npt.NDArray[np.float32],
     widest: float,
     min_cluster_size: int,
 ) -> npt.NDArray[np.int32]:
@@ -49,7 +49,8 @@ def break_wide_clusters(
     Args:
         forest: The single-linkage trees.
         nodes: (c,) int32, the clusters, none of which is in another.
-        widths: (m,) float32, mean d2 over all pairs of the faces below each merge (`node_widths`).
+        mean_d2: (m,) float32, mean d2 over all pairs of the faces below each merge
+            (`mean_pairwise_d2`).
         widest: Largest mean d2 of a cluster.
         min_cluster_size: Faces that a part needs to be a cluster; those of smaller parts are
             left on their own.
@@ -58,6 +59,6 @@ def break_wide_clusters(
         (c',) int32, the nodes of the clusters that are left, ascending.
     """
     tight = kernels.tight_nodes(
-        forest.children, forest.sizes, widths, nodes, widest, min_cluster_size
+        forest.children, forest.sizes, mean_d2, nodes, widest, min_cluster_size
     )
     return np.flatnonzero(tight).astype(np.int32)

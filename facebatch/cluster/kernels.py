@@ -170,7 +170,7 @@ def _forget_inner(inner: Ints, chosen: npt.NDArray[np.bool_], n: int) -> None:
 
 
 @compiled
-def node_widths(
+def mean_pairwise_d2(
     children: Ints,
     sizes: Ints,
     places: Ints,
@@ -187,10 +187,10 @@ def node_widths(
         rows: (n,) the row of each leaf's embedding, in the order of the layout.
 
     Returns:
-        The widths (m,).
+        The mean_d2 (m,).
     """
     n, axes = len(rows), embeddings.shape[1]
-    widths = np.zeros(len(children), np.float32)
+    mean_d2 = np.zeros(len(children), np.float32)
     within = np.zeros(len(sizes), np.bool_)
     largest = 1
     for node in range(n, len(sizes)):
@@ -216,19 +216,19 @@ def node_widths(
                 total = sums[start + size, axis] - sums[start, axis]
                 square += total * total
             pairs = float(size) * (size - 1)
-            widths[node - n] = 2 * (float(size) * size - square) / pairs
+            mean_d2[node - n] = 2 * (float(size) * size - square) / pairs
             for child in children[node - n]:
                 if child >= n:
                     pending[waiting] = child
                     waiting += 1
-    return widths
+    return mean_d2
 
 
 @compiled
 def tight_nodes(
     children: Ints,
     sizes: Ints,
-    widths: npt.NDArray[np.float32],
+    mean_d2: npt.NDArray[np.float32],
     tops: Ints,
     widest: float,
     min_cluster_size: int,
@@ -238,7 +238,7 @@ def tight_nodes(
     Args:
         children: (m, 2) children of every merge.
         sizes: (n + m,) leaves of every node.
-        widths: (m,) mean d2 below every merge; that of a single leaf is 0.
+        mean_d2: (m,) mean d2 below every merge; that of a single leaf is 0.
         tops: (c,) the nodes to begin with, none of them below another.
         widest: Largest width of a chosen node.
         min_cluster_size: Leaves that it needs.
@@ -253,7 +253,7 @@ def tight_nodes(
     for node in range(len(sizes) - 1, -1, -1):
         if not pending[node] or sizes[node] < min_cluster_size:
             continue
-        if node < n or widths[node - n] <= widest:
+        if node < n or mean_d2[node - n] <= widest:
             chosen[node] = True
         else:
             pending[children[node - n]] = True

@@ -21,7 +21,7 @@ from facebatch.cluster.forest import (
     mutual_reachability,
     spanning_forest,
 )
-from facebatch.cluster.guard import break_wide_clusters, node_widths
+from facebatch.cluster.guard import break_wide_clusters, mean_pairwise_d2
 from facebatch.cluster.hdbscan import select_clusters
 from facebatch.cluster.labels import canonical, own_labels
 from facebatch.cluster.links import Density, Links, density, density_of_moments
@@ -38,17 +38,17 @@ class Tree:
 
     Args:
         settings: What it was grown with.
-        moments: (n,) int32, the number of each face's burst, 0..r-1; a face that is like no other
+        burst_ids: (n,) int32, the number of each face's burst, 0..r-1; a face that is like no other
             is a burst by itself.
         forest: The trees over the r bursts.
-        widths: (m,) float32, mean d2 over all pairs of the bursts below each merge.
+        mean_d2: (m,) float32, mean d2 over all pairs of the bursts below each merge.
         links: Between bursts, up to tau.
     """
 
     settings: ClusterSettings
-    moments: npt.NDArray[np.int32]
+    burst_ids: npt.NDArray[np.int32]
     forest: Forest
-    widths: npt.NDArray[np.float32]
+    mean_d2: npt.NDArray[np.float32]
     links: Links
 
 
@@ -90,22 +90,22 @@ def grow(
     nearest = neighbors.first(settings.neighbors)
     radius = settings.burst_factor * settings.tau
     standing_for = representatives(nearest, radius, conflicts)
-    rows, moments = np.unique(standing_for, return_inverse=True)
+    rows, burst_ids = np.unique(standing_for, return_inverse=True)
     near = _density(embeddings, nearest, standing_for, len(rows), settings)
     reachable = mutual_reachability(near.links, near.core, settings.tau)
     forest = spanning_forest(reachable, len(rows))
-    widths = node_widths(forest, embeddings, rows)
-    return Tree(settings, moments.astype(np.int32), forest, widths, near.links)
+    mean_d2 = mean_pairwise_d2(forest, embeddings, rows)
+    return Tree(settings, burst_ids.astype(np.int32), forest, mean_d2, near.links)
 
 
 def _density(
     embeddings: npt.NDArray[np.float32],
     neighbors: Neighbors,
     representatives: npt.NDArray[np.int32],
-    moments: int,
+    burst_ids: int,
     settings: ClusterSettings,
 ) -> Density:
-    if moments == len(embeddings):
+    if burst_ids == len(embeddings):
         return density(neighbors, settings.min_samples, settings.tau)
     return density_of_moments(
         neighbors, embeddings, representatives, settings.min_samples, settings.tau
@@ -134,13 +134,13 @@ def cut(
     _check(tree.settings, settings)
     forest = tree.forest.up_to(settings.tau)
     nodes = select_clusters(forest, settings.min_cluster_size, settings.tau)
-    widths = tree.widths[: len(forest.heights)]
+    mean_d2 = tree.mean_d2[: len(forest.heights)]
     widest = settings.guard_factor * settings.tau
-    nodes = break_wide_clusters(forest, nodes, widths, widest, settings.min_cluster_size)
-    groups = group_nodes(conflicts, len(forest.layout), tree.moments)
+    nodes = break_wide_clusters(forest, nodes, mean_d2, widest, settings.min_cluster_size)
+    groups = group_nodes(conflicts, len(forest.layout), tree.burst_ids)
     start = forest.labels(nodes)
     labels, parted = vote_over(tree.links, start, settings.tau, seed, groups)
-    return Cut(canonical(own_labels(labels)[tree.moments]), parted, len(nodes))
+    return Cut(canonical(own_labels(labels)[tree.burst_ids]), parted, len(nodes))
 
 
 def _check(grown: ClusterSettings, wanted: ClusterSettings) -> None:
@@ -167,13 +167,13 @@ def to_tables(tree: Tree, face_ids: pa.Array) -> dict[str, pa.Table]:
     """
     forest = tree.forest
     return {
-        "bursts": pa.table({"face_id": face_ids, "moment": tree.moments}),
+        "bursts": pa.table({"face_id": face_ids, "moment": tree.burst_ids}),
         "tree": pa.table(
             {
                 "left": forest.children[:, 0],
                 "right": forest.children[:, 1],
                 "d2": np.square(forest.heights).astype(np.float32),
-                "width": tree.widths,
+                "width": tree.mean_d2,
             }
         ),
         "links": pa.table(
@@ -198,16 +198,16 @@ def from_tables(tables: Mapping[str, pa.Table], settings: ClusterSettings) -> Tr
         values: npt.NDArray[np.generic] = tables[table][name].to_numpy()
         return values
 
-    moments = column("bursts", "moment").astype(np.int32)
+    burst_ids = column("bursts", "moment").astype(np.int32)
     children = np.stack([column("tree", "left"), column("tree", "right")], axis=1)
     forest = forest_of_merges(
         children.astype(np.int32),
         column("tree", "d2").astype(np.float32),
-        int(moments.max(initial=-1)) + 1,
+        int(burst_ids.max(initial=-1)) + 1,
     )
     links = Links(
         column("links", "source").astype(np.int32),
         column("links", "target").astype(np.int32),
         column("links", "d2").astype(np.float32),
     )
-    return Tree(settings, moments, forest, column("tree", "width").astype(np.float32), links)
+    return Tree(settings, burst_ids, forest, column("tree", "width").astype(np.float32), links)

@@ -20,7 +20,7 @@ from facebatch import ids
 from facebatch.collection import rewrite
 from facebatch.collection.collection import STAGES, Collection, Generation
 from facebatch.collection.shard_integrity import Problem, check_shard, read_checked
-from facebatch.collection.snapshot import Committed, Snapshot, is_live, look, media_files, of
+from facebatch.collection.snapshot import Committed, Snapshot, is_live, media_files, of, read_commit
 from facebatch.errors import CollectionError
 from facebatch.stages.trees import TABLES as TREE_TABLES
 from facebatch.storage.store import Storage
@@ -134,7 +134,7 @@ def _committed(storage: Storage) -> tuple[list[Committed], list[Problem]]:
     found, problems = [], []
     for file in media_files(storage):
         try:
-            found.append(look(storage, file))
+            found.append(read_commit(storage, file))
         except (CollectionError, pa.ArrowException, ValueError, KeyError) as error:
             problems.append(Problem.of_shard("media_unreadable", file.path, str(error)))
     return found, problems

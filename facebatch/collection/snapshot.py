@@ -65,7 +65,7 @@ def committed(storage: Storage, *, beside: frozenset[str] = frozenset()) -> list
     """Returns all shards that have a media file, by name; those of ``beside`` aren't looked at."""
     files = [file for file in media_files(storage) if _shard(file.path) not in beside]
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda file: look(storage, file), files))
+        return list(pool.map(lambda file: read_commit(storage, file), files))
 
 
 def media_files(storage: Storage) -> list[StoredFile]:
@@ -82,7 +82,7 @@ def _listing(shards: Iterable[str]) -> str:
     return hashlib.blake2b("\n".join(sorted(shards)).encode(), digest_size=16).hexdigest()
 
 
-def look(storage: Storage, file: StoredFile) -> Committed:
+def read_commit(storage: Storage, file: StoredFile) -> Committed:
     """Returns what a media file says of its shard.
 
     Raises:

@@ -32,8 +32,8 @@ from facebatch.collection.collection import (
 from facebatch.collection.snapshot import Snapshot
 from facebatch.collection.suppression import Suppression, suppress
 from facebatch.erasure import file_contents
-from facebatch.erasure.selection import Selection, sought
-from facebatch.erasure.verification import Finding, Sought, check
+from facebatch.erasure.selection import Selection, targets_of
+from facebatch.erasure.verification import ErasureTargets, Finding, check
 from facebatch.errors import CollectionError
 from facebatch.extract import attempts
 from facebatch.identify.gallery import Gallery
@@ -94,18 +94,18 @@ def erase(collection: Collection, selection: Selection, gallery: Gallery | None 
     suppression = Suppression.load(storage)
     before = collection.snapshot()
     _, names = _people_to_forget(collection, suppression)
-    old_hash = before.faces_hash  # which can't be told once its shards are gone
+    old_hash = before.faces_hash  # which can't be affected_shards once its shards are gone
     replaced = _drop_rows(collection, before, suppression)
     after = collection.snapshot()
-    looked_for = sought(suppression, selection, selection.names | names, after)
-    removed = _clean(collection, old_hash, after, looked_for)
-    findings = check(storage, looked_for)
+    targets = targets_of(suppression, selection, selection.names | names, after)
+    removed = _clean(collection, old_hash, after, targets)
+    findings = check(storage, targets)
     entries = 0
     if gallery is not None:
         # Whom a gallery names, it names for photos of its own as well.
-        looked_for = replace(looked_for, names=frozenset())
-        entries = _clean_gallery(gallery, looked_for)
-        findings += _in_gallery(gallery, check(gallery.storage, looked_for))
+        targets = replace(targets, names=frozenset())
+        entries = _clean_gallery(gallery, targets)
+        findings += _in_gallery(gallery, check(gallery.storage, targets))
     return Erased(selection, len(replaced), tuple(removed), entries, tuple(findings))
 
 
@@ -122,10 +122,10 @@ def verify(collection: Collection, gallery: Gallery | None = None) -> list[Findi
     suppression = Suppression.load(collection.storage)
     if not suppression:
         return []
-    looked_for = sought(suppression, Selection(), (), collection.snapshot())
-    findings = check(collection.storage, looked_for)
+    targets = targets_of(suppression, Selection(), (), collection.snapshot())
+    findings = check(collection.storage, targets)
     if gallery is not None:
-        findings += _in_gallery(gallery, check(gallery.storage, looked_for))
+        findings += _in_gallery(gallery, check(gallery.storage, targets))
     return findings
 
 
@@ -174,19 +174,21 @@ def _drop_rows(
         of_content = _hidden(rows, "content_id", suppression.hidden_contents)
         return of_content | suppression.hidden_faces(ids.from_arrow(rows["face_id"]))
 
-    told = set(snapshot.rows.filter(pa.array(items(snapshot.rows)))["shard"].to_pylist())
+    affected_shards = set(snapshot.rows.filter(pa.array(items(snapshot.rows)))["shard"].to_pylist())
     columns = ["face_id", "media_id", "content_id"]
-    for shard in set(snapshot.shards) - told:
+    for shard in set(snapshot.shards) - affected_shards:
         rows = tables.read(storage, f"faces/{shard}.parquet", "faces", columns)
         if (faces(rows) | items(rows)).any():
-            told.add(shard)
+            affected_shards.add(shard)
     done = rewrite.drop(
-        collection, snapshot, media=items, faces=faces, beside=sorted(told), purge=True
+        collection, snapshot, media=items, faces=faces, beside=sorted(affected_shards), purge=True
     )
     return done.replaced
 
 
-def _clean(collection: Collection, old_hash: str, after: Snapshot, looked_for: Sought) -> list[str]:
+def _clean(
+    collection: Collection, old_hash: str, after: Snapshot, targets: ErasureTargets
+) -> list[str]:
     """Removes what is erased from everything but the shards that count; returns paths removed."""
     storage = collection.storage
     visible = {f"{kind}/{name}.parquet" for kind in ("media", "faces") for name in after.shards}
@@ -195,21 +197,21 @@ def _clean(collection: Collection, old_hash: str, after: Snapshot, looked_for: S
     for path in temporaries:
         storage.remove(path)
     others = [path for path in paths if TEMPORARY_MARK not in path]
-    holding = list(dict.fromkeys(found.path for found in check(storage, looked_for, others)))
+    holding = list(dict.fromkeys(found.path for found in check(storage, targets, others)))
     stages = {path.partition("/")[0] for path in holding} & set(STAGES)
-    _renew_stages(collection, old_hash, after, looked_for, stages)
+    _renew_stages(collection, old_hash, after, targets, stages)
     pages = {path for path in others if path.endswith(".html")}
     removed = temporaries
     for path in holding:
         if path != REPORT and storage.exists(path):
-            removed += _clean_file(storage, path, looked_for, pages)
+            removed += _clean_file(storage, path, targets, pages)
     if storage.exists(REPORT) and (stages or REPORT in holding):
         write_report(collection, after)
     return removed
 
 
 def _clean_file(
-    storage: Storage, path: str, looked_for: Sought, pages: Container[str]
+    storage: Storage, path: str, targets: ErasureTargets, pages: Container[str]
 ) -> list[str]:
     """Removes what is erased from one file, or the whole file; returns the paths removed.
 
@@ -218,16 +220,16 @@ def _clean_file(
     Args:
         storage: Where the collection lies.
         path: The file's path.
-        looked_for: What is erased.
+        targets: What is erased.
         pages: Paths of all pages.
     """
     folder, _, name = path.rpartition("/")
     if folder in ("media", "faces"):
         gone = [path for path in (f"media/{name}", f"faces/{name}") if storage.exists(path)]
     elif folder == "attempts":
-        return _clean_mark(storage, path, looked_for)
+        return _clean_mark(storage, path, targets)
     elif name.endswith(".parquet"):
-        _drop_told(storage, path, looked_for)
+        _drop_told(storage, path, targets)
         return []
     elif path in pages or _is_beside_one(path, pages):
         gone = [path]
@@ -246,15 +248,15 @@ def _is_beside_one(path: str, pages: Container[str]) -> bool:
     return ending in ("json", "npz", "png") and page != REPORT and page in pages
 
 
-def _clean_mark(storage: Storage, path: str, looked_for: Sought) -> list[str]:
+def _clean_mark(storage: Storage, path: str, targets: ErasureTargets) -> list[str]:
     """Takes erased items from the mark of a dead attempt; a mark without items goes."""
     try:
         mark = json.loads(storage.read(path))
         items = [str(item) for item in mark["items"]]
     except (ValueError, KeyError, TypeError):
         items = []
-    told = looked_for.hits(file_contents.Part("items", "texts", items))
-    kept = [item for item, hit in zip(items, told, strict=True) if not hit]
+    affected_shards = targets.matches(file_contents.Part("items", "texts", items))
+    kept = [item for item, hit in zip(items, affected_shards, strict=True) if not hit]
     if not kept:
         storage.remove(path)
         return [path]
@@ -262,19 +264,19 @@ def _clean_mark(storage: Storage, path: str, looked_for: Sought) -> list[str]:
     return []
 
 
-def _drop_told(storage: Storage, path: str, looked_for: Sought) -> int:
+def _drop_told(storage: Storage, path: str, targets: ErasureTargets) -> int:
     """Writes a table of any kind anew without the rows that tell of something erased."""
     with storage.open(path) as file:
         schema = pq.read_schema(file)
     kept, dropped = [], 0
     for rows in file_contents.batches(storage, path):
-        told = looked_for.rows(rows)
-        kept.append(rows.filter(pa.array(~told)))
-        dropped += int(told.sum())
+        affected_shards = targets.rows(rows)
+        kept.append(rows.filter(pa.array(~affected_shards)))
+        dropped += int(affected_shards.sum())
     sink = BytesIO()
     whole = pa.concat_tables([schema.empty_table(), *(rows.cast(schema) for rows in kept)])
     if dropped and not len(whole) and path.startswith(f"{decisions.FOLDER}/"):
-        whole = _without_faces(storage, path, looked_for)
+        whole = _without_faces(storage, path, targets)
     if dropped and not len(whole):
         storage.remove(path)
         return dropped
@@ -283,24 +285,24 @@ def _drop_told(storage: Storage, path: str, looked_for: Sought) -> int:
     return dropped
 
 
-def _without_faces(storage: Storage, path: str, looked_for: Sought) -> pa.Table:
+def _without_faces(storage: Storage, path: str, targets: ErasureTargets) -> pa.Table:
     """Returns what a decision says of somebody who remains, in a row without a face.
 
-    It has no row where it told of nobody else.
+    It has no row where it affected_shards of nobody else.
     """
     first = next(file_contents.batches(storage, path)).slice(0, 1)
     for name in ("face_id", "before", "after", *decisions.PLACE):
         at = first.schema.get_field_index(name)
         column = first.schema.field(at)
         first = first.set_column(at, column, pa.nulls(len(first), column.type))
-    return first.filter(pa.array(~looked_for.rows(first)))
+    return first.filter(pa.array(~targets.rows(first)))
 
 
 def _renew_stages(
     collection: Collection,
     old_hash: str,
     after: Snapshot,
-    looked_for: Sought,
+    targets: ErasureTargets,
     stages: Container[str],
 ) -> None:
     """Makes the current generations of some stages anew, and removes all that were before."""
@@ -311,14 +313,12 @@ def _renew_stages(
             build_index(collection, after)
     if "matches" in stages:
         matches = collection.current("matches")
-        kept = (
-            _without_erased(collection, matches, old_hash, after, looked_for) if matches else None
-        )
+        kept = _without_erased(collection, matches, old_hash, after, targets) if matches else None
         _remove_generations(collection, ("matches",), kept=(kept.name,) if kept else ())
     if any(stage in stages for stage in ("matches", "clusters", "people")):
         made: list[str] = []
         if collection.current("clusters") is not None:
-            _forget_people(collection, looked_for.suppression)
+            _forget_people(collection, targets.suppression)
             made = [result.generation.name for result in cluster_people(collection, after)]
         _remove_generations(collection, ("clusters", "people"), kept=made)
     _forget_parents(collection)
@@ -348,13 +348,13 @@ def _without_erased(
     matches: Generation,
     old_hash: str,
     after: Snapshot,
-    looked_for: Sought,
+    targets: ErasureTargets,
 ) -> Generation:
     """Writes the matches anew without erased faces and names; nobody is identified again."""
     rows = read_matches(collection, matches)
-    told = looked_for.suppression.hidden_faces(ids.from_arrow(rows["face_id"]))
-    rows = rows.filter(pa.array(~told))
-    erased = pa.array(sorted(looked_for.names), pa.string())
+    affected_shards = targets.suppression.hidden_faces(ids.from_arrow(rows["face_id"]))
+    rows = rows.filter(pa.array(~affected_shards))
+    erased = pa.array(sorted(targets.names), pa.string())
     for name, instead in (("person", None), ("nearest", "")):
         at = rows.schema.get_field_index(name)
         left = pc.if_else(pc.is_in(rows[name], erased), pa.scalar(instead, pa.string()), rows[name])
@@ -406,13 +406,13 @@ def _people_to_forget(
     return people_without_faces(collection, suppression.hides_face, asked)
 
 
-def _clean_gallery(gallery: Gallery, looked_for: Sought) -> int:
+def _clean_gallery(gallery: Gallery, targets: ErasureTargets) -> int:
     """Removes a gallery's entries of erased faces, and a classifier trained on them."""
-    holding = {found.path for found in check(gallery.storage, looked_for)}
+    holding = {found.path for found in check(gallery.storage, targets)}
     for path in holding:
         if TEMPORARY_MARK in path:
             gallery.storage.remove(path)
     if _ENTRIES not in holding:
         return 0
     gallery.storage.remove(_CLASSIFIER)
-    return _drop_told(gallery.storage, _ENTRIES, looked_for)
+    return _drop_told(gallery.storage, _ENTRIES, targets)

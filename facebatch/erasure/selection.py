@@ -23,7 +23,7 @@ from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import Snapshot
 from facebatch.collection.suppression import Suppression, word_id
 from facebatch.erasure import file_contents
-from facebatch.erasure.verification import Sought, same_faces
+from facebatch.erasure.verification import ErasureTargets, same_faces
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people.identity import Person
 from facebatch.people.membership import (
@@ -349,13 +349,13 @@ def _with_equal_faces(
     return faces, chips, embeddings
 
 
-def sought(
+def targets_of(
     suppression: Suppression, selection: Selection, names: Iterable[str], snapshot: Snapshot
-) -> Sought:
+) -> ErasureTargets:
     """Returns what a verification looks for while an erasure is under way."""
     lengths = np.linalg.norm(selection.embeddings, axis=1, keepdims=True)
     places = _places(snapshot.media)
-    return Sought(
+    return ErasureTargets(
         suppression,
         selection.places,
         selection.names | frozenset(names),

@@ -67,7 +67,7 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
-class Sought:
+class ErasureTargets:
     """What is looked for.
 
     Args:
@@ -87,7 +87,7 @@ class Sought:
     embeddings: Matrix = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     remaining: frozenset[tuple[str, str]] = frozenset()
 
-    def hits(self, part: Part) -> npt.NDArray[np.bool_]:
+    def matches(self, part: Part) -> npt.NDArray[np.bool_]:
         """Returns which of a part's values (n,) tell of something erased."""
         if not len(part.values):
             return np.zeros(0, bool)
@@ -106,7 +106,7 @@ class Sought:
         told = np.zeros(len(table), bool)
         for part in file_contents.of_table(table):
             if part.rows is not None:
-                told[part.rows[self.hits(part)]] = True
+                told[part.rows[self.matches(part)]] = True
         return told
 
     def _is_erased_place(self, place: tuple[str, str]) -> bool:
@@ -167,12 +167,14 @@ class Sought:
         return any(_is_same_picture(self._readable_chips[row], picture) for row in alike)
 
 
-def check(storage: Storage, sought: Sought, paths: Iterable[str] | None = None) -> list[Finding]:
+def check(
+    storage: Storage, targets: ErasureTargets, paths: Iterable[str] | None = None
+) -> list[Finding]:
     """Searches files for what was erased.
 
     Args:
         storage: A collection, or a gallery.
-        sought: What is looked for.
+        targets: What is looked for.
         paths: The files to look into; all below the root by default.
 
     Returns:
@@ -184,18 +186,18 @@ def check(storage: Storage, sought: Sought, paths: Iterable[str] | None = None) 
     findings: list[Finding] = []
     for path in file_contents.walk(storage) if paths is None else paths:
         try:
-            findings += _look(storage, path, sought)
+            findings += _look(storage, path, targets)
         except CollectionError as error:
             if storage.exists(path):
                 findings.append(Finding(path, "file", "unreadable", 1, str(error)))
     return findings
 
 
-def _look(storage: Storage, path: str, sought: Sought) -> list[Finding]:
+def _look(storage: Storage, path: str, targets: ErasureTargets) -> list[Finding]:
     said = {"ids": "id", "vectors": "vector", "pictures": "picture"}
     counts: dict[tuple[str, str], int] = {}
     for part in file_contents.read(storage, path):
-        found = int(sought.hits(part).sum())
+        found = int(targets.matches(part).sum())
         key = (part.where, said.get(part.kind, "path or name"))
         counts[key] = counts.get(key, 0) + found
     findings = [Finding(path, *key, count) for key, count in counts.items() if count]

@@ -220,8 +220,8 @@ class _ChildsPicture:
         return self._decoder.views(landmarks)
 
 
-class Decoders:
-    """As many decoders as are in use at once, each lent to one thread at a time.
+class DecoderPool:
+    """As many decoders as are in use at once, each acquire to one thread at a time.
 
     Args:
         settings: The extraction settings.
@@ -234,7 +234,7 @@ class Decoders:
         self._idle: queue.SimpleQueue[GuardedDecoder] = queue.SimpleQueue()
 
     @contextmanager
-    def lent(self) -> Iterator[Decoder]:
+    def acquire(self) -> Iterator[Decoder]:
         """Lends a decoder."""
         try:
             decoder = self._idle.get_nowait()

@@ -109,7 +109,7 @@ def _contents(rows: pa.Table, statuses: Sequence[str]) -> set[tuple[bytes, int]]
     return set(zip(rows["content_id"].to_pylist(), rows["segment"].to_pylist(), strict=True))
 
 
-class Progressing:
+class ProgressReader:
     """Follows one extraction by looking at the collection.
 
     Args:
@@ -123,7 +123,7 @@ class Progressing:
         self._seen = {file.path for file in storage.files("media")}
         self._progress = Progress()
 
-    def look(self) -> Progress:
+    def poll(self) -> Progress:
         """Returns the progress as it stands now."""
         plan = self._progress.plan or self._read_plan()
         items, faces = self._progress.items, self._progress.faces

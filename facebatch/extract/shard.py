@@ -21,7 +21,7 @@ from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder
 from facebatch.errors import MediaError
-from facebatch.extract.decoder import Decoder, Decoders, LocalDecoder
+from facebatch.extract.decoder import Decoder, DecoderPool, LocalDecoder
 from facebatch.extract.detect_and_crop import Faces, faces_of, no_faces
 from facebatch.extract.pictures import FacePicture
 from facebatch.extract.plan import Item, Shard
@@ -216,7 +216,7 @@ def _prepare_isolated(
         engine=execution.engine,
         device=execution.device,
     )
-    lend = Decoders(settings, execution.limits).lent if execution.guard else None
+    lend = DecoderPool(settings, execution.limits).acquire if execution.guard else None
     tools = Tools(MediaReader(), lambda: detector, settings, execution, lend, erased)
     return lambda item: process(item, partial(_read, item, tools), tools)
 

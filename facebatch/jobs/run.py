@@ -24,7 +24,7 @@ from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import InputError, TooManyFailures, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.plan import Plan, Rules, version_name
-from facebatch.extract.progress import Progress, Progressing, totals
+from facebatch.extract.progress import Progress, ProgressReader, totals
 from facebatch.jobs.distributed import Searching
 from facebatch.media.sources.listing import check_roots, has_candidates
 from facebatch.media.sources.roots import Root, check_reachable, is_archive
@@ -34,7 +34,13 @@ from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan
 from facebatch.pipelines.runners import check_runner, run_watched, works_here
 from facebatch.report import write_report
-from facebatch.stages import Question, StageResult, build_index, cluster_people, identify_faces
+from facebatch.stages import (
+    IdentificationQuery,
+    StageResult,
+    build_index,
+    cluster_people,
+    identify_faces,
+)
 from facebatch.storage.store import Storage, filesystem
 from facebatch.storage.urls import public_url
 
@@ -148,14 +154,14 @@ def make_plan(
         UsageError: The roots or a setting can't be used.
     """
     check_input(roots, url, settings)
-    settings = settings.arranged()
+    settings = settings.with_resolved_workers()
     extraction = settings_for(url, flags, config_file)
     check_target(url, extraction)
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
         job = _job(roots, Storage(url), extraction, settings, Storage(folder), "plan.json")
         alone = replace(settings, runner="DirectRunner", workers=1)
         run_watched(lambda pipeline: plan(pipeline, job), alone)
-        planned = Progressing(Storage(folder), "plan.json").look().plan or Plan()
+        planned = ProgressReader(Storage(folder), "plan.json").poll().plan or Plan()
     each = BYTES_PER_PHOTO if extraction.chips else BYTES_PER_PHOTO_WITHOUT_CHIPS
     return {
         **planned.as_json(),
@@ -204,7 +210,7 @@ def run_all(
     collection: Collection,
     settings: RunSettings,
     report: Callable[[Progress], None],
-    question: Question | None = None,
+    query: IdentificationQuery | None = None,
     grouping: Mapping[str, Any] | None = None,
 ) -> Run:
     """Extracts, indexes, identifies where a gallery is given, clusters and reports.
@@ -214,18 +220,18 @@ def run_all(
         collection: Where everything goes.
         settings: Runner, workers, retries.
         report: Called with the extraction's progress a few times a second.
-        question: The gallery that faces are identified against.
+        query: The gallery that faces are identified against.
         grouping: Settings of the clustering that were asked for.
 
     Raises:
         FacebatchError: As for `run_extract`.
         SpaceMismatch: The gallery is of another space; nothing was extracted.
     """
-    if question is not None:
-        question.gallery.check_space(collection.space, collection.settings)
-        question.decided_by()
+    if query is not None:
+        query.gallery.check_space(collection.space, collection.settings)
+        query.decided_by()
     with attempts.running(collection.storage):
-        return _run_stages(roots, collection, settings, report, question, grouping)
+        return _run_stages(roots, collection, settings, report, query, grouping)
 
 
 def _run_stages(
@@ -233,17 +239,17 @@ def _run_stages(
     collection: Collection,
     settings: RunSettings,
     report: Callable[[Progress], None],
-    question: Question | None,
+    query: IdentificationQuery | None,
     grouping: Mapping[str, Any] | None,
 ) -> Run:
     took: dict[str, float] = {}
     extraction = _timed(took, "extract", lambda: run_extract(roots, collection, settings, report))
     snapshot = extraction.snapshot
-    searching = Searching(collection.storage, settings.arranged())
+    searching = Searching(collection.storage, settings.with_resolved_workers())
     indexed = _timed(took, "index", lambda: build_index(collection, snapshot, searching.build))
     matches = None
-    if question is not None:
-        matches = _timed(took, "matches", lambda: identify_faces(collection, snapshot, question))
+    if query is not None:
+        matches = _timed(took, "matches", lambda: identify_faces(collection, snapshot, query))
     clusters, people = _timed(
         took,
         "people",
@@ -288,7 +294,7 @@ def run_extract(
     """
     begun = time.monotonic()
     check_input(roots, collection.storage.url, settings)
-    settings = settings.arranged()
+    settings = settings.with_resolved_workers()
     if not settings.allow_empty:
         _check_not_emptied(roots, collection)
     with attempts.running(collection.storage):
@@ -316,14 +322,14 @@ def _extract(
     dead_attempts, dead_marks = attempts.dead(storage)
     job = _job(roots, storage, collection.settings, settings, storage, plan_path)
     job = replace(job, rules=replace(job.rules, dead_attempts=dead_attempts))
-    progressing = Progressing(storage, plan_path)
+    reader = ProgressReader(storage, plan_path)
     try:
         run_watched(
             lambda pipeline: extract(pipeline, job, collection, settings.execution()),
             settings,
-            lambda: report(progressing.look()),
+            lambda: report(reader.poll()),
         )
-        done = progressing.look()
+        done = reader.poll()
     finally:
         storage.remove(plan_path)
     report(done)

@@ -72,7 +72,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Standing:
+class EffectiveDecisions:
     """What stands of all decisions, over the faces of one snapshot.
 
     Args:
@@ -183,7 +183,7 @@ def cancelled(decisions: Sequence[Decision]) -> frozenset[str]:
     return frozenset(found)
 
 
-def standing(collection: Collection, snapshot: Snapshot) -> Standing:
+def effective_decisions(collection: Collection, snapshot: Snapshot) -> EffectiveDecisions:
     """Returns what stands of a collection's decisions, over the faces of a snapshot.
 
     Raises:
@@ -191,12 +191,12 @@ def standing(collection: Collection, snapshot: Snapshot) -> Standing:
     """
     decisions = read(collection)
     if not decisions:
-        return Standing()
+        return EffectiveDecisions()
     concerned = {one.face_id: one for decision in decisions for one in decision.concerns}
     return fold(decisions, locate(list(concerned.values()), snapshot))
 
 
-def fold(decisions: Sequence[Decision], rows: Mapping[bytes, int]) -> Standing:
+def fold(decisions: Sequence[Decision], rows: Mapping[bytes, int]) -> EffectiveDecisions:
     """Returns what stands of decisions.
 
     Args:
@@ -222,7 +222,7 @@ def fold(decisions: Sequence[Decision], rows: Mapping[bytes, int]) -> Standing:
             if one.face_id in rows:
                 said.of(rows[one.face_id], one, decision)
     hidden = (one.person_id for one in decisions if one.kind == "hide" and one.decision not in gone)
-    return Standing(
+    return EffectiveDecisions(
         decisions=tuple(decisions),
         cancelled=gone,
         pins=said.pins,

@@ -21,7 +21,7 @@ from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import decisions
-from facebatch.people.decisions import PLACE, Concern, Decision, Standing
+from facebatch.people.decisions import PLACE, Concern, Decision, EffectiveDecisions
 from facebatch.people.identity import Person
 from facebatch.people.undo import going_back
 from facebatch.stages import read_clusters, read_people
@@ -79,9 +79,9 @@ class People:
         }
 
     @cached_property
-    def standing(self) -> Standing:
+    def effective_decisions(self) -> EffectiveDecisions:
         """What stands of the decisions so far."""
-        return decisions.standing(self.collection, self.snapshot)
+        return decisions.effective_decisions(self.collection, self.snapshot)
 
     def find(self, said: str) -> Person:
         """Returns the person whom a user means.
@@ -319,18 +319,18 @@ def undo(people: People, name: str | None = None) -> Outcome:
     Raises:
         UsageError: There is no such decision, or it was cancelled already.
     """
-    known = people.standing.decisions
-    gone = people.standing.cancelled
-    standing = [one for one in known if one.decision not in gone]
+    known = people.effective_decisions.decisions
+    gone = people.effective_decisions.cancelled
+    effective = [one for one in known if one.decision not in gone]
     if name is None:
-        candidates = [one for one in standing if one.kind != "undo"]
+        candidates = [one for one in effective if one.kind != "undo"]
     else:
-        candidates = [one for one in standing if one.decision.startswith(name)]
+        candidates = [one for one in effective if one.decision.startswith(name)]
     if not candidates or (name is not None and len(candidates) > 1):
         what = "no decision that stands" if not candidates else "several decisions"
         raise UsageError(f"there is {what}{f' called {name!r}' if name else ''}")
     target = candidates[-1]
-    back, held = going_back(people.standing, people.snapshot, target)
+    back, held = going_back(people.effective_decisions, people.snapshot, target)
     decision = Decision("undo", target.person_id, cancels=target.decision, concerns=back)
     count = sum(one.before != one.after for one in back)
     message = f"{target.kind} {target.decision} is undone; {count} faces go back"
@@ -342,12 +342,12 @@ def _recorded(people: People, decision: Decision, message: str, notes: Sequence[
     """Records a decision, and says what it overrules."""
     overruled: dict[str, int] = {}
     rows = decisions.locate(decision.concerns, people.snapshot)
-    pins = people.standing.pins
+    pins = people.effective_decisions.pins
     for one in decision.concerns:
         who, by = pins.get(rows.get(one.face_id, -1), (one.after, ""))
         if who != one.after and by != decision.cancels:
             overruled[by] = overruled.get(by, 0) + 1
-    kinds = {one.decision: one.kind for one in people.standing.decisions}
+    kinds = {one.decision: one.kind for one in people.effective_decisions.decisions}
     told = [f"this overrules {kinds[by]} {by} for {count} faces" for by, count in overruled.items()]
     return Outcome(decisions.record(people.collection, decision), message, (*notes, *told))
 

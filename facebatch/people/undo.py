@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from facebatch.collection.snapshot import Snapshot
-from facebatch.people.decisions import Concern, Decision, Standing, locate
+from facebatch.people.decisions import Concern, Decision, EffectiveDecisions, locate
 
 
 def going_back(
-    standing: Standing, snapshot: Snapshot, target: Decision
+    effective: EffectiveDecisions, snapshot: Snapshot, target: Decision
 ) -> tuple[tuple[Concern, ...], int]:
     """Returns what an undo of a decision says of its faces.
 
@@ -15,7 +15,7 @@ def going_back(
     taken knowing of the first, and nobody undoes it.
 
     Args:
-        standing: What stands of all decisions.
+        effective: What stands of all decisions.
         snapshot: The faces.
         target: The decision that is to be undone.
 
@@ -24,7 +24,10 @@ def going_back(
         back, those that the decision left are among the faces, so that they aren't taken along.
     """
     later = [
-        one for each in _later(standing, target) for one in each.concerns if one.before != one.after
+        one
+        for each in _later(effective, target)
+        for one in each.concerns
+        if one.before != one.after
     ]
     rows = locate([*target.concerns, *later], snapshot)
     held = {rows[one.face_id] for one in later if one.face_id in rows}
@@ -39,20 +42,20 @@ def going_back(
     return back if going else (), moved - going
 
 
-def _later(standing: Standing, target: Decision) -> list[Decision]:
+def _later(effective: EffectiveDecisions, target: Decision) -> list[Decision]:
     """Returns the decisions that stand and came after another.
 
     What undid one of those isn't among them: the two together say nothing.
     """
     # By undo, the decision that a chain of them goes back to; they come in the order of time.
     first: dict[str, str] = {}
-    for one in standing.decisions:
+    for one in effective.decisions:
         first[one.decision] = first.get(one.cancels, one.cancels) if one.cancels else one.decision
     begun = first[target.decision]
     return [
         one
-        for one in standing.decisions
+        for one in effective.decisions
         if one.decision > target.decision
-        and one.decision not in standing.cancelled
+        and one.decision not in effective.cancelled
         and (one.kind != "undo" or first[one.decision] < begun)
     ]

@@ -17,7 +17,7 @@ from facebatch.identify.classifier import Decisions
 from facebatch.media.kinds import kind_of
 from facebatch.probe.drawing import drawn
 from facebatch.probe.probe import Probe, Prober
-from facebatch.stages import Question
+from facebatch.stages import IdentificationQuery
 from facebatch.storage.store import filesystem
 from facebatch.storage.urls import public_url
 
@@ -34,7 +34,7 @@ def annotate_media(
     paths: Sequence[str],
     folder: Path,
     prober: Prober,
-    question: Question | None,
+    query: IdentificationQuery | None,
     fps: float = DEFAULT_FPS,
 ) -> dict[str, Any]:
     """Writes a copy of every photo and video that can be read, and says what it shows.
@@ -46,21 +46,21 @@ def annotate_media(
         paths: Photos and videos, as paths or fsspec URLs.
         folder: Where the copies go.
         prober: What finds faces, under the gallery's settings.
-        question: The gallery that faces are named by; None leaves them unnamed.
+        query: The gallery that faces are named by; None leaves them unnamed.
         fps: Frames a second of a video in which faces are looked for.
 
     Raises:
         InputError: Nothing could be read, or the folder can't be written.
         UsageError: The gallery can't be used.
     """
-    namer = _namer(question)
+    namer = _namer(query)
     written, failed = [], []
     for path in paths:
         try:
             if kind_of(path) == "video":
                 written.append(_annotate_video(path, folder, prober, namer, fps))
             else:
-                written.append(_annotate_photo(prober.look(path), folder, namer))
+                written.append(_annotate_photo(prober.probe(path), folder, namer))
         except _Unwritable:
             raise
         except InputError as error:
@@ -111,25 +111,25 @@ def _annotate_video(
     return {"photo": public_url(path), "copy": str(target), "faces": found.described()}
 
 
-def _namer(question: Question | None) -> Namer:
+def _namer(query: IdentificationQuery | None) -> Namer:
     """Returns what says who faces are, by their embeddings; nobody without a gallery."""
-    if question is None:
+    if query is None:
         return lambda embeddings: _labels(len(embeddings), None, (), None)
-    model, threshold = question.model, question.decided_by()[0]
+    model, threshold = query.model, query.decided_by()[0]
     return lambda embeddings: _labels(
-        len(embeddings), model.decide(embeddings, threshold), model.people, question
+        len(embeddings), model.decide(embeddings, threshold), model.people, query
     )
 
 
 def _labels(
-    faces: int, decided: Decisions | None, people: Sequence[str], question: Question | None
+    faces: int, decided: Decisions | None, people: Sequence[str], query: IdentificationQuery | None
 ) -> list[dict[str, Any]]:
     """Returns each face's name and how likely it is; None where nobody is near enough."""
-    if decided is None or question is None:
+    if decided is None or query is None:
         return [{"name": None, "probability": None} for _ in range(faces)]
     likely: npt.NDArray[np.float64] | None = None
-    if question.method in DISTANCE_METHODS:
-        calibration = question.calibration()
+    if query.method in DISTANCE_METHODS:
+        calibration = query.calibration()
         likely = calibration.probability(decided.score) if calibration.curve else None
     return [
         {

@@ -95,7 +95,7 @@ class Prober:
         settings, execution = self._settings, self._execution
         return load_embedder(settings.embedder, settings.tta, execution.engine, execution.device)
 
-    def look(self, path: str) -> Probe:
+    def probe(self, path: str) -> Probe:
         """Returns a photo's faces.
 
         Args:

@@ -101,14 +101,14 @@ def claim(
         if path.suffix.lower() not in PHOTO_EXTENSIONS or path.name.startswith("."):
             continue
         try:
-            known = prober.look(str(path))
+            known = prober.probe(str(path))
             embeddings.append(known.embeddings[known.central])
             notes += _notes(known)
         except InputError as error:
             notes.append(f"left out: {error}")
     if not embeddings:
         raise InputError(f"{enrolled}: nobody could be enrolled. {'; '.join(notes[:3])}".rstrip())
-    probe = prober.look(photo)
+    probe = prober.probe(photo)
     person = fit("centroid", np.stack(embeddings), ["claimed"] * len(embeddings))
     d2 = float(person.scores(probe.embeddings[probe.central][None])[0, 0])
     return _decided(d2, calibration, far, threshold, [*notes, *_notes(probe)])

@@ -7,13 +7,13 @@ stage whose faces and settings are those of its current generation does nothing.
 from facebatch.stages.clusters import SCRATCH_ADVICE_GROWTH, read_clusters
 from facebatch.stages.common import StageResult
 from facebatch.stages.index import build_index
-from facebatch.stages.matches import DEFAULT_FPIR, Question, identify_faces, read_matches
+from facebatch.stages.matches import DEFAULT_FPIR, IdentificationQuery, identify_faces, read_matches
 from facebatch.stages.people import cluster_people, read_events, read_people
 
 __all__ = [
     "DEFAULT_FPIR",
     "SCRATCH_ADVICE_GROWTH",
-    "Question",
+    "IdentificationQuery",
     "StageResult",
     "build_index",
     "cluster_people",

@@ -1,8 +1,8 @@
 """The stage ``clusters``: which faces are one person.
 
-The first clustering of a line groups all faces. Those that follow keep what it made and bring new
-faces to it, so that adding photos changes nobody and a night costs what is new. Names of a gallery
-and users' decisions outrank both.
+The first clustering under a policy groups all faces. Those that follow keep what it made and bring
+new faces to it, so that adding photos changes nobody and a night costs what is new. Names of a
+gallery and users' decisions outrank both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from facebatch.collection.collection import Collection, Generation, generation_n
 from facebatch.collection.snapshot import Snapshot
 from facebatch.config import GroupingSettings
 from facebatch.people import decisions
-from facebatch.people.decisions import Standing
+from facebatch.people.decisions import EffectiveDecisions
 from facebatch.people.identity import Clustering
 from facebatch.stages.common import StageResult, write_table
 from facebatch.stages.faces import GATES, Faces, gates_of, read_faces
@@ -36,7 +36,7 @@ SCRATCH_ADVICE_GROWTH = 2.0
 
 
 @dataclass(frozen=True)
-class Line:
+class ClusteringPolicy:
     """Clusterings that follow each other with the same settings.
 
     Args:
@@ -58,14 +58,14 @@ class Line:
         }
 
 
-def line_of(
+def resolve_policy(
     collection: Collection,
     snapshot: Snapshot,
     tau: float | None,
     from_scratch: bool,
     asked: Mapping[str, Any],
     base: Base | None,
-) -> Line:
+) -> ClusteringPolicy:
     """Returns the settings: what was asked for, else the current people's, else defaults.
 
     Args:
@@ -84,13 +84,13 @@ def line_of(
     if tau is not None:
         same = current is not None and current.manifest["config"]["tau"] == tau
         if current is not None and same and not from_scratch:
-            return Line(ClusterSettings(tau=tau), grouping, _chosen_at(current))
-        return Line(ClusterSettings(tau=tau), grouping, n_faces)
+            return ClusteringPolicy(ClusterSettings(tau=tau), grouping, _chosen_at(current))
+        return ClusteringPolicy(ClusterSettings(tau=tau), grouping, n_faces)
     if current and not from_scratch:
         settings = ClusterSettings(**current.manifest["config"])
-        return Line(settings, grouping, _chosen_at(current))
+        return ClusteringPolicy(settings, grouping, _chosen_at(current))
     settings = ClusterSettings(tau=choose_tau(n_faces, collection.settings.tta))
-    return Line(settings, grouping, n_faces)
+    return ClusteringPolicy(settings, grouping, n_faces)
 
 
 def _chosen_at(clusters: Generation) -> int:
@@ -118,14 +118,14 @@ class Clustered:
         result: The generation.
         labels: (n,) int32, the cluster of each face of the snapshot; -1 for a face on its own.
         faces: The snapshot's faces.
-        standing: The decisions that it was made by.
+        effective: The decisions that it was made by.
         reason: Why there is a new one, as events have it.
     """
 
     result: StageResult
     labels: npt.NDArray[np.int32]
     faces: Faces
-    standing: Standing
+    effective: EffectiveDecisions
     reason: str
 
 
@@ -136,43 +136,43 @@ class Task:
     Args:
         collection: The collection.
         snapshot: Its faces.
-        line: The settings.
+        policy: The settings.
         base: What the current people are made of; None where there are none.
         from_scratch: Whether a clustering of all faces anew is wanted.
         matches: The matches against a gallery.
-        standing: What users decided.
+        effective: What users decided.
     """
 
     collection: Collection
     snapshot: Snapshot
-    line: Line
+    policy: ClusteringPolicy
     base: Base | None
     from_scratch: bool
     matches: Generation | None
-    standing: Standing
+    effective: EffectiveDecisions
 
     @classmethod
     def of(
         cls,
         collection: Collection,
         snapshot: Snapshot,
-        line: Line,
+        policy: ClusteringPolicy,
         base: Base | None,
         from_scratch: bool,
     ) -> Task:
         """Returns the task, with matches and decisions read from the collection."""
         matches = current_matches(collection, snapshot)
-        standing = decisions.standing(collection, snapshot)
-        return cls(collection, snapshot, line, base, from_scratch, matches, standing)
+        effective = decisions.effective_decisions(collection, snapshot)
+        return cls(collection, snapshot, policy, base, from_scratch, matches, effective)
 
     def inputs(self) -> dict[str, Any]:
         """Returns what the result depends on, as the manifest has it."""
         return {
             "faces_hash": self.snapshot.faces_hash,
-            **self.line.as_manifest(),
+            **self.policy.as_manifest(),
             "matches": self.matches.name if self.matches else None,
-            "decisions": self.standing.newest,
-            "decisions_hash": _hash_of(self.standing),
+            "decisions": self.effective.newest,
+            "decisions_hash": _hash_of(self.effective),
         }
 
     def done(self) -> Generation | None:
@@ -182,8 +182,8 @@ class Task:
             return None
         if self.base is not None:
             # Made from other people than those there are now, by a run that another overtook.
-            line = [current.name, *current.manifest["parents"]]
-            if self.base.clusters.name not in line:
+            lineage = [current.name, *current.manifest["parents"]]
+            if self.base.clusters.name not in lineage:
                 return None
         begun = current.manifest.get("tree") == current.name
         same = all(current.manifest.get(name) == value for name, value in self.inputs().items())
@@ -197,7 +197,9 @@ class Task:
         if self.from_scratch:
             return "from scratch"
         before, inputs = self.base.clusters.manifest, self.inputs()
-        same_line = all(before.get(key) == value for key, value in self.line.as_manifest().items())
+        same_line = all(
+            before.get(key) == value for key, value in self.policy.as_manifest().items()
+        )
         if "tree" not in before or not same_line:
             return "other settings"
         if before["faces_hash"] != inputs["faces_hash"]:
@@ -209,24 +211,26 @@ class Task:
         """Returns the tree of the current people, if cutting it elsewhere is all that is asked."""
         if self.base is None or self.from_scratch:
             return None
-        before, wanted = self.base.clusters.manifest, self.line.as_manifest()
+        before, wanted = self.base.clusters.manifest, self.policy.as_manifest()
         other = {**wanted["config"], "tau": before["config"]["tau"]}
         if before["config"] != other or before.get("gate") != wanted["gate"]:
             return None
         kept = read_tree(self.collection, self.base.clusters)
-        return kept if kept and kept.tree.settings.tau >= self.line.settings.tau else None
+        return kept if kept and kept.tree.settings.tau >= self.policy.settings.tau else None
 
     def faces(self, base: Generation | None = None) -> Faces:
         """Returns the faces; the gates of those in a base needn't be measured again."""
-        grouping = self.line.grouping
-        faces = read_faces(self.collection, self.snapshot, grouping, self.matches, self.standing)
+        grouping = self.policy.grouping
+        faces = read_faces(
+            self.collection, self.snapshot, grouping, self.matches, self.effective
+        )
         gates = gates_of(self.collection, self.snapshot, faces.table, grouping, base)
         return replace(faces, gates=gates)
 
 
-def _hash_of(standing: Standing) -> str | None:
+def _hash_of(effective: EffectiveDecisions) -> str | None:
     """Returns a hash of which decisions there are; one may appear that isn't the newest."""
-    names = "\n".join(sorted(one.decision for one in standing.decisions))
+    names = "\n".join(sorted(one.decision for one in effective.decisions))
     return hashlib.blake2b(names.encode(), digest_size=16).hexdigest() if names else None
 
 
@@ -243,11 +247,11 @@ def cluster(task: Task, find: Finder = find_here) -> Clustered:
     grown, tree = None, before.get("tree")
     if base is not None and task.reason in _GOING_ON:
         faces = task.faces(base.clusters)
-        found = extend(faces, task.line.settings, seed, base.clustering)
+        found = extend(faces, task.policy.settings, seed, base.clustering)
         found = replace(found, broken=found.broken + int(before["broke_photo_constraint"]))
     else:
         faces = task.faces()
-        found, used = group(faces, task.line.settings, seed, task.kept_tree(), find)
+        found, used = group(faces, task.policy.settings, seed, task.kept_tree(), find)
         grown, tree = (used, name) if used.generation is None else (None, used.generation)
     parents = [base.clusters.name if base else None, task.matches and task.matches.name, tree]
     generation = Generation(
@@ -259,28 +263,28 @@ def cluster(task: Task, find: Finder = find_here) -> Clustered:
             "tree": tree,
             **({"graph": grown.graph} if grown else {}),
             "space": task.collection.space,
-            **_figures(found, faces, task.line),
+            **_figures(found, faces, task.policy),
         },
     )
     if grown is not None:
         write_tree(task.collection, generation, grown)
     _write(task.collection, generation, faces, found)
     made = StageResult(task.collection.finish(generation), unchanged=False)
-    return Clustered(made, found.labels, faces, task.standing, task.reason)
+    return Clustered(made, found.labels, faces, task.effective, task.reason)
 
 
 def clustered(task: Task, generation: Generation) -> Clustered:
     """Returns the task's result that is there already, read again."""
     _, labels = read_clusters(task.collection, generation)
     result = StageResult(generation, unchanged=True)
-    return Clustered(result, labels, task.faces(generation), task.standing, task.reason)
+    return Clustered(result, labels, task.faces(generation), task.effective, task.reason)
 
 
 _GOING_ON = ("new photos", "gallery", "decision")
 """Reasons for a clustering that goes on with what is there."""
 
 
-def _figures(found: Grouping, faces: Faces, line: Line) -> dict[str, Any]:
+def _figures(found: Grouping, faces: Faces, policy: ClusteringPolicy) -> dict[str, Any]:
     labels = found.labels
     sizes = np.bincount(labels[labels >= 0])
     return {
@@ -291,7 +295,7 @@ def _figures(found: Grouping, faces: Faces, line: Line) -> dict[str, Any]:
         "largest": int(sizes.max(initial=0)),
         "joined_by_vote": found.attached,
         "broke_photo_constraint": found.broken,
-        "from_scratch_advised": len(labels) >= SCRATCH_ADVICE_GROWTH * max(1, line.chosen_at),
+        "from_scratch_advised": len(labels) >= SCRATCH_ADVICE_GROWTH * max(1, policy.chosen_at),
     }
 
 

@@ -16,7 +16,7 @@ from facebatch.cluster.photos import conflicts
 from facebatch.collection.collection import Collection, Generation
 from facebatch.collection.snapshot import Snapshot
 from facebatch.config import GroupingSettings
-from facebatch.people.decisions import Standing
+from facebatch.people.decisions import EffectiveDecisions
 from facebatch.stages.common import embeddings_of, qualities
 from facebatch.stages.matches import named_by
 
@@ -80,7 +80,7 @@ def read_faces(
     snapshot: Snapshot,
     grouping: GroupingSettings,
     matches: Generation | None,
-    standing: Standing,
+    effective: EffectiveDecisions,
 ) -> Faces:
     """Reads what clustering needs of a snapshot's faces, but for their gates."""
     table = snapshot.faces(list(_COLUMNS))
@@ -95,14 +95,14 @@ def read_faces(
         _numbers(table, ["media_id", "segment", "track"]),
         -1,
     ).astype(np.int32)
-    named, decided = _named(collection, n, matches, standing)
+    named, decided = _named(collection, n, matches, effective)
     numbers = {who: number for number, who in enumerate(decided)}
-    pairs = [(row, numbers[who]) for row, who, _ in standing.forbidden if who in numbers]
+    pairs = [(row, numbers[who]) for row, who, _ in effective.forbidden if who in numbers]
     no_face = np.zeros(n, bool)
-    no_face[list(standing.no_faces)] = True
+    no_face[list(effective.no_faces)] = True
     named[no_face] = -1
     pinned = np.zeros(n, bool)
-    pinned[list(standing.pins)] = True
+    pinned[list(effective.pins)] = True
     for row, number in pairs:
         # What a user said isn't somebody's isn't, whatever a gallery calls it.
         if named[row] == number and not pinned[row]:
@@ -132,27 +132,27 @@ def _numbers(table: pa.Table, columns: list[str]) -> npt.NDArray[np.int64]:
 
 
 def _named(
-    collection: Collection, n: int, matches: Generation | None, standing: Standing
+    collection: Collection, n: int, matches: Generation | None, effective: EffectiveDecisions
 ) -> tuple[Labels, list[bytes]]:
     """Returns the number of each face's person (n,), -1 for nobody, and the decided people's ids.
 
     A gallery's name may be that of a decided person.
     """
-    decided = sorted({who for who, _ in standing.pins.values()})
+    decided = sorted({who for who, _ in effective.pins.values()})
     numbers = {who: number for number, who in enumerate(decided)}
     named = np.full(n, -1, np.int32)
     if matches is not None:
         found, names = named_by(collection, matches)
-        own = _decided_of_names(found, names, numbers, standing)
+        own = _decided_of_names(found, names, numbers, effective)
         number_of = [own.get(name, len(decided) + place) for place, name in enumerate(names)]
         named = np.where(found >= 0, np.array([*number_of, -1])[found], -1).astype(np.int32)
-    for row, (who, _) in standing.pins.items():
+    for row, (who, _) in effective.pins.items():
         named[row] = numbers[who]
     return named, decided
 
 
 def _decided_of_names(
-    found: Labels, names: Sequence[str], numbers: Mapping[bytes, int], standing: Standing
+    found: Labels, names: Sequence[str], numbers: Mapping[bytes, int], effective: EffectiveDecisions
 ) -> dict[str, int]:
     """Returns the number of the decided person whom each name of a gallery means, where one is.
 
@@ -160,13 +160,13 @@ def _decided_of_names(
     else the only one of that name; else the one with the most of those faces.
     """
     seen: dict[str, Counter[int]] = {}
-    for row, (who, _) in standing.pins.items():
+    for row, (who, _) in effective.pins.items():
         if found[row] >= 0:
             seen.setdefault(names[found[row]], Counter())[numbers[who]] += 1
     called: dict[str, list[int]] = {}
     for who, number in numbers.items():
-        if who in standing.names:
-            called.setdefault(standing.names[who], []).append(number)
+        if who in effective.names:
+            called.setdefault(effective.names[who], []).append(number)
     own = {name: faces.most_common(1)[0][0] for name, faces in seen.items()}
     for name, namesakes in called.items():
         if len(namesakes) == 1 and len(seen.get(name, ())) != 1:

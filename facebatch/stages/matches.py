@@ -25,7 +25,7 @@ DEFAULT_FPIR = 0.01
 
 
 @dataclass(frozen=True)
-class Question:
+class IdentificationQuery:
     """Who of a gallery is looked for, and how sure an answer must be.
 
     Args:
@@ -71,7 +71,9 @@ class Question:
         return self.gallery.calibration() or default_for(settings.embedder, settings.tta)
 
 
-def identify_faces(collection: Collection, snapshot: Snapshot, question: Question) -> StageResult:
+def identify_faces(
+    collection: Collection, snapshot: Snapshot, query: IdentificationQuery
+) -> StageResult:
     """Says of every face who of a gallery it is, or nobody.
 
     Faces that aren't good enough to be grouped (`facebatch.faces.quality.Gate`) are nobody: cut
@@ -80,7 +82,7 @@ def identify_faces(collection: Collection, snapshot: Snapshot, question: Questio
     Args:
         collection: The collection.
         snapshot: The faces.
-        question: Gallery, method and certainty.
+        query: Gallery, method and certainty.
 
     Returns:
         The result of the stage ``matches``.
@@ -90,11 +92,11 @@ def identify_faces(collection: Collection, snapshot: Snapshot, question: Questio
         SpaceMismatch: It is of another space.
         UsageError: There is no such method, or no threshold for it.
     """
-    gallery = question.gallery
+    gallery = query.gallery
     gallery.check_space(collection.space, collection.settings)
-    model = question.model
+    model = query.model
     names = np.array(model.people, dtype=object)
-    threshold, source = question.decided_by()
+    threshold, source = query.decided_by()
     current = collection.current("matches")
     gate = Gate()
     inputs = {
@@ -103,7 +105,7 @@ def identify_faces(collection: Collection, snapshot: Snapshot, question: Questio
         "config": {
             "gallery": gallery.storage.public_path,
             "entries_hash": entries_hash(model.entries, [names[number] for number in model.person]),
-            "method": question.method,
+            "method": query.method,
             "threshold": threshold,
             "threshold_source": source,
         },
@@ -121,7 +123,7 @@ def identify_faces(collection: Collection, snapshot: Snapshot, question: Questio
         "nearest": pa.array(names[best.people[:, 0]], pa.string()),
         "score": pa.array(decided.score),
         "runner_up": pa.array(decided.runner_up, mask=~np.isfinite(decided.runner_up)),
-        "probability": _probabilities(question, decided.score, good),
+        "probability": _probabilities(query, decided.score, good),
     }
     generation = Generation(
         "matches",
@@ -142,12 +144,12 @@ def identify_faces(collection: Collection, snapshot: Snapshot, question: Questio
 
 
 def _probabilities(
-    question: Question, scores: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]
+    query: IdentificationQuery, scores: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]
 ) -> pa.Array:
     """Returns how likely each face is its nearest person; nulls where that isn't known."""
-    if question.method in DISTANCE_METHODS:
-        settings = question.gallery.settings
-        measured = (question.gallery.calibration(), DEFAULTS.get((settings.embedder, settings.tta)))
+    if query.method in DISTANCE_METHODS:
+        settings = query.gallery.settings
+        measured = (query.gallery.calibration(), DEFAULTS.get((settings.embedder, settings.tta)))
         for calibration in measured:
             if calibration is not None and calibration.curve is not None:
                 likely = calibration.probability(scores).astype(np.float32)

@@ -24,8 +24,8 @@ from facebatch.stages.clusters import (
     Task,
     cluster,
     clustered,
-    line_of,
     read_clusters,
+    resolve_policy,
 )
 from facebatch.stages.common import StageResult, write_table
 from facebatch.stages.faces import Faces
@@ -99,8 +99,8 @@ def _cluster_people(
     """Does what `cluster_people` does; None where there are other people meanwhile."""
     current = collection.current("people")
     base = _base(collection, current)
-    line = line_of(collection, snapshot, tau, from_scratch, asked, base)
-    task = Task.of(collection, snapshot, line, base, from_scratch)
+    policy = resolve_policy(collection, snapshot, tau, from_scratch, asked, base)
+    task = Task.of(collection, snapshot, policy, base, from_scratch)
     done = task.done()
     if done is None:
         made = cluster(task, find)
@@ -193,19 +193,19 @@ def _called(
     people: Sequence[Person], made: Clustered, by_gallery: Mapping[int, str]
 ) -> tuple[Person, ...]:
     """Gives people the names that decisions and the gallery say, and hides who is to be hidden."""
-    standing, given = made.standing, set(by_gallery.values())
+    effective, given = made.effective, set(by_gallery.values())
     found = []
     for person in people:
         name, source = person.name, person.named_by
-        if person.person_id in standing.names:
-            name, source = standing.names[person.person_id], "decision"
+        if person.person_id in effective.names:
+            name, source = effective.names[person.person_id], "decision"
         elif person.cluster is not None and person.cluster in by_gallery:
             name, source = by_gallery[person.cluster], "gallery"
         elif source == "decision":  # which was cancelled since
             name, source = None, None
         elif source == "gallery" and person.cluster is not None and name in given:
             name, source = None, None  # which is somebody else's, as when a merger was undone
-        hidden = person.person_id in standing.hidden
+        hidden = person.person_id in effective.hidden
         found.append(replace(person, name=name, named_by=source, hidden=hidden))
     return tuple(found)
 
@@ -225,7 +225,7 @@ def _reasons(made: Clustered, base: Base | None) -> dict[bytes, str]:
     applied = base.clusters.manifest.get("decisions") if base else None
     return {
         person: f"decision {decision}"
-        for person, decision in made.standing.reasons.items()
+        for person, decision in made.effective.reasons.items()
         if applied is None or decision > applied
     }
 

@@ -119,7 +119,7 @@ def retried(work: Callable[[], Result]) -> Result:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-class SteadyFile(io.RawIOBase):
+class RetryingFile(io.RawIOBase):
     """A store's file opened for reading whose reads are tried again.
 
     Args:

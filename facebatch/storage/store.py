@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from facebatch.errors import CollectionError, InputError
-from facebatch.storage.retry import SteadyFile, retried
+from facebatch.storage.retry import RetryingFile, retried
 from facebatch.storage.urls import has_secret, public_url
 
 TEMPORARY_MARK = ".writing-"
@@ -117,7 +117,7 @@ class Storage:
             file = retried(lambda: self._filesystem[0].open(self.full_path(path), "rb"))
         except OSError as error:
             raise self._error(path, "opened", error) from error
-        with file if self.is_local else SteadyFile(file) as opened:
+        with file if self.is_local else RetryingFile(file) as opened:
             yield cast(BinaryIO, opened)
 
     def read(self, path: str) -> bytes:

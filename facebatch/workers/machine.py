@@ -1,4 +1,4 @@
-"""What this machine lets the process use, cores and memory, and how workers are arranged on it.
+"""What this machine lets the process use, cores and memory, and how workers are laid out on it.
 
 A container sees its host's cores and memory, and is killed at its own limits; those are read from
 the control groups (cgroups, version 2 and 1) that the process is in. Other systems have none.

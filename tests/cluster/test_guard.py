@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from support.synthetic import TAU, at_angles, d2_of_angle, people, unit
 
 from facebatch.cluster.forest import mutual_reachability, spanning_forest
-from facebatch.cluster.guard import break_wide_clusters, node_widths
+from facebatch.cluster.guard import break_wide_clusters, mean_pairwise_d2
 from facebatch.cluster.links import density
 from facebatch.neighbors import exact_neighbors
 
@@ -27,7 +27,7 @@ def forest_of(embeddings, tau, min_samples=1):
 
 
 def broken(forest, nodes, embeddings, widest):
-    return break_wide_clusters(forest, nodes, node_widths(forest, embeddings), widest, 3)
+    return break_wide_clusters(forest, nodes, mean_pairwise_d2(forest, embeddings), widest, 3)
 
 
 def roots_of(forest):
@@ -39,8 +39,8 @@ def roots_of(forest):
 def test_width_is_the_mean_of_all_pairs(n, seed):
     embeddings = unit(np.random.default_rng(seed).standard_normal((n, 8)))
     forest = forest_of(embeddings, tau=4.0)
-    widths = node_widths(forest, embeddings)
-    for merge, width in enumerate(widths.tolist()):
+    mean_d2 = mean_pairwise_d2(forest, embeddings)
+    for merge, width in enumerate(mean_d2.tolist()):
         wanted = mean_of_all_pairs(embeddings[forest.faces(n + merge)])
         assert width == pytest.approx(wanted, abs=1e-5)
 
@@ -50,8 +50,8 @@ def test_widths_of_several_trees_and_of_chosen_rows():
     rows = np.flatnonzero(np.arange(60) % 3)
     forest = forest_of(embeddings[rows], tau=0.1)
     assert len(roots_of(forest)) > 2
-    widths = node_widths(forest, embeddings, rows)
-    for merge, width in enumerate(widths.tolist()):
+    mean_d2 = mean_pairwise_d2(forest, embeddings, rows)
+    for merge, width in enumerate(mean_d2.tolist()):
         faces = forest.faces(len(rows) + merge)
         assert width == pytest.approx(mean_of_all_pairs(embeddings[rows[faces]]), abs=1e-5)
 

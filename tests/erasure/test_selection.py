@@ -16,7 +16,7 @@ from facebatch.collection.collection import Collection
 from facebatch.collection.rewrite import rewrite
 from facebatch.collection.suppression import Suppression
 from facebatch.erasure.removal import erase, verify
-from facebatch.erasure.selection import Request, select, sought
+from facebatch.erasure.selection import Request, select, targets_of
 from facebatch.erasure.verification import check
 from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
@@ -247,7 +247,7 @@ def test_a_gallery_loses_the_entries_of_erased_faces_and_keeps_the_others(
     gallery.train("knn")
     snapshot = archive.collection.snapshot()
     chosen = select(archive.collection, snapshot, Request(media=(f"photos/{mine[0]}.jpg",)))
-    found = check(gallery.storage, sought(Suppression(), chosen, (), snapshot))
+    found = check(gallery.storage, targets_of(Suppression(), chosen, (), snapshot))
     assert {finding.what for finding in found} == {"vector", "picture"}
     done = erase(archive.collection, chosen, gallery)
     assert done.findings == ()

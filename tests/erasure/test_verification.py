@@ -21,7 +21,7 @@ from facebatch import ids, tables
 from facebatch.collection.collection import Collection, generation_name
 from facebatch.collection.suppression import Suppression
 from facebatch.erasure.removal import verify
-from facebatch.erasure.selection import Selection, sought
+from facebatch.erasure.selection import Selection, targets_of
 from facebatch.erasure.verification import check
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.identify.gallery import ENTRY_COLUMNS
@@ -281,10 +281,10 @@ def test_a_planted_look_or_name_is_found_while_it_is_known(
     archive, chosen = erased
     collection = archive.collection
     suppression = Suppression.load(collection.storage)
-    looked_for = sought(suppression, chosen, chosen.names, collection.snapshot())
-    assert check(collection.storage, looked_for) == []
+    targets = targets_of(suppression, chosen, chosen.names, collection.snapshot())
+    assert check(collection.storage, targets) == []
     path = NOW[plant](archive)
-    assert path in {finding.path for finding in check(collection.storage, looked_for)}
+    assert path in {finding.path for finding in check(collection.storage, targets)}
 
 
 def test_an_erasure_takes_everything_but_what_lies_in_files_it_does_not_know(

@@ -18,7 +18,7 @@ from support.poisoned import CRASHES, HANGS, environment
 from facebatch.config import ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import MediaError
-from facebatch.extract.decoder import SHARED_BYTES, Decoders, GuardedDecoder, LocalDecoder
+from facebatch.extract.decoder import SHARED_BYTES, DecoderPool, GuardedDecoder, LocalDecoder
 from facebatch.media.limits import Limits
 
 SETTINGS = ExtractSettings()
@@ -147,11 +147,11 @@ def test_the_child_ignores_what_stops_its_parent_in_good_order(guarded: GuardedD
 
 
 def test_threads_have_a_child_each_and_give_it_back() -> None:
-    decoders = Decoders(SETTINGS)
+    decoders = DecoderPool(SETTINGS)
     together = threading.Barrier(2)
 
     def work() -> None:
-        with decoders.lent() as decoder:
+        with decoders.acquire() as decoder:
             decoder.photo(portrait())
             together.wait(30)
 

@@ -24,7 +24,9 @@ PLENTY = 1 << 34
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Searching:
     monkeypatch.setattr(distributed, "LEAST_FACES", 100)
-    return Searching(Storage(str(tmp_path / "collection")), RunSettings(workers=2).arranged())
+    return Searching(
+        Storage(str(tmp_path / "collection")), RunSettings(workers=2).with_resolved_workers()
+    )
 
 
 def test_neighbours_found_by_workers_are_those_found_here(work: Searching) -> None:

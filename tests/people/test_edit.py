@@ -324,9 +324,9 @@ def test_what_stands_is_what_was_not_cancelled() -> None:
     assert fold([moved], rows).pins == {5: (bo, "1")}
     assert fold([moved, back], rows).pins == {5: (ada, "2")}
     again = Decision("undo", ada, cancels="2", concerns=(face,), decision="3")
-    standing = fold([moved, back, again], rows)
-    assert standing.pins == {5: (bo, "3")}
-    assert standing.cancelled == {"2"}
+    effective = fold([moved, back, again], rows)
+    assert effective.pins == {5: (bo, "3")}
+    assert effective.cancelled == {"2"}
     assert fold([moved], {}).pins == {}
 
 

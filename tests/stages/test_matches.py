@@ -19,7 +19,7 @@ from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.ids import from_arrow
 from facebatch.stages import (
-    Question,
+    IdentificationQuery,
     cluster_people,
     identify_faces,
     read_clusters,
@@ -75,8 +75,8 @@ def known(faces: tuple[np.ndarray, np.ndarray], count: int) -> Gallery:
 
 
 def test_every_face_has_a_match_or_nobody(collection: Collection, faces) -> None:
-    question = Question(known(faces, 2))
-    made = identify_faces(collection, collection.snapshot(), question).generation
+    query = IdentificationQuery(known(faces, 2))
+    made = identify_faces(collection, collection.snapshot(), query).generation
     rows = read_matches(collection, made)
     _, truth = faces
     found = rows["person"].to_pylist()
@@ -96,7 +96,7 @@ def test_every_face_has_a_match_or_nobody(collection: Collection, faces) -> None
 
 def test_faces_of_one_name_become_one_person_of_that_name(collection: Collection, faces) -> None:
     snapshot = collection.snapshot()
-    identify_faces(collection, snapshot, Question(known(faces, 3), threshold=0.2))
+    identify_faces(collection, snapshot, IdentificationQuery(known(faces, 3), threshold=0.2))
     clusters, found = cluster_people(collection, snapshot)
     assert clusters.generation.manifest["matches"] == collection.current("matches").name
     _, labels = read_clusters(collection, clusters.generation)
@@ -113,7 +113,9 @@ def test_faces_that_cannot_be_told_apart_are_nobody(collection: Collection) -> N
     embeddings, _ = people([6], seed=4)
     commit(collection, "one", embeddings, size=[20.0, *[100.0] * 5], shift=[0.0, 60.0, *[0.0] * 4])
     gallery = gallery_of(embeddings, ["Ada"] * 6)
-    made = identify_faces(collection, collection.snapshot(), Question(gallery)).generation
+    made = identify_faces(
+        collection, collection.snapshot(), IdentificationQuery(gallery)
+    ).generation
     rows = read_matches(collection, made)
     assert rows["person"].null_count == rows["probability"].null_count == 2
     assert rows["nearest"].null_count == 0
@@ -126,7 +128,7 @@ def test_without_a_gallery_nothing_is_named_and_names_stay_once_given(
     snapshot = collection.snapshot()
     _, before = cluster_people(collection, snapshot)
     assert {person.name for person in read_people(collection, before.generation)} == {None}
-    identify_faces(collection, snapshot, Question(known(faces, 2)))
+    identify_faces(collection, snapshot, IdentificationQuery(known(faces, 2)))
     _, named = cluster_people(collection, snapshot)
     embeddings, _ = people([6], seed=9)
     commit(collection, "two", embeddings, first=100)
@@ -148,13 +150,17 @@ def test_the_same_question_about_the_same_faces_is_answered_once(
 ) -> None:
     snapshot = collection.snapshot()
     gallery = known(faces, 2)
-    first = identify_faces(collection, snapshot, Question(gallery))
-    again = identify_faces(collection, snapshot, Question(gallery))
+    first = identify_faces(collection, snapshot, IdentificationQuery(gallery))
+    again = identify_faces(collection, snapshot, IdentificationQuery(gallery))
     assert again.unchanged
     assert again.generation.name == first.generation.name
-    assert not identify_faces(collection, snapshot, Question(gallery, fpir=0.1)).unchanged
+    assert not identify_faces(
+        collection, snapshot, IdentificationQuery(gallery, fpir=0.1)
+    ).unchanged
     gallery.remove("Ada")
-    assert not identify_faces(collection, snapshot, Question(gallery, fpir=0.1)).unchanged
+    assert not identify_faces(
+        collection, snapshot, IdentificationQuery(gallery, fpir=0.1)
+    ).unchanged
 
 
 def test_a_gallerys_own_calibration_decides(collection: Collection, faces) -> None:
@@ -168,9 +174,9 @@ def test_a_gallerys_own_calibration_decides(collection: Collection, faces) -> No
         source="these faces",
     )
     gallery.keep_calibration(calibration)
-    question = Question(gallery)
-    assert question.calibration() == calibration
-    made = identify_faces(collection, collection.snapshot(), question).generation
+    query = IdentificationQuery(gallery)
+    assert query.calibration() == calibration
+    made = identify_faces(collection, collection.snapshot(), query).generation
     rows = read_matches(collection, made, ["score", "probability"])
     expected = calibration.probability(rows["score"].to_numpy())
     np.testing.assert_allclose(rows["probability"].to_numpy(), expected, rtol=1e-6)
@@ -182,7 +188,7 @@ def test_a_gallery_of_another_space_is_refused_and_both_are_named(
     embeddings, _ = faces
     other = gallery_of(embeddings[:1], ["Ada"], tta="full")
     with pytest.raises(SpaceMismatch, match=collection.space) as refused:
-        identify_faces(collection, collection.snapshot(), Question(other))
+        identify_faces(collection, collection.snapshot(), IdentificationQuery(other))
     assert other.space in str(refused.value)
     assert collection.current("matches") is None
 
@@ -190,14 +196,16 @@ def test_a_gallery_of_another_space_is_refused_and_both_are_named(
 def test_an_empty_gallery_is_refused(collection: Collection, faces) -> None:
     empty = Gallery.create(f"memory://gallery-{next(_urls)}", ExtractSettings())
     with pytest.raises(GalleryError, match="empty"):
-        identify_faces(collection, collection.snapshot(), Question(empty))
+        identify_faces(collection, collection.snapshot(), IdentificationQuery(empty))
 
 
 def test_a_collection_without_faces_has_no_matches() -> None:
     collection = memory_collection()
     embeddings, _ = people([2], seed=1)
     gallery = gallery_of(embeddings, ["Ada", "Ada"])
-    made = identify_faces(collection, collection.snapshot(), Question(gallery)).generation
+    made = identify_faces(
+        collection, collection.snapshot(), IdentificationQuery(gallery)
+    ).generation
     rows = read_matches(collection, made)
     assert len(from_arrow(rows["face_id"])) == 0
     assert made.manifest["matched"] == 0
@@ -208,7 +216,7 @@ def test_a_name_that_a_gallery_gives_is_its_event(collection: Collection, faces)
     embeddings, _ = people([6], seed=9)
     commit(collection, "two", embeddings, first=100)
     snapshot = collection.snapshot()
-    identify_faces(collection, snapshot, Question(known(faces, 2)))
+    identify_faces(collection, snapshot, IdentificationQuery(known(faces, 2)))
     _, made = cluster_people(collection, snapshot)
     assert made.generation.manifest["reason"] == "new photos"
     named = [row for row in read_events(collection).to_pylist() if row["kind"] == "named"]

@@ -17,7 +17,7 @@ from facebatch.neighbors import index
 from facebatch.people.edit import People, hide_person
 from facebatch.people.identity import Clustering
 from facebatch.stages import build_index, cluster_people, read_clusters, read_people
-from facebatch.stages.clusters import Base, Task, cluster, line_of
+from facebatch.stages.clusters import Base, Task, cluster, resolve_policy
 
 SIZES = [12, 9, 7, 5, 1, 1]
 
@@ -73,7 +73,11 @@ def test_clusters_of_a_run_that_another_overtook_are_nobodys_base(collection: Co
     known = Clustering(*labels, read_people(collection, made.generation))
     base = Base(first.generation, known)
     overtaken = Task.of(
-        collection, snapshot, line_of(collection, snapshot, None, False, {}, base), base, False
+        collection,
+        snapshot,
+        resolve_policy(collection, snapshot, None, False, {}, base),
+        base,
+        False,
     )
     anew, _ = cluster_people(collection, snapshot, from_scratch=True)
     lost = cluster(overtaken).result.generation

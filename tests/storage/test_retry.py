@@ -13,7 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from facebatch.storage import retry
-from facebatch.storage.retry import TRIES, SteadyFile, as_os_error, is_transient, retried
+from facebatch.storage.retry import TRIES, RetryingFile, as_os_error, is_transient, retried
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +132,7 @@ class _Shaky(io.BytesIO):
 
 def test_reads_that_fail_halfway_give_every_byte_once() -> None:
     data = bytes(range(256))
-    with SteadyFile(_Shaky(data)) as file:
+    with RetryingFile(_Shaky(data)) as file:
         assert file.read(10) + file.read(10) == data[:20]
         buffer = bytearray(30)
         assert file.readinto(buffer) == 30

@@ -22,7 +22,7 @@ from facebatch.erasure.verification import Finding
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.people.membership import current_people
 from facebatch.report import write_report
-from facebatch.stages import Question, build_index, cluster_people, identify_faces
+from facebatch.stages import IdentificationQuery, build_index, cluster_people, identify_faces
 from facebatch.storage.store import filesystem
 
 CHIP = 150
@@ -42,7 +42,7 @@ class Archive:
     def run_stages(self) -> None:
         snapshot = self.collection.snapshot()
         build_index(self.collection, snapshot)
-        identify_faces(self.collection, snapshot, Question(self.gallery, threshold=0.08))
+        identify_faces(self.collection, snapshot, IdentificationQuery(self.gallery, threshold=0.08))
         cluster_people(self.collection, snapshot)
         write_report(self.collection, snapshot)
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, cast
 
 from facebatch.errors import MediaError
-from facebatch.storage.retry import SteadyFile, os_errors, retried
+from facebatch.storage.retry import RetryingFile, os_errors, retried
 from facebatch.storage.store import filesystem, protocols
 
 EXPANSION = 50
@@ -263,7 +263,7 @@ def _opened(place: str) -> Iterator[tuple[IO[bytes], int]]:
 def _open(place: str) -> tuple[BinaryIO, int]:
     store, path = filesystem(place)
     file = retried(lambda: store.open(path, "rb"))
-    steady = file if "file" in protocols(store) else SteadyFile(file)
+    steady = file if "file" in protocols(store) else RetryingFile(file)
     size = steady.seek(0, os.SEEK_END)
     steady.seek(0)
     return cast(BinaryIO, steady), int(size)

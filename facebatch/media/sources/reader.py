@@ -20,7 +20,7 @@ from facebatch.errors import InputError, MediaError
 from facebatch.media.sources.archives import Archive, split_url
 from facebatch.media.sources.listing import MediaFile
 from facebatch.media.sources.roots import is_archive
-from facebatch.storage.retry import SteadyFile, retried
+from facebatch.storage.retry import RetryingFile, retried
 from facebatch.storage.store import filesystem, local_path, protocols
 from facebatch.storage.urls import public_text
 
@@ -142,7 +142,7 @@ class MediaReader:
             return Path(path).open("rb")
         store, place = (None, "") if is_archive(file.url) else self._place(file)
         if store is not None and "http" not in protocols(store):
-            return cast(BinaryIO, SteadyFile(store.open(place, "rb")))
+            return cast(BinaryIO, RetryingFile(store.open(place, "rb")))
         # It has no name: nobody else can open it, and it goes when it is closed.
         copy = tempfile.TemporaryFile(prefix="facebatch-")  # noqa: SIM115 (the caller closes it)
         try:

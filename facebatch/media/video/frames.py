@@ -26,7 +26,7 @@ from facebatch.media.limits import DEFAULT_LIMITS, Limits
 from facebatch.media.photo.exif import ExifFacts
 from facebatch.media.video.containers import OpenVideo, open_video, read_metadata
 from facebatch.media.video.sparse_decoder import Choice, SparseDecoder, chosen_packets
-from facebatch.media.video.to_rgb import Painter, orientation_of, upright_size
+from facebatch.media.video.to_rgb import FrameConverter, orientation_of, upright_size
 
 SEGMENT_SECONDS = 120
 """Length of a video's segments. Fixed for good: a segment's number is part of its faces' ids."""
@@ -181,13 +181,13 @@ def frames(
         clock = _Clock(video)
         choice = _choice(clock, segment, sampling)
         found = _by_packets if video.timed else _by_frames
-        painter = Painter(video.stream, limits)
+        converter = FrameConverter(video.stream, limits)
         last = -1
         for ticks, frame in found(video, clock, choice):
             timestamp = clock.microseconds(ticks)
             if timestamp > last:
                 last = timestamp
-                yield Frame(timestamp, painter.paint(frame))
+                yield Frame(timestamp, converter.to_rgb(frame))
 
 
 class _Clock:

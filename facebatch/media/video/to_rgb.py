@@ -41,7 +41,7 @@ _ORIENTATIONS = {
 """EXIF orientation by the signs of a display matrix's a, b, c, d (ISO 14496-12, 6.2.2)."""
 
 
-class Painter:
+class FrameConverter:
     """Turns decoded frames into upright RGB pictures with square pixels.
 
     Args:
@@ -54,7 +54,7 @@ class Painter:
         self._limits = limits
         self._converter = VideoReformatter()
 
-    def paint(self, frame: VideoFrame) -> Image.Image:
+    def to_rgb(self, frame: VideoFrame) -> Image.Image:
         """Returns a frame's picture.
 
         Raises:
