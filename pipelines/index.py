@@ -17,9 +17,10 @@ import numpy.typing as npt
 from apache_beam.utils.shared import Shared
 
 from facebatch.config import RunSettings
+from facebatch.errors import CollectionError
+from facebatch.faces.embeddings import check_unit_rows
 from facebatch.neighbors import index
 from facebatch.neighbors.index import SHARD_ROWS, Plan
-from facebatch.neighbors.index.building import check_unit_rows
 from facebatch.pipelines.runners import run_watched
 from facebatch.storage.store import Storage
 
@@ -76,7 +77,7 @@ def build(
     if len(starts) < 2 or not plan.divisible:
         return index.build(embeddings, plan, seed)
     # Before any worker begins: what a worker raises ends the run as if it were a bug.
-    check_unit_rows(embeddings)
+    check_unit_rows(embeddings, "embedding", CollectionError)
     trained = index.train(embeddings, plan, seed)
     job = IndexJob(storage)
     storage.write(job.trained, index.to_bytes(trained))

@@ -7,21 +7,13 @@ without the interpreter's lock and are compiled once per machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+from facebatch.workers.jit import compiled
+
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
-
-
-def compiled(function: Kernel) -> Kernel:
-    """Compiles a function with numba and keeps its type for the checker."""
-    return cast(Kernel, numba.njit(cache=True, nogil=True)(function))
 
 
 @compiled

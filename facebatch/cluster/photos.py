@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from facebatch.faces.boxes import iou
+
 SAME_FACE_IOU = 0.5
 """Overlap of two boxes of one picture from which on they are taken for one face found twice. The
 boxes of different faces rarely reach .3; the detector's own suppression leaves up to .7."""
@@ -46,21 +48,6 @@ def conflicts(
     several = faces[number] > 1
     result[counted[several]] = np.unique(number[several], return_inverse=True)[1]
     return result
-
-
-def iou(one: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Returns how far boxes overlap: the area of the intersection over that of the union, 0..1.
-
-    Args:
-        one: (n, 4), x0, y0, x1, y1.
-        other: (n, 4) or (4,), in the same unit.
-    """
-    one, other = one.astype(np.float64), other.astype(np.float64)
-    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-    shared = np.maximum(sides, 0).prod(axis=-1)
-    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(axis=-1) for boxes in (one, other)]
-    quotient: npt.NDArray[np.float64] = shared / np.maximum(areas[0] + areas[1] - shared, 1e-9)
-    return quotient
 
 
 def part_photos(

@@ -8,11 +8,10 @@ belong to the default embedder; another embedder needs a table of its own.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from itertools import pairwise
 
 from facebatch.errors import UsageError
+from facebatch.faces.far_table import d2_at
 
 FAR_TABLE: Mapping[float, float] = {1e-3: 0.134, 1e-4: 0.110, 1e-5: 0.090, 1e-6: 0.074}
 """d2 at which two strangers' embeddings lie nearer with probability FAR: the default embedder with
@@ -44,11 +43,8 @@ def tau(n_faces: int, far_table: Mapping[float, float]) -> float:
     Returns:
         tau as d2 (squared L2).
     """
-    target = -math.log10(min(_LARGEST_FAR, _FALSE_LINKS / max(n_faces, 1)))
-    points = sorted((-math.log10(far), d2) for far, d2 in far_table.items())
-    segments = list(pairwise(points))
-    (x0, y0), (x1, y1) = next((s for s in segments if target <= s[1][0]), segments[-1])
-    return max(_FLOOR, y0 + (target - x0) * (y1 - y0) / (x1 - x0))
+    rate = min(_LARGEST_FAR, _FALSE_LINKS / max(n_faces, 1))
+    return max(_FLOOR, d2_at(sorted(far_table.items(), reverse=True), rate).d2)
 
 
 def choose_tau(n_faces: int, tta: str) -> float:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.cluster.kernels import Floats, Ints, compiled
+from facebatch.cluster.kernels import Floats, Ints
+from facebatch.workers.jit import compiled
 
 
 @compiled

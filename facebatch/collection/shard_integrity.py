@@ -16,9 +16,9 @@ from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import content_keys
 from facebatch.errors import CollectionError
+from facebatch.faces.embeddings import wrong_lengths
 from facebatch.models import registry
 
-UNIT_TOLERANCE = 1e-3
 CHIPS_SAMPLED = 16
 """Chips decoded of each shard, unless all are."""
 
@@ -160,9 +160,7 @@ def _faces(collection: Collection, rows: pa.Table, *, deep: bool) -> Iterator[tu
     stored = rows.schema.field("embedding").type.list_size
     if stored != dimension:
         yield "embedding_wrong", f"embeddings have {stored} dimensions, not {dimension}"
-    norms = np.linalg.norm(tables.matrix(rows["embedding"]), axis=1)
-    # Not "> tolerance", which a NaN would pass.
-    lengths = int((~(np.abs(norms - 1) <= UNIT_TOLERANCE)).sum())
+    lengths = int(wrong_lengths(tables.matrix(rows["embedding"])).sum())
     if lengths:
         yield "embedding_wrong", f"the embeddings of {lengths:,} faces are not of length 1"
     yield from _geometry(rows)

@@ -20,6 +20,7 @@ from facebatch.demo.scene import Sitter, render_landscape, render_scene
 from facebatch.demo.surface import View
 from facebatch.demo.truth import TrueFace, TrueFile, Truth
 from facebatch.errors import InputError
+from facebatch.media.orientation import inverse, turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,6 @@ _GROUP_SIZES = (3, 2, 4, 5, 3, 2)
 _LARGE_TURNS = (6, 1, 3, 8)
 _JPEGS = (".jpg", ".jpeg")
 _PLACES = ((48.1372, 11.5756), (-33.8568, 151.2153), (64.1466, -21.9426))
-# How each orientation's stored picture comes from the upright one (EXIF 2.32, tag 0x0112).
-_STORED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 _ORIENTATION, _EXIF_IFD, _GPS_IFD, _TAKEN = 0x0112, 0x8769, 0x8825, 0x9003
 
 
@@ -261,8 +252,7 @@ def _enlarged(face: TrueFace, factor: int) -> TrueFace:
 def _save(path: Path, upright: Image.Image, exif: Exif) -> None:
     """Save a picture in the format of its suffix, stored the way its orientation says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    turn = _STORED.get(exif.orientation)
-    stored = upright if turn is None else upright.transpose(turn)
+    stored = turned(upright, inverse(exif.orientation))
     if path.suffix.lower() in _JPEGS:
         stored.save(path, format="JPEG", quality=90, exif=_exif_block(exif))
     elif path.suffix == ".gif":

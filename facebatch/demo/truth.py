@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from facebatch.faces.boxes import iou
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in corner coordinates of the upright full-size picture."""
 
@@ -101,17 +105,6 @@ def _face(raw: Mapping[str, Any]) -> TrueFace:
     return TrueFace(int(raw["identity"]), (x0, y0, x1, y1), points)
 
 
-def overlap(first: Sequence[float], second: Sequence[float]) -> float:
-    """Return the intersection over union of two boxes (x0, y0, x1, y1), 0..1."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return shared / (areas - shared)
-
-
 def match_truth(
     faces: Sequence[TrueFace], boxes: Sequence[Sequence[float]]
 ) -> tuple[int | None, ...]:
@@ -127,11 +120,10 @@ def match_truth(
     Returns:
         The identity of each found face; None where no true face is.
     """
-    shares = [
-        (overlap(face.box, box), t, f)
-        for t, face in enumerate(faces)
-        for f, box in enumerate(boxes)
-    ]
+    if not faces or not len(boxes):
+        return (None,) * len(boxes)
+    overlap = iou(np.array([[face.box] for face in faces]), np.array([boxes]))
+    shares = [(float(share), t, f) for (t, f), share in np.ndenumerate(overlap)]
     pairs = sorted(shares, key=lambda pair: (-pair[0], pair[1], pair[2]))
     found: dict[int, int] = {}
     taken: set[int] = set()

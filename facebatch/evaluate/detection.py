@@ -19,6 +19,8 @@ from facebatch.evaluate.inputs.boxes import TruthFaces as TruthFaces
 from facebatch.evaluate.inputs.boxes import read_truth as read_truth
 from facebatch.evaluate.plain import plain_data
 from facebatch.evaluate.thresholds import share
+from facebatch.faces.boxes import areas
+from facebatch.faces.boxes import iou as box_iou
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -193,8 +195,8 @@ def _match(file: str, faces: TruthFaces, boxes: Floats, scores: Floats, iou: flo
     right[best_first[first[taken >= 0]]] = True
     found = np.zeros(len(faces), np.bool_)
     found[taken[taken >= 0]] = True
-    areas = _areas(faces.boxes.astype(np.float64))
-    sizes = np.where(faces.ignore, np.nan, np.sqrt(areas))
+    sides = np.sqrt(areas(faces.boxes.astype(np.float64)))
+    sizes = np.where(faces.ignore, np.nan, sides)
     return _Match(scores[counted], right, int(ignored.sum()), found, sizes)
 
 
@@ -210,25 +212,12 @@ def _face_of_each(faces: TruthFaces, boxes: Floats, iou: float) -> npt.NDArray[n
     if len(faces) == 0 or len(boxes) == 0:
         return np.full(len(boxes), -1, np.int64)
     if faces.points is None:
-        fit, least = _overlaps(boxes, faces.boxes.astype(np.float64)), iou
+        fit, least = box_iou(boxes[:, None], faces.boxes[None]), iou
     else:
         fit, least = -_distances_from_centre(boxes, faces.points.astype(np.float64)), -np.inf
     best = fit.argmax(axis=1)
     fits = fit[np.arange(len(boxes)), best]
     return np.where((fits >= least) & (fits > -np.inf), best, -1)
-
-
-def _overlaps(boxes: Floats, others: Floats) -> npt.NDArray[np.float64]:
-    """(n, m) intersection over union; 0 where both boxes have no area."""
-    upper_left = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    lower_right = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.maximum(lower_right - upper_left, 0).prod(axis=2)
-    union = _areas(boxes)[:, None] + _areas(others)[None, :] - shared
-    return np.asarray(shared / np.where(union > 0, union, 1))
-
-
-def _areas(boxes: Floats) -> Floats:
-    return np.asarray(np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1))
 
 
 def _distances_from_centre(boxes: Floats, points: Floats) -> npt.NDArray[np.float64]:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.collection.snapshot import Snapshot
-from facebatch.identify.enrol import central_face
+from facebatch.faces.central import central_face
 
 _MEDIA = ("root", "path", "content_id", "status", "reason", "width", "height", "segments")
 _RAN_ON = ("engine", "device", "precision", "cpu")

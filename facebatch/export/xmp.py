@@ -17,6 +17,8 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
+from facebatch.media.orientation import MIRRORS_X, MIRRORS_Y, SWAPS_SIDES, inverse
+
 TOOLKIT = "facebatch"
 """What a sidecar names as its writer. Every XMP toolkit puts its own name there, so that a sidecar
 that another program changed isn't taken for ours any more."""
@@ -36,12 +38,6 @@ _STRUCT = {"rdf:parseType": "Resource"}
 
 _SPACE = re.compile(r"[\t\n\r]+")
 _NOT_IN_XML = re.compile("[^ -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, section 2.2
-
-_SWAPS_SIDES = frozenset({5, 6, 7, 8})
-_MIRRORS_X = frozenset({2, 3, 7, 8})
-_MIRRORS_Y = frozenset({3, 4, 6, 7})
-"""What becomes of a point of the upright picture in the stored one, by EXIF orientation (EXIF 2.32,
-tag 0x0112): x and y change places, then each may count from the other end."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class StoredPicture:
     @property
     def stored_size(self) -> tuple[int, int]:
         """Width and height of the picture as it is stored."""
-        swaps = self.orientation in _SWAPS_SIDES
+        swaps = self.orientation in SWAPS_SIDES
         return (self.height, self.width) if swaps else (self.width, self.height)
 
     def areas(
@@ -89,12 +85,13 @@ class StoredPicture:
         size = np.array([self.width, self.height], np.float64)
         corners = np.clip(boxes.reshape(-1, 2, 2) / size, 0.0, 1.0)
         inside = np.all(corners[:, 1] > corners[:, 0], axis=1)
-        if self.orientation in _SWAPS_SIDES:
+        orientation = inverse(self.orientation)
+        if orientation in SWAPS_SIDES:
             corners = corners[:, :, ::-1]
         centres, sizes = corners.mean(axis=1), corners[:, 1] - corners[:, 0]
-        if self.orientation in _MIRRORS_X:
+        if orientation in MIRRORS_X:
             centres[:, 0] = 1 - centres[:, 0]
-        if self.orientation in _MIRRORS_Y:
+        if orientation in MIRRORS_Y:
             centres[:, 1] = 1 - centres[:, 1]
         areas = np.concatenate([centres, sizes], axis=1).tolist()
         return [

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from facebatch.faces.boxes import iou
+
 MAX_GAP_US = 5_000_000
 """How long a face may be out of sight before its track ends: a head that turns away for a moment
 stays in its track, a person who comes back later begins another."""
@@ -82,7 +84,8 @@ def link(
                 for track in open_tracks
             ]
         )
-        shared = overlap(boxes[[track.faces[-1] for track in open_tracks]], boxes[frame])
+        last = boxes[[track.faces[-1] for track in open_tracks]]
+        shared = iou(last[:, None], boxes[None, frame])
         taken = _assign(d2.reshape(shared.shape), shared, near_d2, overlapping_d2)
         for face, place in zip(frame.tolist(), taken.tolist(), strict=True):
             if place < 0:
@@ -106,7 +109,7 @@ class _Track:
 
 def _assign(
     d2: npt.NDArray[np.float32],
-    shared: npt.NDArray[np.float32],
+    shared: npt.NDArray[np.floating],
     near_d2: float,
     overlapping_d2: float,
 ) -> npt.NDArray[np.int64]:
@@ -125,28 +128,6 @@ def _assign(
     agreed = may[rows, columns]
     taken[columns[agreed]] = rows[agreed]
     return taken
-
-
-def overlap(
-    left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Returns the intersection over union of every box of one array with every one of another.
-
-    Args:
-        left: float32 (m, 4): x0, y0, x1, y1.
-        right: float32 (n, 4).
-
-    Returns:
-        float32 (m, n): 0..1; 0 where both boxes are empty.
-    """
-    sides = np.minimum(left[:, None, 2:], right[None, :, 2:]) - np.maximum(
-        left[:, None, :2], right[None, :, :2]
-    )
-    both = np.prod(np.clip(sides, 0, None), axis=2)
-    areas = [np.prod(np.clip(one[:, 2:] - one[:, :2], 0, None), axis=1) for one in (left, right)]
-    either = areas[0][:, None] + areas[1][None, :] - both
-    shares: npt.NDArray[np.float32] = both / np.where(either > 0, either, 1)
-    return shares
 
 
 def goodness(

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import SpaceMismatch, UsageError
+from facebatch.faces.embeddings import check_unit_rows
 
 DEFAULT_METHOD = "centroid"
 """Averaging a person's embeddings beats every vote over them (measured on LFW)."""
@@ -43,7 +44,6 @@ _SVM_PASSES = 10_000
 _ROWS_AT_ONCE = 8_192
 """Entries that are turned into float64 at once."""
 
-_UNIT_TOLERANCE = 1e-3
 _ROUNDING = 1e-13
 """Subtracted from every d2: more than float64 rounding of equal vectors gives, so that these are
 at 0 exactly, and less than float32 shows of any other d2."""
@@ -169,7 +169,7 @@ class Model:
                 f"probes of shape {probes.shape} can't be compared with a gallery of "
                 f"{self.dimension} dimensions; embed both with the same embedder"
             )
-        check_unit_rows(probes, "probe")
+        check_unit_rows(probes, "probe", UsageError)
         # Of vote and knn, the neighbours' embeddings are as large an array as all distances.
         widest = max(len(self.entries), len(self.people), self.neighbors * self.dimension)
         step = max(1, _BLOCK_BYTES // (8 * widest))
@@ -243,7 +243,7 @@ def fit(
         raise UsageError(f"neighbors = {neighbors} must be at least 1")
     if not len(embeddings):
         raise UsageError("the gallery is empty: enrol somebody first")
-    check_unit_rows(embeddings, "entry")
+    check_unit_rows(embeddings, "entry", UsageError)
     names = [str(name) for name in names]
     people = tuple(sorted(set(names)))
     numbers = {name: number for number, name in enumerate(people)}
@@ -330,24 +330,6 @@ def squared_distances(probes: npt.NDArray[Any], others: npt.NDArray[Any]) -> Dou
         part += lengths
         part += np.einsum("nd,nd->n", b, b)
     return np.maximum(squares, 0, out=squares)
-
-
-def check_unit_rows(embeddings: Floats, what: str) -> None:
-    """Refuses embeddings that aren't of length 1 or not finite: their distances mean nothing.
-
-    Args:
-        embeddings: (n, d) float32.
-        what: What a row is called in the message.
-
-    Raises:
-        UsageError: Names the first such row.
-    """
-    lengths = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
-    # Not "> tolerance", which a NaN would pass.
-    wrong = ~(np.abs(lengths - 1) <= _UNIT_TOLERANCE)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise UsageError(f"{what} {row} has length {lengths[row]}, not 1; extract its photo again")
 
 
 def entries_hash(embeddings: Floats, names: Sequence[str]) -> str:

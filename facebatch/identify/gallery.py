@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from facebatch import ids, tables
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
+from facebatch.faces.embeddings import check_unit_rows
 from facebatch.identify import classifier
 from facebatch.identify.calibration import Calibration
 from facebatch.identify.classifier import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
@@ -213,7 +214,7 @@ class Gallery:
             given["entry_id"] = pa.array([entry_id(*pair) for pair in pairs], pa.binary(16))
             moment = pa.scalar(datetime.now(UTC), schema.field("added").type)
             given["added"] = pa.repeat(moment, len(rows))
-            classifier.check_unit_rows(tables.matrix(given["embedding"]), "entry")
+            check_unit_rows(tables.matrix(given["embedding"]), "entry", UsageError)
         except (pa.ArrowException, KeyError, ValueError, AttributeError, UsageError) as error:
             raise GalleryError(f"these rows can't be added to a gallery: {error}") from error
         return pa.table([given[name] for name in schema.names], schema=schema)

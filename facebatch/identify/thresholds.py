@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from types import MappingProxyType
 
 from facebatch.errors import UsageError
+from facebatch.faces.far_table import d2_at
 from facebatch.identify.calibration import (
     DISTANCE_METHODS,
     Calibration,
@@ -161,29 +161,23 @@ def _along(line: Sequence[Point], anchor: Point, rate: float) -> tuple[float, st
 def _interpolated(points: Sequence[Point], rate: float) -> tuple[float, str] | None:
     """Returns the threshold at a rate from measured ones; None if it lies too far below them."""
     measured = sorted(
-        (-math.log10(point.rate), point.threshold, point.source)
+        (-point.rate, point.threshold, point.source)
         for point in points
         if point.threshold is not None
     )
-    wanted = -math.log10(rate)
     if not measured:
         return None
-    x, threshold, source = measured[0]
-    if wanted <= x + 1e-9:
-        if wanted < x - 1e-9:
-            source += f" (at {10**-x:.2g}, the largest rate measured)"
-        return threshold, source
-    if len(measured) < 2 or wanted > measured[-1][0] + _EXTRAPOLATED_DECADES:
-        return None
-    segments = list(pairwise(measured))
-    (x0, y0, source0), (x1, y1, source1) = next(
-        (segment for segment in segments if wanted <= segment[1][0] + 1e-9), segments[-1]
-    )
-    source = "; ".join(dict.fromkeys([source0, source1] if wanted < x1 - 1e-9 else [source1]))
-    threshold = y0 + (wanted - x0) * (y1 - y0) / (x1 - x0)
-    if wanted > x1 + 1e-9:
-        source += f" (extrapolated: {10**-x1:.2g} is the smallest rate measured)"
-        threshold = max(0.0, threshold)
+    table = [(-falling, threshold) for falling, threshold, _ in measured]
+    threshold, left, right, beyond = d2_at(table, rate)
+    source = "; ".join(dict.fromkeys(measured[row][2] for row in (left, right)))
+    if beyond < 0:
+        return threshold, f"{measured[0][2]} (at {table[0][0]:.2g}, the largest rate measured)"
+    if beyond > 0:
+        smallest = table[-1][0]
+        if len(table) < 2 or rate < smallest * 10**-_EXTRAPOLATED_DECADES:
+            return None
+        note = f"(extrapolated: {smallest:.2g} is the smallest rate measured)"
+        return max(0.0, threshold), f"{measured[-1][2]} {note}"
     return threshold, source
 
 

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-
-def _compiled(**options: Any) -> Callable[[Kernel], Kernel]:
-    def compile_it(function: Kernel) -> Kernel:
-        return cast("Kernel", numba.njit(cache=True, nogil=True, **options)(function))
-
-    return compile_it
+from facebatch.workers.jit import compiled, compiled_with
 
 
 # The sum may be taken in any order, so that it is taken several numbers at a time; it is the same
 # order for the two ends of a link.
-@_compiled(fastmath={"reassoc", "contract", "nsz"}, inline="never")
+@compiled_with(fastmath={"reassoc", "contract", "nsz"}, inline="never")
 def _d2(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> np.float32:
     total = np.float32(0)
     for axis in range(len(one)):
@@ -30,7 +19,7 @@ def _d2(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> np.floa
     return total
 
 
-@_compiled()
+@compiled
 def nearest(
     embeddings: npt.NDArray[np.float32],
     rows: npt.NDArray[np.int64],

@@ -19,7 +19,7 @@ from facebatch.embed import Embedder, load_embedder
 from facebatch.errors import InputError, MediaError
 from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
 from facebatch.extract.pictures import FramePicture
-from facebatch.identify.enrol import central_face
+from facebatch.faces.central import central_face
 from facebatch.media.photo.decode import Photo, PhotoFacts
 from facebatch.storage.retry import retried
 from facebatch.storage.store import filesystem

@@ -221,9 +221,7 @@ class Task:
     def faces(self, base: Generation | None = None) -> Faces:
         """Returns the faces; the gates of those in a base needn't be measured again."""
         grouping = self.policy.grouping
-        faces = read_faces(
-            self.collection, self.snapshot, grouping, self.matches, self.effective
-        )
+        faces = read_faces(self.collection, self.snapshot, grouping, self.matches, self.effective)
         gates = gates_of(self.collection, self.snapshot, faces.table, grouping, base)
         return replace(faces, gates=gates)
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from facebatch.demo.album import DEMO, SMALL, Preset, plan_photos, write_album
-from facebatch.demo.truth import TrueFace, Truth, label_faces, match_truth, overlap
+from facebatch.demo.truth import TrueFace, Truth, label_faces, match_truth
 from facebatch.errors import InputError
 
 TINY = Preset(people=2, portraits=1, groups=1, strangers=0, large=0)
@@ -152,12 +152,6 @@ def test_too_many_people_are_refused():
 
 def face(identity, *box):
     return TrueFace(identity, box, ((0.0, 0.0),) * 5)
-
-
-def test_overlap_is_intersection_over_union():
-    assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(2 / 6)
-    assert overlap((0, 0, 1, 1), (1, 0, 2, 1)) == 0
-    assert overlap((0, 0, 1, 1), (5, 5, 6, 6)) == 0
 
 
 def test_found_faces_take_the_truth_that_fits_best_and_each_truth_once():

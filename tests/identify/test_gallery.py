@@ -21,10 +21,10 @@ from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, GalleryError, SpaceMismatch, UsageError
+from facebatch.faces.central import central_face
 from facebatch.identify.calibration import Calibration, Point
 from facebatch.identify.enrol import (
     PhotoFaces,
-    central_face,
     choose_enrolled,
     enrol_snapshot,
     from_people,

@@ -22,6 +22,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from facebatch.errors import MediaError
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
+from facebatch.media.orientation import MIRRORS_X, MIRRORS_Y, SWAPS_SIDES, turned
 from facebatch.media.photo import tiff
 from facebatch.media.photo.exif import ExifFacts, has_late_facts, read_exif
 from facebatch.media.photo.exif_bombs import guarded
@@ -47,17 +48,6 @@ JPEG_SCALES = (8, 4, 2, 1)
 """The scales at which Pillow asks libjpeg to decode; 1/s gives ceil(side / s) pixels, of which
 each covers exactly s pixels of the photo."""
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What turns a stored picture upright, by EXIF orientation (EXIF 2.32, tag 0x0112)."""
-
 _SCALED = frozenset({"JPEG", "MPO"})  # formats that can be decoded at a scale
 _BROKEN = (
     *(OSError, EOFError, ValueError, SyntaxError, TypeError, IndexError, KeyError),
@@ -68,7 +58,6 @@ _BROKEN = (
 _ODD_TIFF = "a TIFF that is broken, or whose kind of pixels isn't decoded"
 _APART = 2  # TIFF 6.0's planar configuration: every channel in strips of its own
 
-_SWAPS_SIDES = frozenset({5, 6, 7, 8})
 _TURNED_BY_PILLOW = frozenset({"TIFF"})
 """Formats whose pictures Pillow turns upright itself while it loads them, and gives the upright
 size of from the start."""
@@ -76,8 +65,6 @@ size of from the start."""
 _NEARLY = 0.95  # of the detection size, which then is as good as that
 
 # Orientations whose upright left (top) edge is a stored right or bottom edge.
-_MIRRORS_X = frozenset({2, 3, 6, 7})
-_MIRRORS_Y = frozenset({3, 4, 7, 8})
 
 
 @dataclass(frozen=True)
@@ -180,7 +167,7 @@ class Photo:
                     f"{width} x {height} pixels; at most {limits.max_pixels:,} are decoded",
                 )
             exif = read_exif(image) if shot is None else shot.exif
-            if exif.orientation in _SWAPS_SIDES and image.format not in _TURNED_BY_PILLOW:
+            if exif.orientation in SWAPS_SIDES and image.format not in _TURNED_BY_PILLOW:
                 width, height = height, width
             self._has_scales = image.format in _SCALED
             stored = str(image.format) if shot is None else "RAW"
@@ -214,7 +201,7 @@ class Photo:
         if self.facts.format in _TURNED_BY_PILLOW:
             orientation = 1
         return Picture(
-            _upright(pixels, orientation), scale, _offset(overhang, orientation), self.facts
+            turned(pixels, orientation), scale, _offset(overhang, orientation), self.facts
         )
 
     def _open(self) -> Image.Image:
@@ -283,11 +270,6 @@ def _speaks_of_truncation(error: Exception) -> bool:
     return isinstance(error, EOFError) or "truncated" in text or "not processed" in text
 
 
-def _upright(pixels: Image.Image, orientation: int) -> Image.Image:
-    method = _TURNS.get(orientation)
-    return pixels if method is None else pixels.transpose(method)
-
-
 def _offset(overhang: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Returns where the upright picture begins when the stored one reaches past the photo.
 
@@ -295,5 +277,5 @@ def _offset(overhang: tuple[int, int], orientation: int) -> tuple[int, int]:
         overhang: Photo minus decoded area along the stored x and y; zero or negative.
         orientation: EXIF orientation, 1..8.
     """
-    x, y = overhang[::-1] if orientation in _SWAPS_SIDES else overhang
-    return (x if orientation in _MIRRORS_X else 0, y if orientation in _MIRRORS_Y else 0)
+    x, y = overhang[::-1] if orientation in SWAPS_SIDES else overhang
+    return (x if orientation in MIRRORS_X else 0, y if orientation in MIRRORS_Y else 0)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from facebatch.errors import MediaError
 from facebatch.media.limits import Limits
+from facebatch.media.orientation import MIRRORS_X, MIRRORS_Y, SWAPS_SIDES
 
 _BT709, _BT601 = 1, 5  # numbers that FFmpeg's AVColorSpace and swscale share
 _COLOUR_SPACES = {1: _BT709, 4: 4, 5: _BT601, 6: _BT601, 7: 7, 9: 9, 10: 9}
@@ -25,9 +26,6 @@ _LIMITED, _FULL = 1, 2
 
 _FLATTEST = Fraction(1, 5)  # shape of a pixel that is believed; CinemaScope's is 1 to 2
 
-_SWAPS_SIDES = frozenset({5, 6, 7, 8})
-_MIRRORS_X = frozenset({2, 3, 6, 7})
-_MIRRORS_Y = frozenset({3, 4, 7, 8})
 _ORIENTATIONS = {
     (1, 0, 0, 1): 1,
     (-1, 0, 0, 1): 2,
@@ -102,7 +100,7 @@ def _square(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
 def upright_size(frame: VideoFrame, stream: VideoStream, orientation: int) -> tuple[int, int]:
     """Returns width and height of the picture that a frame becomes."""
     width, height = _square(frame, stream)
-    return (height, width) if orientation in _SWAPS_SIDES else (width, height)
+    return (height, width) if orientation in SWAPS_SIDES else (width, height)
 
 
 def orientation_of(frame: VideoFrame) -> int:
@@ -120,8 +118,8 @@ def orientation_of(frame: VideoFrame) -> int:
 
 def _turned(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
     """Returns a stored picture (height, width, 3) upright."""
-    if orientation in _SWAPS_SIDES:
+    if orientation in SWAPS_SIDES:
         pixels = pixels.swapaxes(0, 1)
-    if orientation in _MIRRORS_X:
+    if orientation in MIRRORS_X:
         pixels = pixels[:, ::-1]
-    return pixels[::-1] if orientation in _MIRRORS_Y else pixels
+    return pixels[::-1] if orientation in MIRRORS_Y else pixels

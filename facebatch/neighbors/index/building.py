@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import CollectionError
+from facebatch.faces.embeddings import check_unit_rows
 from facebatch.neighbors.index.plan import Plan
 
 SHARD_ROWS = 1 << 17
@@ -25,8 +26,6 @@ _TRAINING_ROWS_PER_LIST = 40
 _TRAINING_ROUNDS = 8
 _CODE_TRAINING_ROWS = 1 << 16
 _HNSW_BUILD_BREADTH = 80
-_UNIT_TOLERANCE = 1e-3
-"""Largest deviation of an embedding's length from 1; float32 rounding stays below 1e-6."""
 
 
 def build(
@@ -48,7 +47,7 @@ def build(
     """
     n, d = embeddings.shape
     plan = plan or Plan("flat", n, d, embeddings.nbytes, ())
-    check_unit_rows(embeddings)
+    check_unit_rows(embeddings, "embedding", CollectionError)
     index: faiss.Index = train(embeddings, plan, seed)
     add(index, embeddings, 0)
     return index
@@ -199,23 +198,3 @@ def _sample(embeddings: npt.NDArray[np.float32], wanted: int, seed: int) -> npt.
         return np.ascontiguousarray(embeddings, dtype=np.float32)
     rows = np.random.default_rng(seed).choice(len(embeddings), wanted, replace=False)
     return np.ascontiguousarray(embeddings[np.sort(rows)], dtype=np.float32)
-
-
-def check_unit_rows(embeddings: npt.NDArray[np.float32], first: int = 0) -> None:
-    """Checks that embeddings are of length 1.
-
-    Args:
-        embeddings: (m, d) float32.
-        first: Number of the first of them among all rows.
-
-    Raises:
-        CollectionError: One isn't, or isn't finite.
-    """
-    lengths = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
-    # Not "> tolerance", which a NaN would pass.
-    wrong = ~(np.abs(lengths - 1) <= _UNIT_TOLERANCE)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise CollectionError(
-            f"embedding {first + row} has length {lengths[row]}, not 1; extract its photo again"
-        )
