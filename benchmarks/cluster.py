@@ -29,7 +29,8 @@ import numpy.typing as npt
 from common import extract_command, own_peak
 from generator import SPREADS, faces, population
 
-from facebatch.cluster import ClusterSettings, cluster_faces
+from facebatch.cluster import cluster_faces
+from facebatch.cluster.settings import ClusterSettings
 from facebatch.cluster.tau import choose_tau
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 

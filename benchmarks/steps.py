@@ -39,7 +39,7 @@ from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
-from facebatch.extract.plan import Item, Shard
+from facebatch.extract.items import Item, Shard
 from facebatch.media.photo.decode import Photo
 from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.reader import MediaReader

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from facebatch import tables
 from facebatch.cli import app
-from facebatch.extract.plan import MAX_ATTEMPTS, RETRYABLE
+from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
 
 FOLDER = Path(__file__).parent

@@ -19,8 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from facebatch.detect import DEFAULT_MIN_FACE, DETECTORS
-from facebatch.embed import DEFAULT_EMBEDDER, DEFAULT_TTA, EMBEDDERS, TTA, TTA_CHOICES
+from facebatch.embed.averaging import DEFAULT_TTA, TTA, TTA_CHOICES
 from facebatch.errors import InputError, SettingsMismatch, UsageError
 from facebatch.faces.align import TEMPLATES
 from facebatch.faces.quality import Gate
@@ -29,6 +28,7 @@ from facebatch.media.limits import DEFAULT_LIMITS, Limits
 from facebatch.media.reasons import REASONS
 from facebatch.models import registry
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
+from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE, DETECTORS, EMBEDDERS
 from facebatch.workers.machine import Arrangement, arrange, usable_cores, usable_memory
 
 VideoFaces = Literal["best", "all"]

@@ -17,7 +17,7 @@ from apache_beam.pvalue import AsSingleton
 from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.snapshot import content_keys
-from facebatch.extract.plan import Item
+from facebatch.extract.items import Item
 from facebatch.storage.store import Storage
 
 COPIES_COMPARED = 64

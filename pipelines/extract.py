@@ -20,10 +20,13 @@ from apache_beam.utils.shared import Shared
 from facebatch.collection.collection import Collection
 from facebatch.collection.suppression import suppress
 from facebatch.config import Execution, ExtractSettings
-from facebatch.detect import Detector, load_detector
-from facebatch.embed import Embedder, load_embedder
-from facebatch.extract.decoder import DecoderPool
-from facebatch.extract.plan import Plan, Shard
+from facebatch.detect import load_detector
+from facebatch.detect.base import Detector
+from facebatch.embed import load_embedder
+from facebatch.embed.base import Embedder
+from facebatch.extract.guarded_decoder import DecoderPool
+from facebatch.extract.items import Shard
+from facebatch.extract.plan import Plan
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.sources.reader import MediaReader
 from facebatch.pipelines import stopping

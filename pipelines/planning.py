@@ -25,22 +25,17 @@ from apache_beam.pvalue import AsList, AsSingleton
 from facebatch import tables
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
-from facebatch.extract.decoder import GuardedDecoder
-from facebatch.extract.plan import (
+from facebatch.extract.decide import (
     Decision,
-    Item,
-    Known,
-    Plan,
     Rules,
-    Video,
-    cut,
     decide_file,
     decide_segments,
     decide_unopened,
     is_absent,
-    pack_containers,
-    shard_cost,
 )
+from facebatch.extract.guarded_decoder import GuardedDecoder
+from facebatch.extract.items import Item, Known, Video
+from facebatch.extract.plan import Plan, cut, pack_containers, shard_cost
 from facebatch.media.limits import Limits
 from facebatch.media.sources.listing import Ignored, MediaFile, Unreadable, list_root
 from facebatch.media.sources.roots import Root

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from facebatch.extract import attempts
-from facebatch.extract.plan import Shard
+from facebatch.extract.items import Shard
 from facebatch.storage.store import Storage
 
 STOPPED_EXIT_CODE = 143

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection
-from facebatch.extract.plan import Known
+from facebatch.extract.items import Known
 from facebatch.models import registry
 
 

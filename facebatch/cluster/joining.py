@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.cluster import ClusterSettings, cluster_faces
+from facebatch.cluster import cluster_faces
 from facebatch.cluster.constraints import join_named
 from facebatch.cluster.photos import part_photos
+from facebatch.cluster.settings import ClusterSettings
 from facebatch.neighbors import Neighbors, choose, find_neighbors
 from facebatch.workers.machine import usable_cores, usable_memory
 

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch.cluster import ClusterSettings
 from facebatch.cluster.bursts import representatives
 from facebatch.cluster.forest import (
     Forest,
@@ -25,6 +24,7 @@ from facebatch.cluster.guard import break_wide_clusters, mean_pairwise_d2
 from facebatch.cluster.hdbscan import select_clusters
 from facebatch.cluster.labels import canonical, own_labels
 from facebatch.cluster.links import Density, Links, density, density_of_moments
+from facebatch.cluster.settings import ClusterSettings
 from facebatch.cluster.vote import group_nodes, vote_over
 from facebatch.errors import UsageError
 from facebatch.neighbors import Neighbors

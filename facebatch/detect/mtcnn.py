@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.detect import DEFAULT_MIN_FACE, Detections
+from facebatch.detect.base import Detections
 from facebatch.detect.integral import area_crops, area_level, integral_image
 from facebatch.detect.mtcnn_boxes import (
     landmarks_in_image,
@@ -28,6 +28,7 @@ from facebatch.detect.nets import ArrayFunction, Cascade
 from facebatch.detect.nms import suppress_minimum, suppress_union
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, choose
 from facebatch.models.provenance import Provenance
+from facebatch.models.registry import DEFAULT_MIN_FACE
 
 Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]

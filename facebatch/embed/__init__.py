@@ -6,71 +6,21 @@ the light part that everyone may import; the networks are behind ``load_embedder
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Literal, Protocol, get_args
-
-import numpy as np
-from numpy.typing import NDArray
-
+from facebatch.embed.averaging import DEFAULT_TTA, MIRRORED, SCALES, TTA, TTA_CHOICES
+from facebatch.embed.base import Embedder
 from facebatch.errors import UsageError
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
-from facebatch.models.provenance import Provenance
+from facebatch.models.registry import DEFAULT_EMBEDDER, EMBEDDERS
 
-EMBEDDERS = ("dlib-resnet",)
-DEFAULT_EMBEDDER = "dlib-resnet"
-
-TTA = Literal["none", "mirror", "full"]
-"""Test-time averaging: of the chip alone, with its mirror image, or of three scales mirrored."""
-
-TTA_CHOICES: tuple[TTA, ...] = get_args(TTA)
-DEFAULT_TTA: TTA = "mirror"
-
-SCALES: Mapping[TTA, tuple[float, ...]] = MappingProxyType(
-    {"none": (1.0,), "mirror": (1.0,), "full": (0.95, 1.0, 1.05)}
-)
-"""Template scales at which a face's chips are cut for each kind of averaging."""
-
-MIRRORED: Mapping[TTA, bool] = MappingProxyType({"none": False, "mirror": True, "full": True})
-"""Whether each chip's horizontal mirror image is averaged too."""
-
-
-class Embedder(Protocol):
-    """Turns aligned chips into embeddings."""
-
-    @property
-    def name(self) -> str:
-        """The name in the model registry."""
-
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-
-    @property
-    def template(self) -> str:
-        """Name of the template that chips are aligned to (``facebatch.faces.align.TEMPLATES``)."""
-
-    @property
-    def scales(self) -> tuple[float, ...]:
-        """Template scales at which the chips of a face are cut, in the order ``embed`` expects."""
-
-    @property
-    def provenance(self) -> Provenance:
-        """What runs the model."""
-
-    def embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed the chips of n faces.
-
-        Args:
-            chips: uint8 (n, len(scales), size, size, 3), RGB, where size is the template's;
-                n may be 0.
-
-        Returns:
-            float32 (n, dimension) with rows of unit length.
-
-        Raises:
-            ValueError: The array has another shape or dtype.
-        """
+__all__ = [
+    "DEFAULT_TTA",
+    "MIRRORED",
+    "SCALES",
+    "TTA",
+    "TTA_CHOICES",
+    "Embedder",
+    "load_embedder",
+]
 
 
 def load_embedder(

@@ -9,13 +9,13 @@ raw 0..255 values. ``load_network`` gives it as plain arrays; ``torch_resnet`` a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.embed import DEFAULT_TTA, MIRRORED, SCALES, TTA, dlib_dat
+from facebatch.embed import dlib_dat
+from facebatch.embed.averaging import DEFAULT_TTA, MIRRORED, SCALES, TTA
 from facebatch.embed.dlib_dat import (
     AddPrevious,
     Affine,
@@ -25,6 +25,7 @@ from facebatch.embed.dlib_dat import (
     Relu,
     TagOrSkip,
 )
+from facebatch.embed.network import SIDE, Convolution, Forward, Residual, ResidualNetwork
 from facebatch.errors import DatFormatError
 from facebatch.faces.align import TEMPLATES
 from facebatch.models import registry
@@ -37,11 +38,6 @@ from facebatch.models.engines import (
     embedding_precision,
 )
 from facebatch.models.provenance import Provenance
-
-Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""The network: from chips uint8 (n, 150, 150, 3), of any strides, to raw outputs (n, 128)."""
-
-SIDE = 150
 
 _BATCH = 32  # faces a network call; larger batches are no faster on a CPU
 _INPUT_SCALE = 256.0  # dlib's input_rgb_image divides by it
@@ -59,46 +55,7 @@ _BLOCKS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Convolution:
-    """A convolution: weight float32 (out, in, rows, columns), bias float32 (out,)."""
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    stride: int
-    padding: int
-
-
-@dataclass(frozen=True, eq=False)
-class Residual:
-    """Two convolutions with a ReLU between them, the way around them, and a ReLU after their sum.
-
-    Where ``halves``, the way around is an average over windows of 2 x 2. dlib's add_prev reads
-    zeros where one summand is smaller: the way around lacks channels, and the other can lack the
-    last row and column.
-    """
-
-    conv1: Convolution
-    conv2: Convolution
-    halves: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """The loaded network, reading RGB in 0..255.
-
-    Args:
-        stem: The first convolution; a ReLU and a maximum over 3 x 3 at stride 2 follow it.
-        blocks: In the order in which they are applied; the mean of each channel follows them.
-        projection: float32 (128, 256), without a bias.
-    """
-
-    stem: Convolution
-    blocks: tuple[Residual, ...]
-    projection: NDArray[np.float32]
-
-
-def load_network(content: bytes) -> Network:
+def load_network(content: bytes) -> ResidualNetwork:
     """Decode the bytes of the network's ``.dat`` file.
 
     Raises:
@@ -114,7 +71,7 @@ def load_network(content: bytes) -> Network:
     last = stored.layers[-1]
     if not isinstance(last, FullyConnected) or last.weight.shape != (256, 128):
         raise DatFormatError("the last layer isn't a projection from 256 to 128 values")
-    return Network(stem, blocks, last.weight.T.copy())
+    return ResidualNetwork(stem, blocks, last.weight.T.copy())
 
 
 def _convolutions(stored: dlib_dat.MetricNetwork) -> Iterator[Convolution]:
@@ -266,7 +223,7 @@ class DlibResnetEmbedder:
                 yield view[:, :, ::-1]
 
 
-def _prepare(net: Network, chosen: Choice, precision: Precision) -> Forward:
+def _prepare(net: ResidualNetwork, chosen: Choice, precision: Precision) -> Forward:
     if chosen.engine == "openvino":
         from facebatch.embed.openvino_resnet import compiled
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facebatch.embed import dlib_resnet
-from facebatch.embed.dlib_resnet import SIDE, Convolution, Forward, Residual
+from facebatch.embed.network import SIDE, Convolution, Forward, Residual, ResidualNetwork
 from facebatch.models.engines import Precision
 from facebatch.models.openvino_runtime import (
     Network,
@@ -23,7 +22,7 @@ from facebatch.models.openvino_runtime import (
 _BATCH = 8
 
 
-def compiled(net: dlib_resnet.Network, precision: Precision) -> Forward:
+def compiled(net: ResidualNetwork, precision: Precision) -> Forward:
     """Give the loaded network as a function from chips, of any number, to raw outputs."""
     network = _graph(net, precision)
 
@@ -39,7 +38,7 @@ def compiled(net: dlib_resnet.Network, precision: Precision) -> Forward:
     return forward
 
 
-def _graph(net: dlib_resnet.Network, precision: Precision) -> Network:
+def _graph(net: ResidualNetwork, precision: Precision) -> Network:
     chips = parameter((_BATCH, SIDE, SIDE, 3), np.uint8)
     channels_first = np.array([0, 3, 1, 2], np.int64)
     x = opset.transpose(opset.convert(chips, "f32"), channels_first)

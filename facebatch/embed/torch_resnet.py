@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from numpy.typing import NDArray
 
-from facebatch.embed.dlib_resnet import Convolution, Forward, Network, Residual
+from facebatch.embed.network import Convolution, Forward, Residual, ResidualNetwork
 from facebatch.models.engines import Precision
 from facebatch.models.torch_runtime import placed, prepare
 
@@ -18,7 +18,7 @@ Function = Callable[[torch.Tensor], torch.Tensor]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def eager(net: Network, precision: Precision, device: str = "cpu") -> Forward:
+def eager(net: ResidualNetwork, precision: Precision, device: str = "cpu") -> Forward:
     """Give the loaded network as torch runs it on a device: ``cpu``, ``cuda`` or ``mps``.
 
     A call is one batch; also in bfloat16 a face has the same outputs in any (a test holds it).
@@ -42,7 +42,7 @@ def eager(net: Network, precision: Precision, device: str = "cpu") -> Forward:
 class _Network:
     """The layers of a network with their tensors on a device."""
 
-    def __init__(self, net: Network, where: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, net: ResidualNetwork, where: torch.device, dtype: torch.dtype) -> None:
         self._where, self._dtype = where, dtype
         self._stem = self._convolution(net.stem)
         self._blocks = [self._residual(block) for block in net.blocks]

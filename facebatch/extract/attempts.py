@@ -19,7 +19,7 @@ import psutil
 
 from facebatch.collection.collection import PLAN_PREFIX
 from facebatch.errors import CollectionError
-from facebatch.extract.plan import Shard, version_key
+from facebatch.extract.items import Shard, version_key
 from facebatch.storage.store import Storage
 
 _FOLDER = "attempts"

@@ -1,8 +1,8 @@
 """What detection and alignment read of one picture, be it a photo or a frame of a video.
 
 A picture gives its pixels at detection size, then the chips at the landmarks found there. Whether
-it was decoded in this process or in another (`facebatch.extract.decoder`) makes no difference to
-either.
+it was decoded in this process or in another (`facebatch.extract.guarded_decoder`) makes no
+difference to either.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from facebatch.config import ExtractSettings
-from facebatch.embed import SCALES
+from facebatch.embed.averaging import SCALES
 from facebatch.faces import align
 from facebatch.media.photo.decode import JPEG_SCALES, Photo, PhotoFacts, Picture
 from facebatch.media.photo.exif import ExifFacts

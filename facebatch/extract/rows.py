@@ -16,10 +16,10 @@ from PIL import Image
 
 from facebatch import ids, tables
 from facebatch.config import ExtractSettings
-from facebatch.embed import SCALES
+from facebatch.embed.averaging import SCALES
 from facebatch.extract.detect_and_crop import Faces
+from facebatch.extract.items import Item
 from facebatch.extract.pictures import template_of
-from facebatch.extract.plan import Item
 from facebatch.faces import quality, tracks
 from facebatch.media.photo.decode import PhotoFacts
 from facebatch.media.sources.listing import shown

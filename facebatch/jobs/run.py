@@ -23,7 +23,9 @@ from facebatch.collection.suppression import Suppression
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import InputError, TooManyFailures, UsageError
 from facebatch.extract import attempts
-from facebatch.extract.plan import Plan, Rules, version_name
+from facebatch.extract.decide import Rules
+from facebatch.extract.items import version_name
+from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress, ProgressReader, totals
 from facebatch.jobs.distributed import Searching
 from facebatch.media.sources.listing import check_roots, has_candidates

@@ -106,6 +106,12 @@ MODELS: Mapping[str, Model] = MappingProxyType(
     }
 )
 
+DETECTORS = tuple(name for name, entry in MODELS.items() if entry.kind == "detector")
+EMBEDDERS = tuple(name for name, entry in MODELS.items() if entry.kind == "embedder")
+DEFAULT_EMBEDDER = "dlib-resnet"
+DEFAULT_MIN_FACE = 24
+"""Side in pixels at detection size of the smallest face that is looked for."""
+
 
 def model(name: str) -> Model:
     """Look a model up by name.

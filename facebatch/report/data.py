@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import facebatch
 from facebatch.collection.collection import STAGES, Collection
 from facebatch.collection.snapshot import Snapshot
-from facebatch.extract.plan import MAX_ATTEMPTS, RETRYABLE
+from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
 from facebatch.models import registry
 from facebatch.report.matches import Matches, make_matches, plan_matches

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from facebatch import ids, tables
-from facebatch.cluster import ClusterSettings
+from facebatch.cluster.settings import ClusterSettings
 from facebatch.cluster.tau import choose_tau
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.collection.snapshot import Snapshot

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.cluster import ClusterSettings
+from facebatch.cluster.settings import ClusterSettings
 from facebatch.collection.collection import Collection, Generation
 from facebatch.stages.common import write_table
 from facebatch.stages.faces import Faces, Labels

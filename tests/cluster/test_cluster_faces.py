@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.synthetic import TAU, at_angles, d2_of_angle, partition, people, unit
 
-from facebatch.cluster import ClusterSettings, cluster_faces
+from facebatch.cluster import cluster_faces
+from facebatch.cluster.settings import ClusterSettings
 from facebatch.errors import UsageError
 from facebatch.evaluate.clustering import pairwise_scores
 from facebatch.neighbors import exact_neighbors

@@ -20,7 +20,7 @@ from facebatch.erasure.selection import Request, select, targets_of
 from facebatch.erasure.verification import check
 from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
-from facebatch.extract.plan import Item, Shard
+from facebatch.extract.items import Item, Shard
 from facebatch.media.sources.listing import MediaFile
 from facebatch.people.membership import current_people
 from facebatch.stages import build_index, cluster_people, read_clusters, read_matches

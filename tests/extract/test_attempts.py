@@ -15,7 +15,7 @@ import pytest
 from support import child_work
 
 from facebatch.extract import attempts
-from facebatch.extract.plan import Item, Shard, version_key
+from facebatch.extract.items import Item, Shard, version_key
 from facebatch.media.sources.listing import MediaFile
 from facebatch.storage.store import Storage
 

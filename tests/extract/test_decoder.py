@@ -18,7 +18,9 @@ from support.poisoned import CRASHES, HANGS, environment
 from facebatch.config import ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import MediaError
-from facebatch.extract.decoder import SHARED_BYTES, DecoderPool, GuardedDecoder, LocalDecoder
+from facebatch.extract.decoder import LocalDecoder
+from facebatch.extract.decoder_channel import SHARED_BYTES
+from facebatch.extract.guarded_decoder import DecoderPool, GuardedDecoder
 from facebatch.media.limits import Limits
 
 SETTINGS = ExtractSettings()
@@ -46,7 +48,7 @@ def portrait() -> bytes:
 
 def children() -> list[psutil.Process]:
     found = psutil.Process().children(recursive=True)
-    return [child for child in found if "facebatch.extract.decoder" in child.cmdline()]
+    return [child for child in found if "facebatch.extract.decoder_child" in child.cmdline()]
 
 
 def test_the_child_gives_what_this_process_would(guarded: GuardedDecoder) -> None:
@@ -122,7 +124,7 @@ def test_a_child_outlives_neither_its_parent_nor_a_hang(
         monkeypatch.setenv(name, value)
     script = (
         "from facebatch.config import ExtractSettings\n"
-        "from facebatch.extract.decoder import GuardedDecoder\n"
+        "from facebatch.extract.guarded_decoder import GuardedDecoder\n"
         "from facebatch.media.limits import Limits\n"
         f"GuardedDecoder(ExtractSettings(), Limits(max_seconds=1.0)).photo({HANGS!r})\n"
     )

@@ -13,29 +13,28 @@ from hypothesis import strategies as st
 
 from facebatch import ids
 from facebatch.collection.suppression import Suppression
-from facebatch.extract.plan import (
+from facebatch.extract.decide import (
     DEAD_ATTEMPTS,
     MAX_ATTEMPTS,
     RETRYABLE,
-    SHARD_MS,
-    SHARDS_PER_WORKER,
-    SHORTEST_SHARD_MS,
     STATES,
-    Item,
-    Known,
-    Plan,
     Rules,
-    Video,
-    cut,
     decide,
     decide_file,
     decide_segments,
     decide_unopened,
     is_absent,
+    winners,
+)
+from facebatch.extract.items import Item, Known, Video, version_key
+from facebatch.extract.plan import (
+    SHARD_MS,
+    SHARDS_PER_WORKER,
+    SHORTEST_SHARD_MS,
+    Plan,
+    cut,
     pack_containers,
     shard_cost,
-    version_key,
-    winners,
 )
 from facebatch.media.kinds import install_hint
 from facebatch.media.reasons import REASONS

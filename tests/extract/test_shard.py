@@ -17,10 +17,13 @@ from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
-from facebatch.detect import Detector, load_detector
-from facebatch.embed import Embedder, load_embedder
+from facebatch.detect import load_detector
+from facebatch.detect.base import Detector
+from facebatch.embed import load_embedder
+from facebatch.embed.base import Embedder
 from facebatch.extract.detect_and_crop import find_faces
-from facebatch.extract.plan import Item, Shard, cut
+from facebatch.extract.items import Item, Shard
+from facebatch.extract.plan import cut
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.faces import align, quality
 from facebatch.media.photo.decode import Photo

@@ -9,11 +9,10 @@ import sys
 
 import pytest
 
-from facebatch.detect import DETECTORS
-from facebatch.embed import EMBEDDERS
 from facebatch.errors import WeightsError
 from facebatch.faces.align import TEMPLATES
 from facebatch.models import registry
+from facebatch.models.registry import DETECTORS, EMBEDDERS
 
 FILES = [file for model in registry.MODELS.values() for file in model.files]
 

@@ -10,7 +10,8 @@ from support.pictures import encode
 from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
-from facebatch.extract.plan import Item, Plan, cut
+from facebatch.extract.items import Item
+from facebatch.extract.plan import Plan, cut
 from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.roots import parse_root
 from facebatch.pipelines import extract

@@ -29,7 +29,8 @@ from facebatch.collection.collection import Collection
 from facebatch.config import Execution, ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import CollectionError, StageFailed
-from facebatch.extract.plan import Item, Plan, cut
+from facebatch.extract.items import Item
+from facebatch.extract.plan import Plan, cut
 from facebatch.jobs.run import run_extract
 from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.roots import Root

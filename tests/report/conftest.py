@@ -18,7 +18,7 @@ from PIL import Image
 from support.synthetic import at_angles
 
 from facebatch import ids, tables
-from facebatch.cluster import ClusterSettings
+from facebatch.cluster.settings import ClusterSettings
 from facebatch.collection.collection import Collection, Generation, generation_name
 from facebatch.config import ExtractSettings
 from facebatch.report import collect, render

@@ -17,7 +17,7 @@ from support import rows
 
 from facebatch import tables
 from facebatch.errors import CollectionError
-from facebatch.extract.plan import RETRYABLE
+from facebatch.extract.decide import RETRYABLE
 from facebatch.media.reasons import REASONS
 from facebatch.storage.store import Storage
 

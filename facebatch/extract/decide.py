@@ -1,0 +1,197 @@
+"""What is to be done with a listed file: whether it is new, and who tries it again.
+
+A pure function of what was listed and what is known: nothing depends on an order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+from facebatch.extract.items import Item, Known, Video, version_key
+from facebatch.media.kinds import decoder_has_come
+from facebatch.media.sources.listing import MediaFile, shown
+from facebatch.media.sources.roots import Root
+
+if TYPE_CHECKING:
+    from facebatch.collection.suppression import Suppression
+    from facebatch.media.video.frames import Segment
+
+
+RETRYABLE = frozenset({"io_error", "permission", "vanished"})
+"""Reason codes of failures that may pass; all other codes are permanent for a version, except that
+what misses a decoder is tried again when the decoder has come."""
+
+
+MAX_ATTEMPTS = 3
+
+
+DEAD_ATTEMPTS = 2
+"""Attempts that a worker didn't survive before an item is extracted in isolation."""
+
+
+State = Literal["new", "changed", "retried", "unchanged", "given_up", "vanished", "erased"]
+
+
+STATES: tuple[State, ...] = get_args(State)
+
+
+def winners(known: Iterable[Known]) -> list[Known]:
+    """Returns the rows that count among a file's: greatest (commit time, shard) of a segment."""
+    newest: dict[int, Known] = {}
+    for row in sorted(known, key=lambda row: (row.committed_at, row.shard)):
+        newest[row.segment] = row
+    return [newest[segment] for segment in sorted(newest)]
+
+
+def is_absent(row: Known, roots: Mapping[str, Root], unreadable: Iterable[tuple[str, str]]) -> bool:
+    """Tells whether a row's item, which wasn't listed, can be said to have vanished.
+
+    It can't where only some files of its root were asked for, nor where it lies in a folder that
+    couldn't be listed.
+
+    Args:
+        row: What is known of the item.
+        roots: The roots that were listed, by name.
+        unreadable: Root and path of every folder that couldn't be.
+    """
+    root = roots.get(row.root)
+    return (
+        root is not None
+        and root.is_whole
+        and not any(
+            row.root == name and (not path or shown(row.path).startswith(f"{shown(path)}/"))
+            for name, path in unreadable
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decisions depend on beside the item itself; plain data.
+
+    Args:
+        retry: Reason codes that are tried again whatever their attempts.
+        dead_attempts: For the versions whose attempts were never finished, how many.
+        erased: What was erased, and isn't to come back.
+    """
+
+    retry: frozenset[str] = frozenset()
+    dead_attempts: Mapping[str, int] = field(default_factory=dict)
+    erased: Suppression | None = None
+
+
+Decision = tuple[State, Item | Known | Video | None]
+"""A state, and what there is to do: an item to extract, a row whose item has vanished, a video to
+open, or nothing."""
+
+
+def decide_file(
+    listed: MediaFile | None, known: Sequence[Known], rules: Rules
+) -> Iterator[Decision]:
+    """Says what is to be done with a file: one decision an item, or one for a video to open.
+
+    Args:
+        listed: The file as it lies in a root today; None if it isn't there any more.
+        known: Every media row that was ever committed for it.
+        rules: Retries, attempts, erasure.
+    """
+    newest = winners(known)
+    if listed is None:
+        yield from (("vanished", row) for row in newest if not row.is_gone)
+        return
+    if rules.erased and rules.erased.hides_media(listed.media_id):
+        yield "erased", None
+        return
+    if not listed.is_video:
+        yield decide(Item(listed), newest[0] if newest else None, rules)
+        return
+    newest = [row for row in newest if not row.is_gone]
+    # A video that couldn't be opened has one row that says so, and no number of segments.
+    complete = len(newest) == max((row.segments or 1 for row in newest), default=-1)
+    decisions = [decide(Item(listed), row, rules) for row in newest]
+    if complete and all(work is None for _, work in decisions):
+        yield from decisions
+    else:
+        yield "new", Video(listed, tuple(winners(known)))
+
+
+def decide_segments(
+    video: Video, segments: Mapping[Segment, int], rules: Rules
+) -> Iterator[Decision]:
+    """Says what is to be done with the segments of a video that was opened.
+
+    Args:
+        video: The video.
+        segments: Its segments and about how many frames are looked at in each.
+        rules: Retries, attempts.
+    """
+    known = {row.segment: row for row in video.known}
+    for segment, frames in segments.items():
+        item = Item(video.file, segment=segment, segments=len(segments), frames=frames)
+        yield decide(item, known.pop(segment.number, None), rules)
+    yield from (("vanished", row) for row in known.values() if not row.is_gone)
+
+
+def decide_unopened(video: Video, failure: tuple[str, str], rules: Rules) -> Iterator[Decision]:
+    """Says what is to be done with a video that couldn't be opened.
+
+    Segments of the same version that are known already stay as they are, for another night.
+    Otherwise one item says why, and the segments of an earlier version have vanished.
+
+    Args:
+        video: The video.
+        failure: Reason code and message.
+        rules: Retries, attempts.
+    """
+    version = (video.file.size, video.file.marker)
+    present = [row for row in video.known if not row.is_gone]
+    same = [row for row in present if row.segments and (row.size, row.marker) == version]
+    if same:
+        for row in same:
+            state, work = decide(Item(video.file), row, rules)
+            yield ("given_up" if work else state), None
+        return
+    first, *_ = [*(row for row in video.known if row.segment == 0), None]
+    yield decide(Item(video.file, failure=failure), first, rules)
+    yield from (("vanished", row) for row in present if row.segment)
+
+
+def decide(item: Item, known: Known | None, rules: Rules) -> tuple[State, Item | None]:
+    """Says what is to be done with an item that was listed.
+
+    Args:
+        item: The item, as if it were new.
+        known: Its winning media row; None if it was never extracted.
+        rules: Retries, attempts.
+
+    Returns:
+        The item's state, and the item where it is to be extracted.
+    """
+    state = _state(item.file, known, rules.retry)
+    if state in ("unchanged", "given_up"):
+        return state, None
+    if known is not None:
+        attempt = known.attempts + 1 if state == "retried" else 1
+        item = replace(
+            item, attempt=attempt, supersedes=known.shard, superseded_at=known.committed_at
+        )
+    dead = rules.dead_attempts.get(version_key(item), 0)
+    crashed = state == "retried" and known is not None and known.reason == "crashed"
+    return state, replace(item, isolated=crashed or dead >= DEAD_ATTEMPTS)
+
+
+def _state(listed: MediaFile, known: Known | None, retry: frozenset[str]) -> State:
+    if known is None or known.is_gone:
+        return "new"  # what came back is found by its content, and not detected again
+    if (known.size, known.marker) != (listed.size, listed.marker):
+        return "changed"
+    if known.status != "quarantined":
+        return "unchanged"
+    if known.reason in retry:
+        return "retried"
+    if known.reason == "decoder_missing":
+        return "retried" if decoder_has_come(known.message or "") else "given_up"
+    may_pass = known.reason in RETRYABLE and known.attempts < MAX_ATTEMPTS
+    return "retried" if may_pass else "given_up"
