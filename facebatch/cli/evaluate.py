@@ -17,7 +17,8 @@ from facebatch.errors import UsageError
 
 if TYPE_CHECKING:
     from facebatch.config import RunSettings
-    from facebatch.jobs.evaluate import Evaluation, Source
+    from facebatch.jobs.evaluate import Evaluation
+    from facebatch.jobs.evaluated_photos import Source
 
 Images = Annotated[
     str,
@@ -96,7 +97,7 @@ class _Extraction:
     settings: RunSettings
 
     def source(self, images: str) -> Source:
-        from facebatch.jobs.evaluate import Source
+        from facebatch.jobs.evaluated_photos import Source
 
         return Source(images, self.collection, self.flags, self.config, self.settings)
 

@@ -6,10 +6,8 @@ What is scored is then read from its tables, and the scores are those of `faceba
 
 from __future__ import annotations
 
-import posixpath
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection.collection import Collection
-from facebatch.config import RunSettings
 from facebatch.errors import CollectionError, InputError, UsageError
 from facebatch.evaluate.clusters import score_clusters
 from facebatch.evaluate.detection import score_detection
@@ -28,11 +24,17 @@ from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
 from facebatch.evaluate.photos import Photos
 from facebatch.extract.progress import Progress
 from facebatch.identify.classifier import METHODS, fit
-from facebatch.jobs.run import Extraction, check_input, run_extract
-from facebatch.media.sources.listing import MediaFile, list_root, shown
-from facebatch.media.sources.roots import Root, parse_root
-from facebatch.report.evaluation.page import Kind, Scores
-from facebatch.report.evaluation.results import summarise, write
+from facebatch.jobs.evaluated_photos import (
+    Source,
+    check_any,
+    extracted_photos,
+    folder_of,
+    open_photos,
+    say_nothing,
+)
+from facebatch.jobs.run import Extraction
+from facebatch.report.evaluation.page import Scores
+from facebatch.report.evaluation.results import write
 from facebatch.stages import read_clusters
 from facebatch.storage.urls import public_url
 
@@ -40,29 +42,6 @@ BY_FOLDER = "by-folder"
 """In the place of a file of labels: a photo's person is the first folder of its path."""
 
 _PAIRS_AT_ONCE = 1 << 16
-
-
-def _say_nothing(_progress: Progress) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Source:
-    """Photos that are to be extracted and evaluated.
-
-    Args:
-        images: Their folder, as a path or fsspec URL.
-        collection: Where their faces go, and stay; None for a collection that is thrown away.
-        flags: Extraction settings given on the command line.
-        config: TOML file with further settings.
-        settings: Runner, workers, retries.
-    """
-
-    images: str
-    collection: str | None
-    flags: Mapping[str, Any]
-    config: Path | None
-    settings: RunSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,27 +68,11 @@ class Evaluation:
             self.extraction.check_failures(max_failures)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """Photos whose faces are in a collection."""
-
-    collection: Collection
-    photos: Photos
-    inputs: Mapping[str, Any]
-    extraction: Extraction | None = None
-
-    def summary(self, kind: Kind, scores: Scores, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        every = {**inputs, **self.inputs}
-        summary = summarise(kind, scores, every, self.collection, self.photos)
-        summary["extract"] = self.extraction.as_json() if self.extraction else None
-        return summary
-
-
 def evaluate_pairs(
     pairs_file: Path,
     source: Source,
     output: str | None = None,
-    report: Callable[[Progress], None] = _say_nothing,
+    report: Callable[[Progress], None] = say_nothing,
 ) -> Evaluation:
     """Scores how well distances tell pairs of one person from pairs of two.
 
@@ -128,7 +91,7 @@ def evaluate_pairs(
     """
     pairs = read_file(pairs_file, read_pairs)
     names = sorted({name for pair in pairs for name in (pair.left, pair.right)})
-    with _extracted(source, report, names) as opened:
+    with extracted_photos(source, report, names) as opened:
         distances = _pair_distances(pairs, names, opened.photos.embeddings(names))
         same = np.array([pair.same for pair in pairs], np.bool_)
         scores = score_pairs(distances, same, np.array([pair.fold for pair in pairs]))
@@ -148,7 +111,7 @@ def evaluate_identification(
     method: str = "nearest",
     seed: int = 0,
     output: str | None = None,
-    report: Callable[[Progress], None] = _say_nothing,
+    report: Callable[[Progress], None] = say_nothing,
 ) -> Evaluation:
     """Scores how well people are found in a gallery of one photo each, and strangers left out.
 
@@ -169,10 +132,10 @@ def evaluate_identification(
     """
     if method not in METHODS:
         raise UsageError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
-    with _extracted(source, report) as opened:
+    with extracted_photos(source, report) as opened:
         photos = opened.photos
         names = [name for name, row in photos.rows.items() if "/" in row["path"]]
-        people = np.array([_folder(name) for name in names], np.str_)
+        people = np.array([folder_of(name) for name in names], np.str_)
         gallery, mated, non_mated = open_set_split(people, seed)
         if not len(gallery):
             raise InputError(
@@ -217,7 +180,7 @@ def evaluate_clusters(url: str, labels: str, output: str | None = None) -> Evalu
         InputError: The file is malformed, or no labelled photo has a face.
         CollectionError: There is no such collection, or it has no clusters.
     """
-    opened = _open(url)
+    opened = open_photos(url)
     photos, current = opened.photos, opened.collection.current("clusters")
     if current is None:
         raise CollectionError(
@@ -256,7 +219,7 @@ def evaluate_detection(
     source: Source | str,
     iou: float = 0.5,
     output: str | None = None,
-    report: Callable[[Progress], None] = _say_nothing,
+    report: Callable[[Progress], None] = say_nothing,
 ) -> Evaluation:
     """Scores which faces were found against where they truly are.
 
@@ -276,10 +239,10 @@ def evaluate_detection(
     names = list(truth)
     with ExitStack() as stack:
         if isinstance(source, str):
-            opened = _open(source)
-            _check_any(opened.photos.has, names, source, next(iter(opened.photos.names), "none"))
+            opened = open_photos(source)
+            check_any(opened.photos.has, names, source, next(iter(opened.photos.names), "none"))
         else:
-            opened = stack.enter_context(_extracted(source, report, names))
+            opened = stack.enter_context(extracted_photos(source, report, names))
         photos = opened.photos
         searched = [name for name in (*names, *photos.without(names)) if photos.was_searched(name)]
         scores = score_detection(truth, {name: photos.boxes(name) for name in searched}, iou)
@@ -291,84 +254,14 @@ def evaluate_detection(
     return Evaluation(scores, summary, opened.extraction)
 
 
-@contextmanager
-def extract_photos(
-    source: Source, report: Callable[[Progress], None] = _say_nothing
-) -> Iterator[tuple[Collection, Extraction]]:
-    """Extracts photos by the stage that users run, and lends the collection that holds them.
-
-    Args:
-        source: The photos. A collection of theirs is continued, so that a second time extracts
-            nothing; without one they go to a temporary folder, which is gone afterwards.
-        report: Called with the extraction's progress a few times a second.
-
-    Raises:
-        InputError: There is no such folder.
-        UsageError: A setting is wrong, or differs from the collection's.
-        FacebatchError: As for `run_extract`.
-    """
-    root = parse_root(source.images)
-    check_input([root], source.collection or "", source.settings)
-    with ExitStack() as stack:
-        url = source.collection
-        if url is None:
-            url = stack.enter_context(tempfile.TemporaryDirectory(prefix="facebatch-"))
-        collection = Collection.for_extraction(url, source.flags, source.config)
-        yield collection, run_extract([root], collection, source.settings, report)
-
-
-@contextmanager
-def _extracted(
-    source: Source, report: Callable[[Progress], None], names: Sequence[str] = ()
-) -> Iterator[_Opened]:
-    root = parse_root(source.images)
-    check_input([root], source.collection or "", source.settings)
-    paths = frozenset(_listed(root))
-    if not paths:
-        raise InputError(f"{source.images} holds no photos")
-    if names:
-        known = paths | {f"{root.name}/{path}" for path in paths}
-        _check_any(lambda name: posixpath.normpath(name) in known, names, source.images, min(paths))
-    continued = public_url(source.collection) if source.collection else None
-    inputs = {"images": public_url(source.images), "collection": continued}
-    with extract_photos(source, report) as (collection, extraction):
-        # A collection that is continued may know photos that aren't in the folder today.
-        photos = Photos.of(extraction.snapshot, {root.name: paths})
-        yield _Opened(collection, photos, inputs, extraction)
-
-
-def _open(url: str) -> _Opened:
-    collection = Collection.open(url)
-    return _Opened(collection, Photos.of(collection.snapshot()), {"collection": public_url(url)})
-
-
-def _listed(root: Root) -> Iterator[str]:
-    for file in list_root(root):
-        if isinstance(file, MediaFile):
-            yield shown(file.path)
-
-
-def _check_any(there: Callable[[str], bool], names: Sequence[str], place: str, one: str) -> None:
-    """Refuses photos none of which is named, as those of a folder too high or too low aren't."""
-    if not any(there(name) for name in names):
-        raise InputError(
-            f"none of the {len(names):,} photos that are named is in {place}: the first is "
-            f"{names[0]}, and there are such as {one}"
-        )
-
-
-def _folder(path: str) -> str:
-    return path.partition("/")[0]
-
-
 def _people(labels: str, photos: Photos) -> Mapping[str, str]:
     """Returns the person of each labelled photo, by its name."""
     if labels == BY_FOLDER:
         paths = {name: str(row["path"]) for name, row in photos.rows.items()}
-        return {name: _folder(path) for name, path in paths.items() if "/" in path}
+        return {name: folder_of(path) for name, path in paths.items() if "/" in path}
     people = read_file(Path(labels), read_labels)
     place = photos.snapshot.storage.public
-    _check_any(photos.has, list(people), place, next(iter(photos.names), "none"))
+    check_any(photos.has, list(people), place, next(iter(photos.names), "none"))
     return people
 
 

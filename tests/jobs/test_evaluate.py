@@ -25,12 +25,12 @@ from facebatch.errors import CollectionError, InputError, SettingsMismatch, Usag
 from facebatch.evaluate.photos import Photos
 from facebatch.jobs.evaluate import (
     BY_FOLDER,
-    Source,
     evaluate_clusters,
     evaluate_detection,
     evaluate_identification,
     evaluate_pairs,
 )
+from facebatch.jobs.evaluated_photos import Source
 from facebatch.stages import cluster_people
 
 PHOTOS_EACH = 3
