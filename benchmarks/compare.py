@@ -5,28 +5,24 @@
 
 Without a folder it renders the demo's album. The programs:
 
-- facenet-pytorch: ``MTCNN(keep_all=True)`` on the CPU and ``InceptionResnetV1``, called as its
-  README does, without gradients. Where torchvision's suppression of boxes can't be called, a
-  compiled one stands in. The network has random weights, since the package would download them:
-  time only.
+- facenet-pytorch: ``MTCNN(keep_all=True)`` on the CPU and ``InceptionResnetV1`` as its README
+  calls them. Where torchvision's suppression can't be called, a compiled one stands in. The network
+  has random weights, since the package would download them: time only.
 - face_recognition: the steps of ``face_locations`` and ``face_encodings`` with their defaults (HOG
   detector, upsampled once; five landmarks; ResNet), called through dlib.
-- facebatch: the functions that its pipeline runs in a worker, in as many processes of one thread
-  as there are cores. No Beam, no hashing and no tables: ``overhead.py`` measures those.
+- facebatch: the functions that its workers run, a process of one thread a core. No Beam, no hashing
+  and no tables: ``overhead.py`` measures those.
 
 The other two are one process with as many threads as their libraries take; with --each-core they
-are spread over the cores as facebatch is, which helps them. They get the photos upright, in full
-and shrunk to --max-side: decoded, turned, then Pillow's ``thumbnail``. With --scaled-decoding
+are spread over the cores as facebatch is, which helps them. They get photos upright, in full and
+shrunk to --max-side: decoded, turned, then Pillow's ``thumbnail``. With --scaled-decoding
 ``thumbnail`` comes first, and a large JPEG is then decoded smaller, which helps them too.
 
 Every program loads once, in processes of its own, and only one works at a time. In a round each
 handles all photos once, in an order that rotates; a first round isn't counted. Rates and ratios are
-medians over the rounds, a ratio's that of its rounds' ratios, and count only photos that the
-program could handle. Memory is the peak resident size of its processes added up, so that what they
-share counts several times.
-
-Measure on an idle machine: where others use the cores, several threads of torch wait for one
-another, and facenet-pytorch then is many times slower than on one thread.
+medians over the rounds and count only photos that the program could handle. Memory is the peak
+resident size of its processes added up. Measure on an idle machine: threads of torch wait for one
+another where others use the cores.
 """
 
 from __future__ import annotations

@@ -24,12 +24,12 @@ from facebatch.detect import load_detector
 from facebatch.detect.base import Detector
 from facebatch.embed import load_embedder
 from facebatch.embed.base import Embedder
+from facebatch.extract import stopping
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Shard
 from facebatch.extract.plan import Plan
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.sources.reader import MediaReader
-from facebatch.pipelines import stopping
 from facebatch.pipelines.copies import FindCopies, StandingContents
 from facebatch.pipelines.planning import CutShards, PlanJob, plan
 from facebatch.pipelines.vanishing import MarkVanished

@@ -26,7 +26,7 @@ def main() -> None:
     # A terminal sends Ctrl-C to the whole group; the launcher decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    from facebatch.pipelines.stopping import stop_on_sigterm
+    from facebatch.extract.stopping import stop_on_sigterm
     from facebatch.workers.isolation import end_with_parent
 
     end_with_parent(int(sys.argv[1]))
