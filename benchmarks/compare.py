@@ -4,7 +4,6 @@
         [--max-side 1024] [--min-face 20] [--each-core] [--scaled-decoding] [--skip PROGRAM ...]
 
 Without a folder it renders the demo's album. The programs:
-
 - facenet-pytorch: ``MTCNN(keep_all=True)`` on the CPU and ``InceptionResnetV1`` as its README
   calls them. Where torchvision's suppression can't be called, a compiled one stands in. The network
   has random weights, since the package would download them: time only.
