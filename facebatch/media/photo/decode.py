@@ -64,8 +64,6 @@ size of from the start."""
 
 _NEARLY = 0.95  # of the detection size, which then is as good as that
 
-# Orientations whose upright left (top) edge is a stored right or bottom edge.
-
 
 @dataclass(frozen=True)
 class PhotoFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,28 @@ from facebatch.media.photo import tiff
 _PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
 _HIDDEN_EXIF = "Raw profile type exif"
 _OF_THE_PICTURE = (ExifTags.Base.Orientation, ExifTags.Base.DateTime)
+_DATES = (
+    (
+        ExifTags.Base.DateTimeOriginal,
+        ExifTags.Base.SubsecTimeOriginal,
+        ExifTags.Base.OffsetTimeOriginal,
+    ),
+    (
+        ExifTags.Base.DateTimeDigitized,
+        ExifTags.Base.SubsecTimeDigitized,
+        ExifTags.Base.OffsetTimeDigitized,
+    ),
+    (ExifTags.Base.DateTime, ExifTags.Base.SubsecTime, ExifTags.Base.OffsetTime),
+)
+"""The dates of a photo by how well they say when it was taken, each with its fraction of a second
+and its offset from UTC (EXIF 2.32, section 4.6.5)."""
+
+_DATE = re.compile(
+    r"(\d{4})[:/.-](\d{1,2})[:/.-](\d{1,2})[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?"
+    r"(?:[.,](?P<fraction>\d+))?\s*(?P<offset>Z|[+-]\d{2}:?\d{2})?",
+    re.ASCII,
+)
+"""EXIF's own form, and what programs write in its place: dashes, slashes, a T, an offset."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +122,14 @@ def _facts(read: Callable[[], Image.Exif]) -> ExifFacts:
     details = _readable(lambda: read().get_ifd(ExifTags.IFD.Exif))
     place = _readable(lambda: read().get_ifd(ExifTags.IFD.GPSInfo))
     orientation = tags.get(ExifTags.Base.Orientation)
-    fallback_time = tags.get(ExifTags.Base.DateTime)
-    moment = _moment(details, fallback_time)
+    moment, offset = _moment({**details, **tags})
+    latitude, longitude = _place(place)
     return ExifFacts(
         orientation=orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1,
         captured_at=moment,
-        captured_utc_offset=_offset(details) if moment else None,
-        latitude=_angle(place, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90),
-        longitude=_angle(place, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180),
+        captured_utc_offset=offset,
+        latitude=latitude,
+        longitude=longitude,
         altitude=_altitude(place),
     )
 
@@ -123,22 +146,41 @@ def _readable(read: Callable[[], Mapping[int, Any]]) -> dict[int, Any]:
         return {}
 
 
-def _moment(details: Mapping[int, Any], fallback: Any) -> datetime | None:
-    text = details.get(ExifTags.Base.DateTimeOriginal) or fallback
-    if not isinstance(text, str):
-        return None
+def _moment(tags: Mapping[int, Any]) -> tuple[datetime | None, int | None]:
+    """Returns capture time and offset by the first date that can be true.
+
+    When the picture was taken comes first; then when it was digitised, which a scanner knows; last
+    when the file was changed.
+    """
+    for date, subseconds, offset in _DATES:
+        moment, own_offset = _parsed(tags.get(date))
+        if moment is None:
+            continue
+        fraction = str(tags.get(subseconds, "")).strip("\0 ")
+        if fraction.isascii() and fraction.isdigit():
+            moment = moment.replace(microsecond=int(f"{fraction:0<6}"[:6]))
+        return moment, _offset(tags.get(offset)) if own_offset is None else own_offset
+    return None, None
+
+
+def _parsed(text: Any) -> tuple[datetime | None, int | None]:
+    """Returns the time that a date's text says, and the offset if the text has one."""
+    found = _DATE.match(text.strip("\0 ")) if isinstance(text, str) else None
+    if found is None:
+        return None, None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    # Some phones count hours from 1 to 24 (Java's "kk"), so that a day begins with the 24th.
+    hour = 0 if hour == 24 else hour
     try:
-        moment = datetime.strptime(text.strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S")
+        moment = datetime(year, month, day, hour, minute, second)
     except ValueError:
-        return None
-    fraction = str(details.get(ExifTags.Base.SubsecTimeOriginal, "")).strip("\0 ")
-    if fraction.isascii() and fraction.isdigit():
+        return None, None
+    if fraction := found["fraction"]:
         moment = moment.replace(microsecond=int(f"{fraction:0<6}"[:6]))
-    return moment
+    return moment, _offset(found["offset"])
 
 
-def _offset(details: Mapping[int, Any]) -> int | None:
-    text = details.get(ExifTags.Base.OffsetTimeOriginal)
+def _offset(text: Any) -> int | None:
     if not isinstance(text, str):
         return None
     try:
@@ -148,15 +190,25 @@ def _offset(details: Mapping[int, Any]) -> int | None:
     return None if offset is None else int(offset.total_seconds() // 60)
 
 
+def _place(gps: Mapping[int, Any]) -> tuple[float | None, float | None]:
+    """Returns latitude and longitude: both, or neither where one is missing or can't be true."""
+    latitude = _angle(gps, ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90)
+    longitude = _angle(gps, ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180)
+    # A receiver without a fix writes zeros; there is no land where both angles are zero.
+    if latitude is None or longitude is None or latitude == longitude == 0:
+        return None, None
+    return latitude, longitude
+
+
 def _angle(
-    place: Mapping[int, Any], value: int, reference: int, negative: str, limit: float
+    gps: Mapping[int, Any], value: int, reference: int, negative: str, limit: float
 ) -> float | None:
     try:
-        degrees, minutes, seconds = (float(part) for part in place[value])
+        degrees, minutes, seconds = (float(part) for part in gps[value])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     angle = degrees + minutes / 60 + seconds / 3600
-    if str(place.get(reference, "")).strip("\0 ").upper() == negative:
+    if str(gps.get(reference, "")).strip("\0 ").upper().startswith(negative):
         angle = -angle
     return angle if math.isfinite(angle) and abs(angle) <= limit else None
 

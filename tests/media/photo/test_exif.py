@@ -80,6 +80,58 @@ def test_a_time_that_lies_is_absent(text: str) -> None:
     assert facts({DATE: text}).captured_at is None
 
 
+@pytest.mark.parametrize(
+    ("text", "moment", "minutes"),
+    [
+        ("2013-09-20 14:55:39", datetime(2013, 9, 20, 14, 55, 39), None),
+        ("2013/09/20T14:55:39", datetime(2013, 9, 20, 14, 55, 39), None),
+        ("2015:08:22 24:08:19", datetime(2015, 8, 22, 0, 8, 19), None),
+        ("2025:01:14 18:31:30+02:00", datetime(2025, 1, 14, 18, 31, 30), 120),
+        ("2025:01:14 18:31:30.25Z", datetime(2025, 1, 14, 18, 31, 30, 250_000), 0),
+    ],
+)
+def test_forms_that_other_programs_write_are_read(
+    text: str, moment: datetime, minutes: int | None
+) -> None:
+    read = facts(details={DATE_ORIGINAL: text})
+    assert (read.captured_at, read.captured_utc_offset) == (moment, minutes)
+
+
+ZEROED = "0000:00:00 00:00:00"
+TAKEN, SCANNED, EDITED = (f"{year}:05:06 07:08:09" for year in (2003, 2013, 2023))
+
+
+@pytest.mark.parametrize(
+    ("original", "digitised", "changed", "year"),
+    [
+        (TAKEN, SCANNED, EDITED, 2003),
+        (None, SCANNED, EDITED, 2013),
+        (ZEROED, SCANNED, EDITED, 2013),
+        (ZEROED, "2013:02:30 07:08:09", EDITED, 2023),
+        (None, SCANNED, None, 2013),
+        (ZEROED, None, "    :  :     :  :  ", None),
+    ],
+)
+def test_where_a_date_is_missing_or_lies_the_next_one_counts(
+    original: str | None, digitised: str | None, changed: str | None, year: int | None
+) -> None:
+    given = {DATE_ORIGINAL: original, ExifTags.Base.DateTimeDigitized: digitised}
+    details = {tag: text for tag, text in given.items() if text}
+    read = facts({DATE: changed} if changed else {}, details)
+    assert (read.captured_at.year if read.captured_at else None) == year
+
+
+def test_a_date_keeps_its_own_fraction_and_offset() -> None:
+    digitised = {
+        ExifTags.Base.DateTimeDigitized: SCANNED,
+        ExifTags.Base.SubsecTimeDigitized: "5",
+        ExifTags.Base.OffsetTimeDigitized: "+01:00",
+    }
+    read = facts(details={DATE_ORIGINAL: ZEROED, SUBSECONDS: "9", OFFSET: "+09:00", **digitised})
+    assert read.captured_at == datetime(2013, 5, 6, 7, 8, 9, 500_000)
+    assert read.captured_utc_offset == 60
+
+
 @pytest.mark.parametrize("value", [0, 9, 255, 65_535])
 def test_an_orientation_that_lies_is_none(value: int) -> None:
     assert facts({0x0112: value}).orientation == 1
@@ -99,6 +151,11 @@ def test_places_are_read_in_degrees_and_metres() -> None:
     assert read.altitude == pytest.approx(58.5)
 
 
+def test_a_reference_is_told_by_its_first_letter() -> None:
+    read = facts(place={1: "South", 2: (48.0, 0.0, 0.0), 3: "west", 4: (2.0, 0.0, 0.0)})
+    assert (read.latitude, read.longitude) == (-48.0, -2.0)
+
+
 def test_north_and_east_are_positive_and_below_the_sea_is_negative() -> None:
     place = {1: "N", 2: (1.0, 0.0, 0.0), 3: "E", 4: (2.0, 0.0, 0.0), 5: b"\x01", 6: 10.0}
     read = facts(place=place)
@@ -110,8 +167,11 @@ def test_north_and_east_are_positive_and_below_the_sea_is_negative() -> None:
     [
         {1: "N", 2: (91.0, 0.0, 0.0)},
         {3: "E", 4: (180.0, 0.0, 1.0)},
-        {1: "N", 2: (1.0, 2.0)},
-        {1: "N", 2: 5.0},
+        {1: "N", 2: (1.0, 2.0), 3: "E", 4: (2.0, 0.0, 0.0)},
+        {1: "N", 2: 5.0, 3: "E", 4: (2.0, 0.0, 0.0)},
+        {1: "N", 2: (91.0, 0.0, 0.0), 3: "E", 4: (2.0, 0.0, 0.0)},
+        {1: "N", 2: (1.0, 0.0, 0.0)},
+        {1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)},
         {6: 1e9},
     ],
 )
