@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +36,8 @@ POLL_SECONDS = 0.25
 DEAD_WORKER_GRACE_SECONDS = 4.0
 """Workers end shortly before a finished pipeline returns; one that is gone longer than this
 while the pipeline still runs is dead."""
+CONNECT_SECONDS = 20.0
+"""How long workers may take to connect before the run says what it waits for."""
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 KILL_SECONDS = 4.0
@@ -54,6 +56,8 @@ _LOG = logging.getLogger(__name__)
 _LOCAL = frozenset({"DirectRunner", "FnApiRunner"})
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WORKER_MODULE = "facebatch.pipelines.worker"
+_LOCALHOST = ("localhost", "127.0.0.1", "::1")
+_PROXY_EXEMPTIONS = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
 _WAITING_THREAD = "run_worker"
 """Name of Beam's thread that waits for a worker process and raises when that fails."""
 
@@ -76,6 +80,7 @@ def run_watched(
         StageFailed: A worker raised.
         Interrupted: The user stopped the run.
     """
+    keep_localhost_off_proxies(os.environ)
     options = _options(settings)
     pipeline = beam.Pipeline(runner=_runner(settings), options=options)
     build(pipeline)
@@ -99,6 +104,21 @@ def run_watched(
             raise
     if ending and ending[0] is not None:
         raise StageFailed(_last_words(ending[0])) from ending[0]
+
+
+def keep_localhost_off_proxies(environment: MutableMapping[str, str]) -> None:
+    """Has gRPC reach the workers of this machine directly, whatever proxy is set for the web.
+
+    gRPC takes ``http_proxy``, ``https_proxy`` and ``grpc_proxy`` for connections to localhost too,
+    and then waits for minutes. ``no_grpc_proxy`` is read by gRPC alone and in place of
+    ``no_proxy``, so it takes over what stands there.
+
+    Args:
+        environment: Variables of the process, which its workers inherit; changed in place.
+    """
+    exempted = next((environment[name] for name in _PROXY_EXEMPTIONS if environment.get(name)), "")
+    hosts = dict.fromkeys([*filter(None, exempted.split(",")), *_LOCALHOST])
+    environment["no_grpc_proxy"] = ",".join(hosts)
 
 
 def _last_words(error: BaseException) -> str:
@@ -190,6 +210,7 @@ class _WorkerWatch:
         self._raised = False
         self._missing_since: float | None = None
         self._begun = time.monotonic()
+        self._is_connected = False
 
     def thread_ended(self, name: str, error: BaseException | None) -> None:
         """Takes notice of a thread that ended with an error."""
@@ -206,6 +227,14 @@ class _WorkerWatch:
             if child.pid not in self._workers and _is_worker(child):
                 self._workers[child.pid] = child
         now = time.monotonic()
+        if not self._is_connected and now - self._begun > CONNECT_SECONDS:
+            self._is_connected = True  # it is said once, whatever comes
+            if not any(map(_has_connection, self._workers.values())):
+                logs.waiting(
+                    f"no worker has connected to this process after {CONNECT_SECONDS:.0f} s. They "
+                    "connect to localhost, which a firewall or a proxy may prevent"
+                    f"{_proxies_set(os.environ)}; still waiting"
+                )
         if not self._is_one_missing(now):
             self._missing_since = None
         elif self._missing_since is None:
@@ -237,6 +266,21 @@ def _is_worker(process: psutil.Process) -> bool:
         return _WORKER_MODULE in process.cmdline()
     except psutil.Error:
         return False
+
+
+def _has_connection(process: psutil.Process) -> bool:
+    """Tells whether a process talks to another; True where the system won't tell."""
+    try:
+        connections = process.net_connections(kind="tcp")
+    except psutil.Error:
+        return True
+    return any(each.status == psutil.CONN_ESTABLISHED for each in connections)
+
+
+def _proxies_set(environment: Mapping[str, str]) -> str:
+    """Returns the variables that name a proxy, for a message; their values may hold passwords."""
+    names = [name for name in ("http_proxy", "https_proxy", "grpc_proxy") if environment.get(name)]
+    return f" ({', '.join(names)} set)" if names else ""
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -117,6 +117,17 @@ def run_started(command: str, roots: Sequence[str], collection: str, **settings:
     )
 
 
+def waiting(message: str) -> None:
+    """Says what a run waits for: on the terminal as a line, in JSON as an event.
+
+    Args:
+        message: One line, without anything secret.
+    """
+    event("waiting", level=logging.WARNING, message=message)
+    if not in_json():
+        print(f"facebatch: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
 def failed(error: BaseException, exit_code: int) -> None:
     """Says what ended a command, once for each error; a bug's traceback included."""
     from facebatch.errors import FacebatchError

@@ -1,0 +1,44 @@
+"""Workers of this machine are reached directly, and a run that waits for them says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.program import command
+
+from facebatch.pipelines.runners import keep_localhost_off_proxies
+
+
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [
+        ({}, "localhost,127.0.0.1,::1"),
+        ({"no_proxy": "intern.example,localhost"}, "intern.example,localhost,127.0.0.1,::1"),
+        ({"NO_PROXY": "a", "no_proxy": "b"}, "b,localhost,127.0.0.1,::1"),
+        ({"no_grpc_proxy": "a", "no_proxy": "b"}, "a,localhost,127.0.0.1,::1"),
+    ],
+)
+def test_localhost_is_exempted_beside_what_was(given: dict[str, str], hosts: str) -> None:
+    environment = dict(given)
+    keep_localhost_off_proxies(environment)
+    assert environment == {**given, "no_grpc_proxy": hosts}
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "https_proxy", "grpc_proxy"])
+def test_a_proxy_for_the_web_doesnt_hold_up_a_run(tmp_path: Path, variable: str) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"no photo")
+    # Nobody answers there; a connection that went by it would wait for two minutes.
+    environment = {**os.environ, variable: "http://127.0.0.1:9"}
+    ran = subprocess.run(
+        command("extract", str(photos), "-o", str(tmp_path / "collection"), "--workers", "1"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
