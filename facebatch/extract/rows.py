@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -222,13 +223,29 @@ def _boxes(faces: pa.Table) -> npt.NDArray[np.float32]:
 
 
 def recounted(media: pa.Table, faces: pa.Table) -> pa.Table:
-    """Returns media rows whose own faces are counted anew; those of duplicates stay."""
-    counts = faces.group_by("media_id").aggregate([([], "count_all")])
-    at = media.schema.get_field_index("faces")
-    places = pc.index_in(media["media_id"], counts["media_id"].combine_chunks())
-    found = pc.fill_null(counts["count_all"].combine_chunks().take(places), 0)
-    own = pc.if_else(pc.equal(media["status"], "ok"), found.cast(pa.int32()), media["faces"])
-    return media.set_column(at, media.field(at), own)
+    """Returns media rows whose faces are counted anew.
+
+    A duplicate has the faces of the item it equals where that is in the same shard; of others the
+    number stays.
+    """
+    counted = Counter(faces["media_id"].to_pylist())
+    keys = ["media_id", "content_id", "segment", "status", "faces"]
+    rows = media.select(keys).to_pylist()
+    own = {
+        (row["content_id"], row["segment"]): counted[row["media_id"]]
+        for row in rows
+        if row["status"] == "ok"
+    }
+    anew = [
+        own.get((row["content_id"], row["segment"]), row["faces"])
+        if row["status"] in ("ok", "duplicate")
+        else row["faces"]
+        for row in rows
+    ]
+    field = media.schema.field("faces")
+    return media.set_column(
+        media.schema.get_field_index("faces"), field, pa.array(anew, field.type)
+    )
 
 
 def chip_jpeg(chip: npt.NDArray[np.uint8]) -> bytes:

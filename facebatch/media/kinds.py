@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import posixpath
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -15,6 +16,7 @@ FrameChoice = Literal["fps", "keyframes", "all"]
 PHOTO_EXTENSIONS = frozenset(
     {
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+        *(".pjpeg", ".pjp", ".jpg_large", ".mpo", ".insp"),
         *(".heic", ".heif", ".hif", ".avif"),
     }
 )
@@ -30,14 +32,18 @@ VIDEO_EXTENSIONS = frozenset(
     {
         *(".mp4", ".m4v", ".mov", ".qt", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v", ".mts"),
         *(".m2ts", ".ts", ".vob", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf"),
-        *(".dv", ".mjpg", ".mjpeg"),
+        *(".dv", ".mjpg", ".mjpeg", ".mp"),
     }
 )
 
 
+_COPY_MARK = re.compile(r"~\d+$")
+"""What some phones and programs append to the name of a second version: ``IMG_1.jpg~2``."""
+
+
 def kind_of(path: str) -> Kind | None:
     """Returns what a file is taken for by its name; None for no candidate."""
-    extension = posixpath.splitext(path)[1].lower()
+    extension = _COPY_MARK.sub("", posixpath.splitext(path)[1].lower())
     if extension in PHOTO_EXTENSIONS or extension in RAW_EXTENSIONS:
         return "photo"
     return "video" if extension in VIDEO_EXTENSIONS else None
