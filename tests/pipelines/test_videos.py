@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from support.videos import encode_video, numbered, sound_only
 
-from facebatch import tables
 from facebatch.collection.collection import Collection
 from facebatch.collection.suppression import suppress
 from facebatch.config import ExtractSettings, RunSettings
@@ -74,21 +73,6 @@ def test_a_video_gives_the_best_faces_of_each_track(folder: Path, tmp_path: Path
     assert told == {(0, 9, 0, 8 * SECOND), (1, 6, 0, 5 * SECOND)}
     assert len(faces) == media["faces"] == done.progress.faces
     assert len(faces) <= 2 * tracks.BEST_OF_TRACK
-
-
-def test_the_raw_row_of_a_copy_counts_the_faces_that_were_kept(
-    folder: Path, tmp_path: Path
-) -> None:
-    for name in ("a.mp4", "b.mp4"):
-        (folder / name).write_bytes(film(9))
-    collection, _ = night(folder, str(tmp_path / "collection"))
-    raw = [
-        row
-        for shard in collection.snapshot().shards
-        for row in tables.read(collection.storage, f"media/{shard}.parquet", "media").to_pylist()
-    ]
-    assert sorted(row["status"] for row in raw) == ["duplicate", "ok"]
-    assert {row["faces"] for row in raw} == {len(rows(collection))}
 
 
 def test_all_faces_are_kept_where_that_is_asked_for(folder: Path, tmp_path: Path) -> None:
