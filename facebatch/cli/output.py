@@ -350,6 +350,10 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"failed   {number:,} {reason}"
     for failure in summary.get("failures", ()):
         yield f"  {failure['reason']:<14}{failure['root']}/{failure['path']}: {failure['message']}"
+    if summary["incomplete"]:
+        yield f"noted    {count(summary['incomplete'], 'photo')} cut off, decoded as far as they go"
+    for noted in summary.get("notes", ()):
+        yield f"  {noted['root']}/{noted['path']}: {noted['message']}"
     yield f"settings {', '.join(f'{name} {value}' for name, value in summary['settings'].items())}"
 
 

@@ -19,11 +19,13 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
 
     Args:
         collection: The collection.
-        with_failures: Whether every quarantined item is listed.
+        with_failures: Whether every quarantined item is listed, and every one with a note.
     """
     snapshot = collection.snapshot()
     media = snapshot.media
     statuses = Counter(media["status"].to_pylist())
+    noted = pc.and_(pc.equal(media["status"], "ok"), pc.is_valid(media["message"]))
+    incomplete = media.filter(pc.fill_null(noted, False))
     reasons = Counter(reason for reason in media["reason"].to_pylist() if reason)
     generations = {stage: collection.current(stage) for stage in STAGES}
     clusters, people = generations["clusters"], generations["people"]
@@ -38,6 +40,7 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
         "health": people.manifest.get("health") if people else None,
         "alone": clusters.manifest["alone"] if clusters else None,
         "reasons": dict(sorted(reasons.items())),
+        "incomplete": len(incomplete),
         "generations": {stage: made.name if made else None for stage, made in generations.items()},
         "settings": asdict(collection.settings),
         "fingerprint": collection.fingerprint,
@@ -47,4 +50,6 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
         failed = media.filter(pc.equal(media["status"], "quarantined"))
         columns = ["root", "path", "reason", "message", "attempts"]
         summary["failures"] = failed.select(columns).sort_by("path").to_pylist()
+        notes = incomplete.select(["root", "path", "message"])
+        summary["notes"] = notes.sort_by("path").to_pylist()
     return summary

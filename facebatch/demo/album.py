@@ -292,11 +292,11 @@ def _degrees(angle: float) -> tuple[float, float, float]:
 def _write_oddities(folder: Path, files: Sequence[TrueFile], seed: int) -> list[TrueFile]:
     """Write what no archive is without: a landscape, a copy, broken files and other files."""
     first, second = [file for file in files if file.orientation == 1][:2]
-    half = _first_half(folder / second.path)
+    cut = _without_picture(folder / second.path)
     return [
         _write_landscape(folder, seed),
         _write_copy(folder, first),
-        _write_bytes(folder, "phone/DCIM/IMG_9001.jpg", half, "truncated"),
+        _write_bytes(folder, "phone/DCIM/IMG_9001.jpg", cut, "truncated"),
         _write_bytes(folder, "phone/DCIM/IMG_9002.jpg", b"", "empty"),
         _write_bytes(folder, "scans/list.jpg", b"scanned so far: boxes 1 to 4\n", "not_an_image"),
         _write_bytes(folder, "notes.txt", b"Ask grandmother who the others are.\n", ""),
@@ -326,6 +326,7 @@ def _write_bytes(folder: Path, path: str, data: bytes, reason: str) -> TrueFile:
     return TrueFile(path, "quarantined" if reason else "ignored", reason=reason)
 
 
-def _first_half(path: Path) -> bytes:
+def _without_picture(path: Path) -> bytes:
+    """Return a JPEG's bytes up to its picture: of one that is cut later, something is seen."""
     data = path.read_bytes()
-    return data[: len(data) // 2]
+    return data[: data.index(b"\xff\xda") + 16]

@@ -47,9 +47,9 @@ class _Server:
     def facts(self, data: memoryview) -> PhotoFacts:
         return self._decoder.facts(bytes(data))
 
-    def photo(self, data: memoryview) -> tuple[PhotoFacts, Pixels, Scale]:
+    def photo(self, data: memoryview) -> tuple[PhotoFacts, Pixels, Scale, str | None]:
         facts, self._picture = self._decoder.photo(bytes(data))
-        return facts, *self._picture.for_detection()
+        return facts, *self._picture.for_detection(), self._picture.note
 
     def video_facts(self, file: MediaFile) -> VideoFacts:
         return self._decoder.video_facts(file)

@@ -79,8 +79,8 @@ class GuardedDecoder:
 
     def photo(self, data: bytes) -> tuple[PhotoFacts, FacePicture]:
         """As `Decoder.photo`."""
-        facts, pixels, scale = self._ask("photo", pickle.PickleBuffer(data))
-        return facts, _ChildsPicture(self, pixels, scale)
+        facts, pixels, scale, note = self._ask("photo", pickle.PickleBuffer(data))
+        return facts, _ChildsPicture(self, pixels, scale, note)
 
     def video_facts(self, file: MediaFile) -> VideoFacts:
         """As `Decoder.video_facts`."""
@@ -138,7 +138,10 @@ class GuardedDecoder:
 class _ChildsPicture:
     """The picture that a child holds at present."""
 
-    def __init__(self, decoder: GuardedDecoder, pixels: Pixels, scale: Scale) -> None:
+    def __init__(
+        self, decoder: GuardedDecoder, pixels: Pixels, scale: Scale, note: str | None = None
+    ) -> None:
+        self.note = note
         self._decoder = decoder
         self._pixels = pixels
         self._scale = scale

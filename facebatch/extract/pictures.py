@@ -46,6 +46,10 @@ the unscaled template from chip to full-size picture, float64 (n, 2, 3)."""
 class FacePicture(Protocol):
     """One picture, for as long as faces are looked for in it."""
 
+    @property
+    def note(self) -> str | None:
+        """What a person should know of it, once it is decoded; None for an ordinary picture."""
+
     def for_detection(self) -> tuple[Pixels, Scale]:
         """Returns the pixels (height, width, 3), RGB, that a detector reads, and their scale.
 
@@ -80,6 +84,11 @@ class PhotoPicture:
         self._photo = photo
         self._settings = settings
 
+    @property
+    def note(self) -> str | None:
+        """As `FacePicture.note`."""
+        return self._photo.note
+
     @cached_property
     def _picture(self) -> Picture:
         scale = self._photo.scale_for(DECODED_AHEAD * self._settings.max_side)
@@ -107,6 +116,8 @@ class FramePicture:
         pixels: The upright frame, in mode RGB.
         settings: The extraction settings.
     """
+
+    note: str | None = None
 
     def __init__(self, pixels: Image.Image, settings: ExtractSettings) -> None:
         facts = PhotoFacts("frame", *pixels.size, ExifFacts())

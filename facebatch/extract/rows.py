@@ -51,6 +51,7 @@ class Outcome:
         frames: Number of frames looked at; None for a photo.
         failure: Reason code and message where it was quarantined.
         is_erased: Whether its content was erased, so that no row of it may be written.
+        note: What a person should know of a photo that counts all the same.
     """
 
     content: bytes | None = None
@@ -59,6 +60,7 @@ class Outcome:
     frames: int | None = None
     failure: tuple[str, str] | None = None
     is_erased: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def media_row(item: Item, outcome: Outcome) -> dict[str, Any]:
         "status": "ok",
         "faces": 0 if outcome.faces is None else len(outcome.faces),
         "frames": outcome.frames,
+        "message": outcome.note,
     }
     if segment is not None and outcome.facts is not None:
         row["begin_us"] = segment.begin_us

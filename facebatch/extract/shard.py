@@ -134,7 +134,8 @@ def process(
                 return replace(so_far, facts=decoder.facts(data))
             facts, picture = decoder.photo(data)
             so_far = replace(so_far, facts=facts)
-            return replace(so_far, faces=faces_of(picture, tools.detector(), tools.settings))
+            faces = faces_of(picture, tools.detector(), tools.settings)
+            return replace(so_far, faces=faces, note=picture.note)
     except MediaError as error:
         return replace(so_far, failure=(error.reason, error.message))
     except MemoryError:

@@ -22,6 +22,7 @@ from facebatch.detect.base import Detector
 from facebatch.embed import load_embedder
 from facebatch.embed.base import Embedder
 from facebatch.extract.detect_and_crop import find_faces
+from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Item, Shard
 from facebatch.extract.plan import cut
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
@@ -274,7 +275,7 @@ def test_a_copy_of_a_broken_file_is_quarantined_as_well(photos: Path) -> None:
 BROKEN: dict[str, tuple[bytes, str]] = {
     "empty.jpg": (b"", "empty"),
     "text.png": (b"<html>", "not_an_image"),
-    "truncated.jpg": (encode(gradient(300, 200))[:1500], "truncated"),
+    "truncated.png": (encode(gradient(300, 200), "PNG")[:1500], "truncated"),
     "corrupt.webp": (encode(gradient(300, 200), "WEBP")[:300], "corrupt"),
 }
 
@@ -294,9 +295,26 @@ def test_broken_files_are_quarantined_with_their_reason_and_disturb_nothing(
         assert row["content_id"] == ids.content_id(data)
 
 
+@pytest.mark.parametrize("guard", [False, True])
+def test_a_photo_that_was_cut_off_counts_and_says_so(
+    photos: Path, detector: Detector, portrait: Pixels, guard: bool
+) -> None:
+    (photos / "a.jpg").write_bytes(encode(portrait)[:-2])
+    (photos / "b.jpg").write_bytes(encode(portrait))
+    pool = DecoderPool(SETTINGS)
+    tools = Tools(MediaReader(), lambda: detector, SETTINGS, lend=pool.acquire if guard else None)
+    rows = by_path(detect_shard(shard_of(photos), tools))
+    pool.close()
+    for name, row in rows.items():
+        assert (row["status"], row["reason"], row["faces"]) == ("ok", None, 1), name
+    assert rows["a.jpg"]["message"].startswith("truncated: ")
+    assert rows["b.jpg"]["message"] is None
+
+
 def test_what_was_recognised_of_a_truncated_photo_is_kept(photos: Path, detector: Detector) -> None:
     exif = with_orientation(6)
-    (photos / "a.jpg").write_bytes(encode(gradient(300, 200), exif=exif)[:1500])
+    data = encode(gradient(300, 200), exif=exif)
+    (photos / "a.jpg").write_bytes(data[: data.index(b"\xff\xda") + 14])
     [row] = extracted(shard_of(photos), detector).media.to_pylist()
     assert (row["reason"], row["format"]) == ("truncated", "JPEG")
     assert (row["width"], row["height"], row["orientation"]) == (200, 300, 6)
@@ -449,8 +467,8 @@ def test_real_bad_files_have_their_outcome(
     assert reasons == {
         "corrupted.png": "not_an_image",
         "empty.png": "not_an_image",
-        "truncated.jpg": "truncated",
     }
+    assert rows["truncated.jpg"]["message"].startswith("truncated: ")
     portraits = [row for row in rows.values() if row["status"] == "ok"]
-    assert len(portraits) == 6
-    assert {row["faces"] for row in portraits} == {1}
+    assert len(portraits) == 7
+    assert {row["faces"] for row in portraits if not row["message"]} == {1}

@@ -48,6 +48,12 @@ JPEG_SCALES = (8, 4, 2, 1)
 """The scales at which Pillow asks libjpeg to decode; 1/s gives ceil(side / s) pixels, of which
 each covers exactly s pixels of the photo."""
 
+_END_OF_JPEG = b"\xff\xd9"
+"""The marker EOI (ITU-T T.81, B.2.1), at which libjpeg fills up what it hasn't got."""
+
+_LEAST_SEEN = 0.02
+"""Share of a cut picture that is to be there; one block is made up of whatever ends the file."""
+
 _SCALED = frozenset({"JPEG", "MPO"})  # formats that can be decoded at a scale
 _BROKEN = (
     *(OSError, EOFError, ValueError, SyntaxError, TypeError, IndexError, KeyError),
@@ -170,6 +176,8 @@ class Photo:
             self._has_scales = image.format in _SCALED
             stored = str(image.format) if shot is None else "RAW"
         self.facts = PhotoFacts(stored, width, height, exif)
+        self.note: str | None = None
+        """What a person should know of a picture that was decoded all the same."""
 
     def scale_for(self, min_side: float) -> int:
         """Returns the largest decoding scale that keeps the long side at ``min_side`` or more."""
@@ -181,12 +189,28 @@ class Photo:
     def decode(self, scale: int = 1) -> Picture:
         """Returns the upright picture at a scale.
 
+        A JPEG that ends too early is decoded as far as it goes, as viewers do; `note` then says so.
+        What is missing is grey.
+
         Args:
             scale: One of `JPEG_SCALES`; anything but a JPEG is decoded in full whatever it says.
 
         Raises:
             MediaError: ``truncated`` or ``corrupt``.
         """
+        try:
+            return self._decode(scale)
+        except MediaError as error:
+            if error.reason != "truncated" or not self._has_scales or self.note is not None:
+                raise
+            self._data += _END_OF_JPEG
+            picture = self._decode(scale)
+            if _share_seen(picture.pixels) < _LEAST_SEEN:
+                raise  # nothing of the picture is there
+            self.note = f"truncated: {error.message}; decoded as far as it goes"
+            return picture
+
+    def _decode(self, scale: int) -> Picture:
         with self._decoding(), self._open() as image:
             full = image.size
             scale = _draft(image, scale) if self._has_scales else 1
@@ -228,6 +252,12 @@ class Photo:
             if not isinstance(error, OSError | EOFError):
                 text = f"{type(error).__name__}: {text}"
             raise MediaError("truncated" if is_cut else "corrupt", text) from error
+
+
+def _share_seen(pixels: Image.Image) -> float:
+    """Returns the share of a cut picture, 0..1, that differs from its end, which is filled up."""
+    values = np.asarray(pixels)
+    return float((values != values[-1, -1]).any(axis=2).mean())
 
 
 def _with_deep_planes(image: Image.Image) -> Image.Image:
