@@ -49,8 +49,9 @@ bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos 
 	$(BIN)/python benchmarks/nightly.py --faces 20000 --new 200
 	$(BIN)/python benchmarks/search.py --sizes 1000 100000
 
-docs: setup  ## write the pages that are made from the code
+docs: setup  ## write the pages that are made from the code, and the site into build/site
 	$(BIN)/python docs/build.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venv-wheel build dist demo *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
