@@ -25,9 +25,10 @@ from generator import DIMENSION, faces, population
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.generation_tables import read_clusters
 from facebatch.config import ExtractSettings
 from facebatch.evaluate.clustering import pairwise_scores
-from facebatch.stages import cluster_people, read_clusters
+from facebatch.stages import cluster_people
 
 _SHARD = 10_000
 _SIDE = 150

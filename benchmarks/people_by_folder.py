@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.collection.collection import Collection
+from facebatch.collection.generation_tables import read_clusters
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
-from facebatch.stages import read_clusters
 
 
 def central_faces(collection: Collection) -> tuple[npt.NDArray[np.intp], list[str]]:

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 from facebatch import ids
 from facebatch.collection import rewrite
 from facebatch.collection.collection import STAGES, Collection, Generation
+from facebatch.collection.generation_tables import TREE_TABLES
 from facebatch.collection.shard_integrity import Problem, check_shard, read_checked
 from facebatch.collection.snapshot import Committed, Snapshot, is_live, media_files, of, read_commit
 from facebatch.errors import CollectionError
-from facebatch.stages.trees import TABLES as TREE_TABLES
 from facebatch.storage.store import Storage
 
 _KEPT_FOR_GOOD = ("decisions", "events")

@@ -29,6 +29,7 @@ from facebatch.collection.collection import (
     Generation,
     generation_name,
 )
+from facebatch.collection.generation_tables import read_matches
 from facebatch.collection.snapshot import Snapshot
 from facebatch.collection.suppression import Suppression, suppress
 from facebatch.erasure import file_contents
@@ -40,7 +41,7 @@ from facebatch.identify.gallery import Gallery
 from facebatch.people import decisions
 from facebatch.people.membership import current_people, people_without_faces
 from facebatch.report import REPORT, write_report
-from facebatch.stages import build_index, cluster_people, read_matches
+from facebatch.stages import build_index, cluster_people
 from facebatch.storage.store import TEMPORARY_MARK, Storage
 
 _MANIFEST = "manifest.json"

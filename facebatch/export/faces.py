@@ -7,9 +7,9 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.collection.collection import Collection
+from facebatch.collection.generation_tables import read_matches
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
-from facebatch.stages import read_matches
 
 _FACE_COLUMNS = (
     *("face_id", "media_id", "content_id", "timestamp_us", "ordinal"),

@@ -17,10 +17,12 @@ import pyarrow.compute as pc
 
 from facebatch import ids
 from facebatch.collection.collection import Collection
+from facebatch.collection.generation_tables import read_clusters
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError
 from facebatch.faces.central import central_face
 from facebatch.identify.gallery import ENTRY_COLUMNS
+from facebatch.people.records import read_people
 
 Rule = Literal["central", "strict"]
 
@@ -162,8 +164,6 @@ def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
     Raises:
         CollectionError: The collection has no people yet, or lost their clusters.
     """
-    from facebatch.stages import read_clusters, read_people
-
     people = collection.current("people")
     if people is None:
         raise CollectionError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from facebatch.collection.collection import Collection
+from facebatch.collection.generation_tables import read_clusters
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.album import write_album
 from facebatch.demo.truth import Truth, label_faces
@@ -18,7 +19,6 @@ from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 from facebatch.extract.progress import Progress
 from facebatch.jobs.run import run_all
 from facebatch.media.sources.roots import Root
-from facebatch.stages import read_clusters
 
 _ALBUM, _COLLECTION, _TRUTH, _MARK = "album", "collection", "truth.json", ".facebatch-demo"
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from facebatch.collection.generation_tables import read_clusters
 from facebatch.errors import CollectionError, InputError, UsageError
 from facebatch.evaluate.clusters import score_clusters
 from facebatch.evaluate.detection import score_detection
@@ -35,7 +36,6 @@ from facebatch.jobs.evaluated_photos import (
 from facebatch.jobs.run import Extraction
 from facebatch.report.evaluation.page import Scores
 from facebatch.report.evaluation.results import write
-from facebatch.stages import read_clusters
 from facebatch.storage.urls import public_url
 
 BY_FOLDER = "by-folder"

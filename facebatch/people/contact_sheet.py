@@ -17,7 +17,7 @@ from facebatch import ids
 from facebatch.errors import InputError, UsageError
 from facebatch.people.edit import People
 from facebatch.people.identity import Person
-from facebatch.stages import read_events
+from facebatch.people.records import read_events
 from facebatch.tables import matrix
 
 FACES_ON_SHEET = 200

@@ -18,13 +18,14 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.generation_tables import read_clusters
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import decisions
 from facebatch.people.decisions import PLACE, Concern, Decision, EffectiveDecisions
 from facebatch.people.identity import Person
+from facebatch.people.records import read_people
 from facebatch.people.undo import going_back
-from facebatch.stages import read_clusters, read_people
 
 _SHORTEST_PREFIX = 4
 """Hex digits of an id that are enough, where no other id begins so."""

@@ -11,8 +11,9 @@ from collections.abc import Collection as Several
 import pyarrow.compute as pc
 
 from facebatch.collection.collection import Collection
+from facebatch.collection.generation_tables import read_clusters, read_matches
 from facebatch.people.identity import Person
-from facebatch.stages import read_clusters, read_matches, read_people
+from facebatch.people.records import read_people
 
 
 def current_people(collection: Collection) -> tuple[list[Person], Mapping[bytes, set[bytes]]]:

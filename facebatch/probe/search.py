@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.generation_tables import places_of, read_clusters
 from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.identify.thresholds import DEFAULTS
 from facebatch.neighbors.index import read, search
 from facebatch.probe.probe import Probe
-from facebatch.stages import build_index, read_clusters
-from facebatch.stages.index import places_of
+from facebatch.stages import build_index
 
 _PLACE = ("root", "path", "x0", "y0", "x1", "y1")
 

@@ -4,11 +4,11 @@ Each reads one snapshot and writes one generation around a pure function of anot
 stage whose faces and settings are those of its current generation does nothing.
 """
 
-from facebatch.stages.clusters import SCRATCH_ADVICE_GROWTH, read_clusters
+from facebatch.stages.clusters import SCRATCH_ADVICE_GROWTH
 from facebatch.stages.common import StageResult
 from facebatch.stages.index import build_index
-from facebatch.stages.matches import DEFAULT_FPIR, IdentificationQuery, identify_faces, read_matches
-from facebatch.stages.people import cluster_people, read_events, read_people
+from facebatch.stages.matches import DEFAULT_FPIR, IdentificationQuery, identify_faces
+from facebatch.stages.people import cluster_people
 
 __all__ = [
     "DEFAULT_FPIR",
@@ -18,8 +18,4 @@ __all__ = [
     "build_index",
     "cluster_people",
     "identify_faces",
-    "read_clusters",
-    "read_events",
-    "read_matches",
-    "read_people",
 ]

@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch import ids, tables
 from facebatch.cluster.settings import ClusterSettings
 from facebatch.cluster.tau import choose_tau
 from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.generation_tables import read_clusters, write_table
 from facebatch.collection.snapshot import Snapshot
 from facebatch.config import GroupingSettings
 from facebatch.people import decisions
 from facebatch.people.decisions import EffectiveDecisions
 from facebatch.people.identity import Clustering
-from facebatch.stages.common import StageResult, write_table
+from facebatch.stages.common import StageResult
 from facebatch.stages.faces import GATES, Faces, gates_of, read_faces
 from facebatch.stages.grouping import Grouping, extend, group
 from facebatch.stages.matches import current_matches
@@ -305,16 +305,3 @@ def _write(collection: Collection, generation: Generation, faces: Faces, found: 
         "gate": pa.array([GATES[gate] for gate in faces.gates.tolist()], pa.string()),
     }
     write_table(collection, generation, "clusters", pa.table(columns))
-
-
-def read_clusters(
-    collection: Collection, generation: Generation
-) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
-    """Returns a clustering generation's face ids, (n,) V16 sorted, and labels, (n,) int32.
-
-    A face on its own has the label -1.
-    """
-    path = f"{generation.folder}/clusters.parquet"
-    rows = tables.read(collection.storage, path, "clusters", ["face_id", "cluster"])
-    labels = rows["cluster"].fill_null(-1).to_numpy().astype(np.int32)
-    return ids.from_arrow(rows["face_id"]), labels

@@ -77,9 +77,3 @@ def embeddings_of(collection: Collection, faces: pa.Table) -> npt.NDArray[np.flo
         dimension = registry.model(collection.settings.embedder).dimension
         return np.zeros((0, dimension), np.float32)
     return np.ascontiguousarray(tables.matrix(faces["embedding"]))
-
-
-def write_table(collection: Collection, generation: Generation, table: str, rows: pa.Table) -> None:
-    """Writes one table of a generation."""
-    path = f"{generation.folder}/{table}.parquet"
-    tables.write(collection.storage, path, table, rows, collection.fingerprint)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.generation_tables import places_of, write_table
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
-from facebatch.stages.common import StageResult, embeddings_of, write_table
+from facebatch.stages.common import StageResult, embeddings_of
 from facebatch.workers.machine import usable_memory
 
 if TYPE_CHECKING:
@@ -94,22 +93,6 @@ def build_index(
     write_table(collection, generation, "ids", faces.select(["face_id"]))
     write_table(collection, generation, "places", places_of(snapshot, faces))
     return StageResult(collection.finish(generation), unchanged=False)
-
-
-def places_of(snapshot: Snapshot, faces: pa.Table) -> pa.Table:
-    """Returns where faces are.
-
-    Args:
-        snapshot: What holds them.
-        faces: Columns ``media_id`` and the sides of the box.
-
-    Returns:
-        Rows of the table ``places``, in the order of the faces.
-    """
-    media = snapshot.media.select(["media_id", "root", "path"])
-    rows = media.take(pc.index_in(faces["media_id"], media["media_id"].combine_chunks()))
-    box = {side: faces[side] for side in _BOX}
-    return pa.table({"root": rows["root"], "path": rows["path"], **box})
 
 
 def _check_asked(wanted: Mapping[str, Any]) -> None:

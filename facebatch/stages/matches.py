@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -10,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch import tables
 from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.generation_tables import read_matches, write_table
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.quality import Gate
 from facebatch.identify.calibration import DISTANCE_METHODS, Calibration
 from facebatch.identify.classifier import DEFAULT_METHOD, Model, accept, entries_hash
 from facebatch.identify.gallery import Gallery
 from facebatch.identify.thresholds import DEFAULTS, default_for, threshold_for
-from facebatch.stages.common import StageResult, embeddings_of, good_faces, write_table
+from facebatch.stages.common import StageResult, embeddings_of, good_faces
 
 DEFAULT_FPIR = 0.01
 """One stranger in a hundred may be taken for somebody of the gallery."""
@@ -171,11 +170,3 @@ def named_by(
     encoded = people.dictionary_encode()
     numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
     return numbers, encoded.dictionary.to_pylist()
-
-
-def read_matches(
-    collection: Collection, generation: Generation, columns: Sequence[str] | None = None
-) -> pa.Table:
-    """Returns a generation's matches, sorted by face id; all columns by default."""
-    path = f"{generation.folder}/matches.parquet"
-    return tables.read(collection.storage, path, "matches", columns)

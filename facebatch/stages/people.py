@@ -12,35 +12,29 @@ import pyarrow as pa
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.generation_tables import read_clusters, write_table
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError
 from facebatch.people.decisions import moment_of
 from facebatch.people.events import Changes, Event, compare
 from facebatch.people.health import examine
 from facebatch.people.identity import Clustering, Person, carry_over
+from facebatch.people.records import EVENTS, generation_of, read_people
 from facebatch.stages.clusters import (
     Base,
     Clustered,
     Task,
     cluster,
     clustered,
-    read_clusters,
     resolve_policy,
 )
-from facebatch.stages.common import StageResult, write_table
+from facebatch.stages.common import StageResult
 from facebatch.stages.faces import Faces
 from facebatch.stages.matches import named_by
 from facebatch.stages.trees import Finder, find_here
 
-EVENTS = "events"
-"""Folder of the events, which outlive the generations."""
-
 _ATTEMPTS = 3
 """How often people are made anew because another run made some meanwhile."""
-
-_COLUMNS = (
-    *("person_id", "founded", "status", "cluster", "merged_into", "name", "named_by", "hidden"),
-)
 
 
 def cluster_people(
@@ -239,7 +233,7 @@ def _counts(changes: Changes) -> dict[str, int]:
 def _forget_orphans(collection: Collection, current: Generation | None) -> None:
     """Removes the events of generations that were cut off before their manifests."""
     for file in collection.storage.files(EVENTS):
-        if current is None or _generation_of(file.path) > current.name:
+        if current is None or generation_of(file.path) > current.name:
             collection.storage.remove(file.path)
 
 
@@ -259,33 +253,6 @@ def _write_events(
     table = tables.from_rows("events", rows)
     tables.write(collection.storage, path, "events", table, collection.fingerprint)
     return path
-
-
-def _generation_of(path: str) -> str:
-    return path.removeprefix(f"{EVENTS}/").removesuffix(".parquet")
-
-
-def read_events(collection: Collection) -> pa.Table:
-    """Returns everything that ever happened to people, oldest first.
-
-    Raises:
-        CollectionError: A file can't be read.
-    """
-    current = collection.current("people")
-    paths = [
-        file.path
-        for file in collection.storage.files(EVENTS)
-        if current is not None and _generation_of(file.path) <= current.name
-    ]
-    parts = [tables.read(collection.storage, path, "events") for path in paths]
-    return pa.concat_tables([tables.schema("events").empty_table(), *parts])
-
-
-def read_people(collection: Collection, generation: Generation) -> list[Person]:
-    """Returns everyone whom a people generation knows."""
-    path = f"{generation.folder}/people.parquet"
-    rows = tables.read(collection.storage, path, "people", _COLUMNS).to_pylist()
-    return [Person(**{**row, "hidden": bool(row["hidden"])}) for row in rows]
 
 
 def _describe(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from facebatch import tables
 from facebatch.cluster.settings import ClusterSettings
 from facebatch.collection.collection import Collection, Generation
-from facebatch.stages.common import write_table
+from facebatch.collection.generation_tables import TREE_TABLES, write_table
 from facebatch.stages.faces import Faces, Labels
 from facebatch.workers.machine import usable_cores, usable_memory
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 Finder = Callable[[npt.NDArray[np.float32], int, "Plan", int], "Neighbors"]
 """Finds the k nearest neighbours of each embedding (n, d), by a plan and a seed."""
-
-TABLES = ("bursts", "tree", "links")
 
 HEADROOM = 1.25
 """The tree is grown for a tau so many times larger, so that a threshold may be raised as well."""
@@ -154,7 +152,7 @@ def read_tree(collection: Collection, clusters: Generation) -> KeptTree | None:
         return None
     found = {
         name: tables.read(collection.storage, f"{holder.folder}/{name}.parquet", name)
-        for name in TABLES
+        for name in TREE_TABLES
     }
     face_ids = found["bursts"]["face_id"].combine_chunks()
     grown = grown_for(ClusterSettings(**holder.manifest["config"]), len(face_ids))

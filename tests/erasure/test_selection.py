@@ -13,6 +13,7 @@ from support.rows import content, media, media_row
 from facebatch import ids, tables
 from facebatch.collection import integrity
 from facebatch.collection.collection import Collection
+from facebatch.collection.generation_tables import read_clusters, read_matches
 from facebatch.collection.rewrite import rewrite
 from facebatch.collection.suppression import Suppression
 from facebatch.erasure.removal import erase, verify
@@ -23,7 +24,7 @@ from facebatch.extract import attempts
 from facebatch.extract.items import Item, Shard
 from facebatch.media.sources.listing import MediaFile
 from facebatch.people.membership import current_people
-from facebatch.stages import build_index, cluster_people, read_clusters, read_matches
+from facebatch.stages import build_index, cluster_people
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ from facebatch.identify.enrol import (
     from_people,
 )
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery, entry_id
-from facebatch.stages import cluster_people, read_people
+from facebatch.people.records import read_people
+from facebatch.stages import cluster_people
 
 DIMENSION = 128
 WIDTH, HEIGHT = 200, 100

@@ -14,6 +14,7 @@ from support.synthetic import people as simulated
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.generation_tables import write_table
 from facebatch.people.edit import (
     People,
     hide_person,
@@ -25,7 +26,6 @@ from facebatch.people.edit import (
     undo,
 )
 from facebatch.stages import cluster_people
-from facebatch.stages.common import write_table
 
 
 @pytest.fixture

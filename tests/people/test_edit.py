@@ -30,7 +30,8 @@ from facebatch.people.edit import (
     split_person,
     undo,
 )
-from facebatch.stages import cluster_people, read_events
+from facebatch.people.records import read_events
+from facebatch.stages import cluster_people
 
 SIZES = [12, 9, 7, 5]
 

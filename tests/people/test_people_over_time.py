@@ -20,10 +20,12 @@ from facebatch.collection.collection import (
     Generation,
     generation_name,
 )
+from facebatch.collection.generation_tables import read_clusters
 from facebatch.errors import CollectionError
 from facebatch.neighbors import Neighbors
 from facebatch.neighbors.index import Plan
-from facebatch.stages import cluster_people, read_clusters, read_events, read_people
+from facebatch.people.records import read_events, read_people
+from facebatch.stages import cluster_people
 from facebatch.stages.trees import Finder, find_here
 
 SIZES = [14, 12, 9, 7, 5, 1, 1, 1]

@@ -13,20 +13,14 @@ from support.synthetic import people
 
 from facebatch import tables
 from facebatch.collection.collection import Collection
+from facebatch.collection.generation_tables import read_clusters, read_matches
 from facebatch.config import ExtractSettings
 from facebatch.errors import GalleryError, SpaceMismatch
 from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.ids import from_arrow
-from facebatch.stages import (
-    IdentificationQuery,
-    cluster_people,
-    identify_faces,
-    read_clusters,
-    read_events,
-    read_matches,
-    read_people,
-)
+from facebatch.people.records import read_events, read_people
+from facebatch.stages import IdentificationQuery, cluster_people, identify_faces
 
 SIZES = [12, 9, 7, 5]
 NAMES = ["Ada", "Bo <b>", "Çelik", "Dee"]

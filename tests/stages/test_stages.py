@@ -12,11 +12,13 @@ from support.synthetic import people
 
 from facebatch import tables
 from facebatch.collection.collection import GENERATIONS_KEPT, Collection, generation_name
+from facebatch.collection.generation_tables import read_clusters
 from facebatch.errors import CollectionError
 from facebatch.neighbors import index
 from facebatch.people.edit import People, hide_person
 from facebatch.people.identity import Clustering
-from facebatch.stages import build_index, cluster_people, read_clusters, read_people
+from facebatch.people.records import read_people
+from facebatch.stages import build_index, cluster_people
 from facebatch.stages.clusters import Base, Task, cluster, resolve_policy
 
 SIZES = [12, 9, 7, 5, 1, 1]

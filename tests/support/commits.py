@@ -10,7 +10,8 @@ from support.rows import content, media, media_row
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.people.edit import People, list_people
-from facebatch.stages import cluster_people, read_people
+from facebatch.people.records import read_people
+from facebatch.stages import cluster_people
 
 CHIP = 150
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from facebatch import tables
 from facebatch.collection.collection import Collection
-from facebatch.stages import read_clusters
+from facebatch.collection.generation_tables import read_clusters
 
 DISCRETE_MEDIA = (
     *("media_id", "root", "path", "segment", "size", "marker", "content_id", "status", "reason"),
