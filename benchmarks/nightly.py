@@ -24,8 +24,10 @@ import pyarrow as pa
 from generator import DIMENSION, faces, population
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import read_clusters
+from facebatch.collection.generations import Generation
+from facebatch.collection.manifests import ClustersManifest, PeopleManifest
 from facebatch.config import ExtractSettings
 from facebatch.evaluate.clustering import pairwise_scores
 from facebatch.stages import cluster_people
@@ -110,8 +112,8 @@ class Run:
 
     seconds: float
     cpu: float
-    clusters: Generation
-    people: Generation
+    clusters: Generation[ClustersManifest]
+    people: Generation[PeopleManifest]
 
     @classmethod
     def of(cls, collection: Collection, **how: Any) -> Run:
@@ -127,10 +129,12 @@ class Run:
     @property
     def changes(self) -> dict[str, int]:
         """Faces by what became of them."""
-        return dict(self.people.manifest["changes"])
+        return dict(self.people.manifest.changes)
 
 
-def scores(collection: Collection, clusters: Generation, truth: Mapping[bytes, int]) -> str:
+def scores(
+    collection: Collection, clusters: Generation[ClustersManifest], truth: Mapping[bytes, int]
+) -> str:
     """Returns pairwise precision and recall in words."""
     face_ids, labels = read_clusters(collection, clusters)
     right = np.array([truth[face.tobytes()] for face in face_ids])
@@ -164,7 +168,7 @@ def main() -> None:
         truth = dict(zip(known, person.tolist(), strict=True))
         last = nights[-1].clusters
         print(f"after the nights: {scores(collection, last, truth)}")
-        tau = last.manifest["config"]["tau"]
+        tau = last.manifest.tau
         anew = Run.of(collection, from_scratch=True, tau=tau)
         night = sorted(nights, key=lambda run: run.cpu)[len(nights) // 2]
         print(f"everything anew: {anew}; {anew.changes}")

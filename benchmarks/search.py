@@ -61,7 +61,7 @@ def main() -> None:
             rounds = [_timed(place) for _ in range(arguments.rounds)]
         imported, searched = (statistics.median(times) for times in zip(*rounds, strict=True))
         medians.append(searched)
-        kind, recall = manifest["config"]["kind"], manifest["recall"]
+        kind, recall = manifest.config["kind"], manifest.recall
         print(f"{size:>9,} faces, {kind}: import {imported:.2f} s, search {searched:.2f} s", end="")
         print(f", recall@1 {recall['at_1']:.3f}, @10 {recall['at_10']:.3f}")
     print(f"the larger takes {medians[1] / medians[0]:.1f} times as long")

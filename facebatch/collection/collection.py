@@ -18,6 +18,8 @@ from typing import Any
 import pyarrow as pa
 
 from facebatch import tables
+from facebatch.collection.generations import GenerationStore, is_finished, stamp
+from facebatch.collection.manifests import STAGES
 from facebatch.collection.snapshot import Committed, Snapshot, committed, take, with_column
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, SettingsMismatch, UsageError
@@ -25,42 +27,18 @@ from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
 
 FORMAT_VERSION = 1
-STAGES = ("index", "matches", "clusters", "people")
 PLAN_PREFIX = "attempts/plan-"
 """Begins the path of a run's plan, which lies beside the marks of attempts."""
-GENERATIONS_KEPT = 3
 ORPHANS_KEPT = timedelta(days=1)
 """How long a faces file without a media file, or a file half written, is left to its writer, and a
 shard that was replaced to those who read it still."""
 
-_STAMP = "%Y%m%dT%H%M%S.%fZ"
 _TICK = timedelta(microseconds=1)
 _INFO = "collection.json"
-_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
-class Generation:
-    """One result of one stage.
-
-    Args:
-        stage: One of `STAGES`.
-        name: ``<UTC time>-<random>``; names sort by time.
-        manifest: What the result was made from, and its figures.
-    """
-
-    stage: str
-    name: str
-    manifest: Mapping[str, Any]
-
-    @property
-    def folder(self) -> str:
-        """Path inside the collection."""
-        return f"{self.stage}/{self.name}"
-
-
-@dataclass(frozen=True)
-class Collection:
+class Collection(GenerationStore):
     """An opened collection; plain data, so that it may cross a process.
 
     Args:
@@ -71,7 +49,6 @@ class Collection:
         space: Space of its embeddings.
     """
 
-    storage: Storage
     name: str
     settings: ExtractSettings
     fingerprint: str
@@ -184,50 +161,6 @@ class Collection:
             extra={"commit": secrets.token_hex(8), "replaces": json.dumps(list(replaces))},
         )
 
-    def generations(self, stage: str) -> list[Generation]:
-        """Returns a stage's finished generations, oldest first."""
-        found = []
-        for name in self.storage.folders(stage):
-            path = f"{stage}/{name}/{_MANIFEST}"
-            if not self.storage.exists(path):
-                continue
-            try:
-                manifest = json.loads(self.storage.read(path))
-            except ValueError as error:
-                raise CollectionError(
-                    f"{self.storage.public}/{path} is damaged: remove the folder {stage}/{name}, "
-                    "and the stage is run again"
-                ) from error
-            found.append(Generation(stage, name, manifest))
-        return found
-
-    def generation(self, stage: str, name: str | None) -> Generation | None:
-        """Returns a stage's finished generation of this name; None where there is none."""
-        return next((made for made in self.generations(stage) if made.name == name), None)
-
-    def current(self, stage: str) -> Generation | None:
-        """Returns a stage's newest finished generation."""
-        found = self.generations(stage)
-        return found[-1] if found else None
-
-    def finish(self, generation: Generation) -> Generation:
-        """Writes a generation's manifest, which makes it the current one, and drops old ones."""
-        manifest = {"stage": generation.stage, "generation": generation.name, **generation.manifest}
-        self.storage.write(
-            f"{generation.folder}/{_MANIFEST}", json.dumps(manifest, indent=2).encode()
-        )
-        kept = {stage: self.generations(stage)[-GENERATIONS_KEPT:] for stage in STAGES}
-        needed = {
-            parent
-            for made in kept.values()
-            for each in made
-            for parent in each.manifest.get("parents", ())
-        }
-        for old in self.generations(generation.stage)[:-GENERATIONS_KEPT]:
-            if old.name not in needed:
-                self.storage.remove(old.folder)
-        return generation
-
     def sweep(self) -> list[str]:
         """Removes what no reader sees and no writer goes on with any more, as `stale` finds it.
 
@@ -266,8 +199,8 @@ class Collection:
             stale += [
                 f"{stage}/{name}"
                 for name in self.storage.folders(stage)
-                if name < _stamp(datetime.fromtimestamp(before, UTC))
-                and not self.storage.exists(f"{stage}/{name}/{_MANIFEST}")
+                if name < stamp(datetime.fromtimestamp(before, UTC))
+                and not is_finished(self.storage, stage, name)
             ]
         return stale
 
@@ -386,21 +319,3 @@ def settings_for(
     """
     info = read_info(url)
     return resolve_extract(flags, config_file, info["extract"] if info else None)
-
-
-def generation_name(after: Generation | None = None) -> str:
-    """Returns a name for a new generation; names sort by the time they were given.
-
-    Args:
-        after: The generation that the new one follows. Its name comes later even where this
-            machine's clock is behind.
-    """
-    moment = datetime.now(UTC)
-    if after is not None:
-        previous = datetime.strptime(after.name.partition("-")[0], _STAMP).replace(tzinfo=UTC)
-        moment = max(moment, previous + _TICK)
-    return f"{_stamp(moment)}-{secrets.token_hex(3)}"
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime(_STAMP)

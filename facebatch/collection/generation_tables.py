@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation
+from facebatch.collection.manifests import ClustersManifest, Manifest, MatchesManifest
 from facebatch.collection.snapshot import Snapshot
 
 TREE_TABLES = ("bursts", "tree", "links")
@@ -20,7 +22,7 @@ _BOX = ("x0", "y0", "x1", "y1")
 
 
 def read_clusters(
-    collection: Collection, generation: Generation
+    collection: Collection, generation: Generation[ClustersManifest]
 ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
     """Returns a clustering generation's face ids, (n,) V16 sorted, and labels, (n,) int32.
 
@@ -33,7 +35,9 @@ def read_clusters(
 
 
 def read_matches(
-    collection: Collection, generation: Generation, columns: Sequence[str] | None = None
+    collection: Collection,
+    generation: Generation[MatchesManifest],
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """Returns a generation's matches, sorted by face id; all columns by default."""
     path = f"{generation.folder}/matches.parquet"
@@ -56,7 +60,9 @@ def places_of(snapshot: Snapshot, faces: pa.Table) -> pa.Table:
     return pa.table({"root": rows["root"], "path": rows["path"], **box})
 
 
-def write_table(collection: Collection, generation: Generation, table: str, rows: pa.Table) -> None:
+def write_table(
+    collection: Collection, generation: Generation[Manifest], table: str, rows: pa.Table
+) -> None:
     """Writes one table of a generation."""
     path = f"{generation.folder}/{table}.parquet"
     tables.write(collection.storage, path, table, rows, collection.fingerprint)

@@ -6,7 +6,6 @@ anew; what only waits to be swept is told too, but is no damage.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,8 +17,17 @@ import pyarrow.compute as pc
 
 from facebatch import ids
 from facebatch.collection import rewrite
-from facebatch.collection.collection import STAGES, Collection, Generation
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import TREE_TABLES
+from facebatch.collection.generations import Generation, is_finished, read_generation
+from facebatch.collection.manifests import (
+    STAGES,
+    ClustersManifest,
+    IndexManifest,
+    Manifest,
+    MatchesManifest,
+    Stage,
+)
 from facebatch.collection.shard_integrity import Problem, check_shard, read_checked
 from facebatch.collection.snapshot import Committed, Snapshot, is_live, media_files, of, read_commit
 from facebatch.errors import CollectionError
@@ -173,29 +181,27 @@ def _forget_without_source(collection: Collection) -> Sequence[str]:
 
 
 def _generations(collection: Collection, snapshot: Snapshot, *, whole: bool) -> Iterator[Problem]:
-    names: dict[str, list[str]] = {}
+    sound: dict[Stage, list[Generation[Manifest]]] = {}
     storage = collection.storage
     for stage in STAGES:
-        names[stage] = []
+        sound[stage] = []
         for name in storage.folders(stage):
             folder = f"{stage}/{name}"
-            if not storage.exists(f"{folder}/manifest.json"):
+            if not is_finished(storage, stage, name):
                 continue
             try:
-                manifest = json.loads(storage.read(f"{folder}/manifest.json"))
-                generation = Generation(stage, name, dict(manifest))
+                generation = read_generation(storage, stage, name)
                 _check_generation(collection, snapshot, generation, whole=whole)
-                names[stage].append(name)
+                sound[stage].append(generation)
             except (CollectionError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
                 yield Problem.of_generation("generation_damaged", folder, str(error))
-    every = {name for made in names.values() for name in made}
+    every = {one.name for made in sound.values() for one in made}
     for stage in STAGES:
-        for name in names[stage][-1:]:
-            manifest = json.loads(storage.read(f"{stage}/{name}/manifest.json"))
-            for parent in manifest.get("parents", ()):
+        for newest in sound[stage][-1:]:
+            for parent in newest.manifest.parents:
                 if parent not in every:
                     message = f"it was made from generation {parent}, which is gone or damaged"
-                    yield Problem("parent_missing", f"{stage}/{name}", message, _again(stage))
+                    yield Problem("parent_missing", newest.folder, message, _again(stage))
 
 
 def _kept_for_good(collection: Collection) -> Iterator[Problem]:
@@ -217,7 +223,7 @@ def _again(stage: str) -> str:
 
 
 def _check_generation(
-    collection: Collection, snapshot: Snapshot, generation: Generation, *, whole: bool
+    collection: Collection, snapshot: Snapshot, generation: Generation[Manifest], *, whole: bool
 ) -> None:
     """Verifies one generation's files.
 
@@ -225,26 +231,26 @@ def _check_generation(
         CollectionError, ValueError, KeyError: A file of it can't be read, or says something else
             than the others.
     """
-    if generation.stage == "people":
+    manifest = generation.manifest
+    if not isinstance(manifest, IndexManifest | MatchesManifest | ClustersManifest):
         read_checked(collection, f"{generation.folder}/people.parquet", "people")
         return
     table = _GENERATION_TABLES[generation.stage]
     rows = read_checked(collection, f"{generation.folder}/{table}.parquet", table)
     face_ids = ids.from_arrow(rows["face_id"])
-    stated = generation.manifest["faces"]
-    if len(rows) != stated:
-        raise CollectionError(f"{table}.parquet has {len(rows):,} rows of {stated:,} faces")
+    if len(rows) != manifest.faces:
+        raise CollectionError(f"{table}.parquet has {len(rows):,} rows of {manifest.faces} faces")
     if not np.array_equal(ids.order(face_ids), np.arange(len(rows))):
         raise CollectionError(f"the face ids of {table}.parquet are not in order")
-    if generation.stage == "index":
-        _check_index(collection, generation, len(rows))
-        if "listing" in generation.manifest:
+    if isinstance(manifest, IndexManifest):
+        _check_index(collection, generation, len(rows), manifest)
+        if manifest.listing is not None:
             read_checked(collection, f"{generation.folder}/places.parquet", "places")
-    if generation.manifest.get("tree") == generation.name:
+    if isinstance(manifest, ClustersManifest) and manifest.tree == generation.name:
         for part in TREE_TABLES:
             read_checked(collection, f"{generation.folder}/{part}.parquet", part)
     strangers = len(rows) - int(pc.sum(pc.is_in(rows["face_id"], _ids(snapshot))).as_py() or 0)
-    if whole and strangers and generation.manifest["faces_hash"] == snapshot.faces_hash:
+    if whole and strangers and manifest.faces_hash == snapshot.faces_hash:
         raise CollectionError(f"{strangers:,} rows are of faces that don't exist")
 
 
@@ -252,11 +258,13 @@ def _ids(snapshot: Snapshot) -> pa.Array:
     return snapshot.faces(["face_id"])["face_id"].combine_chunks()
 
 
-def _check_index(collection: Collection, generation: Generation, rows: int) -> None:
+def _check_index(
+    collection: Collection, generation: Generation[Manifest], rows: int, manifest: IndexManifest
+) -> None:
     from facebatch.neighbors import index
 
     data = collection.storage.read(f"{generation.folder}/faces.index")
-    size = index.from_bytes(data, generation.manifest["dimension"]).ntotal
+    size = index.from_bytes(data, manifest.dimension).ntotal
     if size != rows:
         raise CollectionError(f"the index holds {size:,} faces and ids.parquet {rows:,}")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from facebatch.collection.collection import STAGES, Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.manifests import STAGES
 
 STATUSES = ("ok", "duplicate", "quarantined", "vanished")
 _FOLDERS = ("faces", "media")
@@ -27,8 +28,8 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
     noted = pc.and_(pc.equal(media["status"], "ok"), pc.is_valid(media["message"]))
     incomplete = media.filter(pc.fill_null(noted, False))
     reasons = Counter(reason for reason in media["reason"].to_pylist() if reason)
+    clusters, people = collection.current("clusters"), collection.current("people")
     generations = {stage: collection.current(stage) for stage in STAGES}
-    clusters, people = generations["clusters"], generations["people"]
     summary: dict[str, Any] = {
         "name": collection.name,
         "url": collection.storage.public,
@@ -36,9 +37,9 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
         "shards": len(snapshot.shards),
         "media": {status: statuses[status] for status in STATUSES},
         "faces": len(snapshot.face_ids),
-        "people": people.manifest["active"] if people else None,
-        "health": people.manifest.get("health") if people else None,
-        "alone": clusters.manifest["alone"] if clusters else None,
+        "people": people.manifest.active if people else None,
+        "health": people.manifest.health if people else None,
+        "alone": clusters.manifest.alone if clusters else None,
         "reasons": dict(sorted(reasons.items())),
         "incomplete": len(incomplete),
         "generations": {stage: made.name if made else None for stage, made in generations.items()},

@@ -22,14 +22,10 @@ import pyarrow.parquet as pq
 
 from facebatch import ids, tables
 from facebatch.collection import rewrite
-from facebatch.collection.collection import (
-    PLAN_PREFIX,
-    STAGES,
-    Collection,
-    Generation,
-    generation_name,
-)
+from facebatch.collection.collection import PLAN_PREFIX, Collection
 from facebatch.collection.generation_tables import read_matches
+from facebatch.collection.generations import Generation, generation_name, write_manifest
+from facebatch.collection.manifests import STAGES, MatchesManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.collection.suppression import Suppression, suppress
 from facebatch.erasure import file_contents
@@ -44,7 +40,6 @@ from facebatch.report import REPORT, write_report
 from facebatch.stages import build_index, cluster_people
 from facebatch.storage.store import TEMPORARY_MARK, Storage
 
-_MANIFEST = "manifest.json"
 _CLASSIFIER = "classifier.npz"
 _ENTRIES = "entries.parquet"
 
@@ -337,20 +332,19 @@ def _forget_parents(collection: Collection) -> None:
     left = [made for stage in STAGES for made in collection.generations(stage)]
     names = {made.name for made in left}
     for made in left:
-        parents = made.manifest.get("parents", [])
-        there = [name for name in parents if name in names]
-        if there != parents:
-            manifest = json.dumps({**made.manifest, "parents": there}, indent=2).encode()
-            collection.storage.write(f"{made.folder}/{_MANIFEST}", manifest)
+        there = tuple(name for name in made.manifest.parents if name in names)
+        if there != made.manifest.parents:
+            manifest = replace(made.manifest, parents=there)
+            write_manifest(collection.storage, replace(made, manifest=manifest))
 
 
 def _without_erased(
     collection: Collection,
-    matches: Generation,
+    matches: Generation[MatchesManifest],
     old_hash: str,
     after: Snapshot,
     targets: ErasureTargets,
-) -> Generation:
+) -> Generation[MatchesManifest]:
     """Writes the matches anew without erased faces and names; nobody is identified again."""
     rows = read_matches(collection, matches)
     affected_shards = targets.suppression.hidden_faces(ids.from_arrow(rows["face_id"]))
@@ -361,16 +355,16 @@ def _without_erased(
         left = pc.if_else(pc.is_in(rows[name], erased), pa.scalar(instead, pa.string()), rows[name])
         rows = rows.set_column(at, rows.schema.field(at), left)
     person = rows["person"].drop_null()
-    of_these = matches.manifest["faces_hash"] == old_hash
-    manifest = {
-        **matches.manifest,
-        "faces_hash": after.faces_hash if of_these else matches.manifest["faces_hash"],
-        "faces": len(rows),
-        "below_gate": min(matches.manifest["below_gate"], rows["probability"].null_count),
-        "matched": len(person),
-        "people": len(person.unique()),
-    }
-    made = Generation("matches", generation_name(matches), manifest)
+    before = matches.manifest
+    manifest = replace(
+        before,
+        faces_hash=after.faces_hash if before.faces_hash == old_hash else before.faces_hash,
+        faces=len(rows),
+        below_gate=min(before.below_gate or 0, rows["probability"].null_count),
+        matched=len(person),
+        people=len(person.unique()),
+    )
+    made = Generation(generation_name(matches), manifest)
     path = f"{made.folder}/matches.parquet"
     tables.write(collection.storage, path, "matches", rows, collection.fingerprint)
     return collection.finish(made)
@@ -390,9 +384,8 @@ def _forget_people(collection: Collection, suppression: Suppression) -> None:
     known = tables.read(collection.storage, f"{people.folder}/people.parquet", "people")
     stay = [one not in gone for one in known["person_id"].to_pylist()]
     rows = known.filter(pa.array(stay, pa.bool_()))
-    status = rows["status"].to_pylist()
-    counts = {name: status.count(name) for name in ("active", "merged", "dissolved")}
-    made = Generation("people", generation_name(people), {**people.manifest, **counts})
+    manifest = people.manifest.counting(rows["status"].to_pylist())
+    made = Generation(generation_name(people), manifest)
     path = f"{made.folder}/people.parquet"
     tables.write(collection.storage, path, "people", rows, collection.fingerprint)
     collection.finish(made)

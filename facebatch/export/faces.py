@@ -71,9 +71,7 @@ def _check_root(media: pa.Table, root: str) -> None:
 def _people(collection: Collection, face_ids: pa.Array) -> dict[str, pa.Array]:
     """Returns the id and the name of each face's person, null where it has none."""
     current = collection.current("people")
-    clusters = collection.generation(
-        "clusters", current.manifest["parents"][0] if current else None
-    )
+    clusters = collection.generation("clusters", current.manifest.clusters if current else None)
     if current is None or clusters is None:
         unknown = pa.nulls(len(face_ids), pa.string())
         return {"person_id": pa.nulls(len(face_ids), pa.binary(16)), "person": unknown}

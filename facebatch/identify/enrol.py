@@ -169,7 +169,7 @@ def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
         raise CollectionError(
             f"{collection.storage.public} has no people yet: run `facebatch cluster` first"
         )
-    parent = people.manifest["parents"][0]
+    parent = people.manifest.clusters
     clusters = collection.generation("clusters", parent)
     if clusters is None:
         raise CollectionError(

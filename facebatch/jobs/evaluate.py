@@ -200,7 +200,7 @@ def evaluate_clusters(url: str, labels: str, output: str | None = None) -> Evalu
     scores = score_clusters(truth, found)
     summary = opened.summary("clusters", scores, {"labels": labels})
     summary["generation"] = current.name
-    summary["clustering"] = current.manifest["config"]
+    summary["clustering"] = dict(current.manifest.config)
     summary["photos"] = photos.outcomes(list(people))
     summary["faces_not_scored"] = {
         "other": photos.faces - len(labelled) - contradictory,

@@ -18,6 +18,12 @@ import pyarrow.compute as pc
 
 from facebatch.collection.collection import PLAN_PREFIX, Collection, check_target, settings_for
 from facebatch.collection.maintenance import Pruned, prune
+from facebatch.collection.manifests import (
+    ClustersManifest,
+    IndexManifest,
+    MatchesManifest,
+    PeopleManifest,
+)
 from facebatch.collection.snapshot import Snapshot, take
 from facebatch.collection.suppression import Suppression
 from facebatch.config import ExtractSettings, RunSettings
@@ -187,10 +193,10 @@ class Run:
     """
 
     extraction: Extraction
-    index: StageResult
-    matches: StageResult | None
-    clusters: StageResult
-    people: StageResult
+    index: StageResult[IndexManifest]
+    matches: StageResult[MatchesManifest] | None
+    clusters: StageResult[ClustersManifest]
+    people: StageResult[PeopleManifest]
     report: str
     stage_seconds: Mapping[str, float]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import name_after
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.boxes import iou
 
@@ -134,7 +134,7 @@ def record(collection: Collection, decision: Decision) -> Decision:
 def next_name(collection: Collection) -> str:
     """Returns a name for a new decision, later than all others."""
     names = _names(collection)
-    return generation_name(Generation(FOLDER, names[-1], {}) if names else None)
+    return name_after(names[-1] if names else None)
 
 
 def _names(collection: Collection) -> list[str]:
@@ -167,11 +167,6 @@ def _read_one(collection: Collection, name: str) -> Decision:
     return Decision(
         first["kind"], first["person_id"], first["name"], first["cancels"], concerns, name
     )
-
-
-def moment_of(name: str) -> datetime:
-    """Returns the moment that the name of a decision or a generation begins with."""
-    return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
 
 
 def cancelled(decisions: Sequence[Decision]) -> frozenset[str]:

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import read_clusters
+from facebatch.collection.generations import Generation
+from facebatch.collection.manifests import PeopleManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import decisions
@@ -46,7 +48,7 @@ class People:
 
     collection: Collection
     snapshot: Snapshot
-    generation: Generation
+    generation: Generation[PeopleManifest]
     known: dict[bytes, Person]
     face_ids: npt.NDArray[np.void]
     labels: npt.NDArray[np.int32]
@@ -59,7 +61,7 @@ class People:
             CollectionError: It has none yet, or lost their clusters.
         """
         current = collection.current("people")
-        parent = current.manifest["parents"][0] if current else None
+        parent = current.manifest.clusters if current else None
         clusters = collection.generation("clusters", parent)
         if current is None or clusters is None:
             raise CollectionError(

@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from facebatch.collection.manifests import ClustersManifest
+
 WIDEST_SHOWN = 5
 """People listed for their spread."""
 
@@ -63,7 +65,7 @@ BOUNDS: Mapping[str, Bound] = {
 
 def examine(
     people: Sequence[Mapping[str, Any]],
-    clusters: Mapping[str, Any],
+    clusters: ClustersManifest,
     decided: Collection[bytes] = (),
 ) -> dict[str, Any]:
     """Returns the health of a clustering as plain data.
@@ -80,21 +82,20 @@ def examine(
         decided on is neither wide nor among the widest.
     """
     active = [row for row in people if row["status"] == "active"]
-    faces, found = clusters["faces"], clusters["clusters"]
-    widest = clusters["config"]["guard_factor"] * clusters["config"]["tau"]
+    faces, broken = clusters.faces or 0, clusters.broke_photo_constraint or 0
     spread = [
         row for row in active if row.get("spread") is not None and row["person_id"] not in decided
     ]
     by_spread = sorted(spread, key=lambda row: (-row["spread"], row["person_id"]))
     counts = {
-        "wide_share": sum(row["spread"] > widest for row in spread),
-        "broke_photo_constraint_share": clusters["broke_photo_constraint"],
+        "wide_share": sum(row["spread"] > clusters.widest for row in spread),
+        "broke_photo_constraint_share": broken,
     }
     figures = {
-        "alone_share": clusters["alone"] / max(1, faces),
-        "largest_share": clusters["largest"] / max(1, faces),
+        "alone_share": (clusters.alone or 0) / max(1, faces),
+        "largest_share": (clusters.largest or 0) / max(1, faces),
         "wide_share": counts["wide_share"] / max(1, len(active)),
-        "broke_photo_constraint_share": counts["broke_photo_constraint_share"] / max(1, found),
+        "broke_photo_constraint_share": broken / max(1, clusters.clusters or 0),
     }
     return {
         "people": len(active),

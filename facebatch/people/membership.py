@@ -22,7 +22,7 @@ def current_people(collection: Collection) -> tuple[list[Person], Mapping[bytes,
     if people is None:
         return [], {}
     known = read_people(collection, people)
-    clusters = collection.generation("clusters", people.manifest["parents"][0])
+    clusters = collection.generation("clusters", people.manifest.clusters)
     if clusters is None:
         return known, {}
     face_ids, labels = read_clusters(collection, clusters)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from facebatch import tables
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation
+from facebatch.collection.manifests import PeopleManifest
 from facebatch.people.identity import Person
 
 EVENTS = "events"
@@ -16,7 +18,7 @@ _COLUMNS = (
 )
 
 
-def read_people(collection: Collection, generation: Generation) -> list[Person]:
+def read_people(collection: Collection, generation: Generation[PeopleManifest]) -> list[Person]:
     """Returns everyone whom a people generation knows."""
     path = f"{generation.folder}/people.parquet"
     return persons(tables.read(collection.storage, path, "people", _COLUMNS))

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import places_of, read_clusters
+from facebatch.collection.generations import Generation
+from facebatch.collection.manifests import IndexManifest
 from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.identify.thresholds import DEFAULTS
 from facebatch.neighbors.index import read, search
@@ -54,19 +56,19 @@ def search_collection(collection: Collection, probe: Probe, count: int) -> dict[
     return {
         "photo": probe.path,
         "other_faces": probe.others,
-        "searched": generation.manifest["faces"],
+        "searched": generation.manifest.faces,
         "results": _described(collection, found, face_ids, d2),
     }
 
 
-def _index_of(collection: Collection) -> tuple[Generation, Snapshot | None]:
+def _index_of(collection: Collection) -> tuple[Generation[IndexManifest], Snapshot | None]:
     """Returns an index of today's faces, and the snapshot if it has to say where they are."""
     current = collection.current("index")
-    if current and current.manifest.get("listing") == listing_of(collection.storage):
+    if current and current.manifest.listing == listing_of(collection.storage):
         return current, None
     snapshot = collection.snapshot()
     generation = build_index(collection, snapshot).generation
-    is_new = generation.manifest.get("listing") == snapshot.listing
+    is_new = generation.manifest.listing == snapshot.listing
     return generation, None if is_new else snapshot
 
 
@@ -99,7 +101,7 @@ def _described(
 def _people_of(collection: Collection, face_ids: npt.NDArray[np.void]) -> list[str | None]:
     """Returns the name, or the id, of the person that each face belongs to today."""
     current = collection.current("people")
-    parent = current.manifest["parents"][0] if current else None
+    parent = current.manifest.clusters if current else None
     clusters = collection.generation("clusters", parent)
     if current is None or clusters is None:
         return [None] * len(face_ids)

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import facebatch
-from facebatch.collection.collection import STAGES, Collection
+from facebatch.collection.collection import Collection
+from facebatch.collection.manifests import STAGES, Manifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
@@ -164,7 +165,6 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
     faces = FaceList.of(snapshot)
     media = snapshot.media
     clusters = collection.current("clusters")
-    config = clusters.manifest["config"] if clusters else None
     chosen = collection.settings
     plan = plan_sheets(collection, snapshot, faces, read_groups(collection, faces))
     matched = plan_matches(collection, faces)
@@ -184,7 +184,7 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
         sheets=make_sheets(plan, faces, shown),
         matches=make_matches(matched, shown) if matched else None,
         overview=collect_overview(collection, snapshot, faces, plan, shown),
-        widest=config["guard_factor"] * config["tau"] if config else None,
+        widest=clusters.manifest.widest if clusters else None,
         settings=_settings(collection, snapshot),
         models=(registry.model(chosen.detector), registry.model(chosen.embedder)),
     )
@@ -254,13 +254,12 @@ def _settings(collection: Collection, snapshot: Snapshot) -> tuple[SettingsGroup
     groups = {"Extraction": asdict(collection.settings), "Collection": collection_wide}
     for stage, generation in generations.items():
         if generation:
-            manifest = generation.manifest
             groups[stage.capitalize()] = {
                 "generation": generation.name,
-                "parents": ", ".join(manifest["parents"]) or "none",
-                **manifest["config"],
-                **manifest.get("gate", {}),
-                **_figures(manifest),
+                "parents": ", ".join(generation.manifest.parents) or "none",
+                **generation.manifest.config,
+                **generation.manifest.as_json().get("gate", {}),
+                **_figures(generation.manifest),
             }
     return tuple(
         SettingsGroup(title, tuple(Setting(name, _shown(value)) for name, value in values.items()))
@@ -268,13 +267,13 @@ def _settings(collection: Collection, snapshot: Snapshot) -> tuple[SettingsGroup
     )
 
 
-def _figures(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _figures(manifest: Manifest) -> dict[str, Any]:
     """Returns what a manifest says beside names, configuration and what the collection fixes."""
     said_elsewhere = {
-        *("stage", "generation", "parents", "config", "gate", "space", "faces_hash"),
+        *("parents", "config", "gate", "space", "faces_hash"),
         *("changes", "events", "health"),
     }
-    return {name: value for name, value in manifest.items() if name not in said_elsewhere}
+    return {name: value for name, value in manifest.as_json().items() if name not in said_elsewhere}
 
 
 def _provenance(media: pa.Table) -> dict[str, str]:

@@ -136,7 +136,7 @@ def plan_matches(collection: Collection, faces: FaceList) -> MatchPlan | None:
     known = matches["person"].is_valid().to_numpy()
     people = _people(matches.filter(pa.array(known)), rows[known])
     return MatchPlan(
-        config=current.manifest.get("config", {}),
+        config=current.manifest.config,
         people=tuple(people[:PEOPLE_SHOWN]),
         found=len(people),
         matched=int(known.sum()),

@@ -121,27 +121,22 @@ def collect_overview(
 
 def _warnings(collection: Collection) -> tuple[str, ...]:
     people = collection.current("people")
-    health = people.manifest.get("health") if people else None
+    health = people.manifest.health if people else None
     return tuple(warning_text(warning) for warning in health["warnings"]) if health else ()
 
 
 def _history(collection: Collection) -> tuple[Clustered, ...]:
     people = {
-        made.manifest["parents"][0]: made.manifest.get("active")
-        for made in collection.generations("people")
+        made.manifest.clusters: made.manifest.active for made in collection.generations("people")
     }
-    kept = [
-        made
-        for made in collection.generations("clusters")
-        if {"faces", "alone"} <= made.manifest.keys()
-    ]
+    kept = collection.generations("clusters")
     return tuple(
         Clustered(
             day=day,
-            faces=made.manifest["faces"],
+            faces=made.manifest.faces or 0,
             people=people.get(made.name),
-            alone=made.manifest["alone"] / max(1, made.manifest["faces"]),
-            tau=made.manifest["config"]["tau"],
+            alone=(made.manifest.alone or 0) / max(1, made.manifest.faces or 0),
+            tau=made.manifest.tau,
         )
         for made, day in zip(kept, _moments([made.name for made in kept]), strict=True)
     )

@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation
+from facebatch.collection.manifests import ClustersManifest, PeopleManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.thumbnails import thumbnail
 
@@ -245,14 +247,16 @@ def make_sheets(plan: SheetPlan, faces: FaceList, shown: Mapping[np.intp, ShownF
     )
 
 
-def _parent(collection: Collection, people: Generation | None) -> Generation | None:
+def _parent(
+    collection: Collection, people: Generation[PeopleManifest] | None
+) -> Generation[ClustersManifest] | None:
     if people is None:
         return None
-    return collection.generation("clusters", people.manifest["parents"][0])
+    return collection.generation("clusters", people.manifest.clusters)
 
 
 def _labels(
-    collection: Collection, clusters: Generation, faces: FaceList
+    collection: Collection, clusters: Generation[ClustersManifest], faces: FaceList
 ) -> tuple[npt.NDArray[np.int64], int]:
     """Returns each face's cluster, (n,), and how many clustered faces there are no more."""
     path = f"{clusters.folder}/clusters.parquet"

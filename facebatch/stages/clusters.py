@@ -18,14 +18,15 @@ import pyarrow as pa
 
 from facebatch.cluster.settings import ClusterSettings
 from facebatch.cluster.tau import choose_tau
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import read_clusters, write_table
+from facebatch.collection.generations import Generation, generation_name
+from facebatch.collection.manifests import ClustersManifest, MatchesManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.config import GroupingSettings
 from facebatch.people import decisions
 from facebatch.people.decisions import EffectiveDecisions
 from facebatch.people.identity import Clustering
-from facebatch.stages.common import StageResult
 from facebatch.stages.faces import GATES, Faces, gates_of, read_faces
 from facebatch.stages.grouping import Grouping, extend, group
 from facebatch.stages.matches import current_matches
@@ -49,13 +50,13 @@ class ClusteringPolicy:
     grouping: GroupingSettings
     chosen_at: int
 
-    def as_manifest(self) -> dict[str, Any]:
+    def manifest(self) -> ClustersManifest:
         """Returns what the manifest says of it."""
-        return {
-            "config": asdict(self.settings),
-            "gate": asdict(self.grouping),
-            "tau_chosen_at_faces": self.chosen_at,
-        }
+        return ClustersManifest(
+            config=asdict(self.settings),
+            gate=asdict(self.grouping),
+            tau_chosen_at_faces=self.chosen_at,
+        )
 
 
 def resolve_policy(
@@ -78,23 +79,23 @@ def resolve_policy(
     """
     n_faces = len(snapshot.face_ids)
     current = base.clusters if base else collection.current("clusters")
-    kept = current.manifest.get("gate", {}) if current else {}
+    kept = (current.manifest.gate if current else None) or {}
     known = {name: kept[name] for name in asdict(GroupingSettings()) if name in kept}
     grouping = GroupingSettings(**{**known, **asked})
     if tau is not None:
-        same = current is not None and current.manifest["config"]["tau"] == tau
+        same = current is not None and current.manifest.tau == tau
         if current is not None and same and not from_scratch:
             return ClusteringPolicy(ClusterSettings(tau=tau), grouping, _chosen_at(current))
         return ClusteringPolicy(ClusterSettings(tau=tau), grouping, n_faces)
     if current and not from_scratch:
-        settings = ClusterSettings(**current.manifest["config"])
+        settings = ClusterSettings(**current.manifest.config)
         return ClusteringPolicy(settings, grouping, _chosen_at(current))
     settings = ClusterSettings(tau=choose_tau(n_faces, collection.settings.tta))
     return ClusteringPolicy(settings, grouping, n_faces)
 
 
-def _chosen_at(clusters: Generation) -> int:
-    return int(clusters.manifest["tau_chosen_at_faces"])
+def _chosen_at(clusters: Generation[ClustersManifest]) -> int:
+    return clusters.manifest.tau_chosen_at_faces or 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,7 @@ class Base:
         clustering: Its faces and clusters, with the people.
     """
 
-    clusters: Generation
+    clusters: Generation[ClustersManifest]
     clustering: Clustering
 
 
@@ -115,14 +116,16 @@ class Clustered:
     """The result of the stage, with what the stage ``people`` needs of it.
 
     Args:
-        result: The generation.
+        generation: The generation.
+        unchanged: Whether it was there before, for the same faces and settings.
         labels: (n,) int32, the cluster of each face of the snapshot; -1 for a face on its own.
         faces: The snapshot's faces.
         effective: The decisions that it was made by.
         reason: Why there is a new one, as events have it.
     """
 
-    result: StageResult
+    generation: Generation[ClustersManifest]
+    unchanged: bool
     labels: npt.NDArray[np.int32]
     faces: Faces
     effective: EffectiveDecisions
@@ -148,7 +151,7 @@ class Task:
     policy: ClusteringPolicy
     base: Base | None
     from_scratch: bool
-    matches: Generation | None
+    matches: Generation[MatchesManifest] | None
     effective: EffectiveDecisions
 
     @classmethod
@@ -165,28 +168,29 @@ class Task:
         effective = decisions.effective_decisions(collection, snapshot)
         return cls(collection, snapshot, policy, base, from_scratch, matches, effective)
 
-    def inputs(self) -> dict[str, Any]:
-        """Returns what the result depends on, as the manifest has it."""
-        return {
-            "faces_hash": self.snapshot.faces_hash,
-            **self.policy.as_manifest(),
-            "matches": self.matches.name if self.matches else None,
-            "decisions": self.effective.newest,
-            "decisions_hash": _hash_of(self.effective),
-        }
+    def manifest(self) -> ClustersManifest:
+        """Returns what the manifest says of it, before there is a result."""
+        return replace(
+            self.policy.manifest(),
+            faces_hash=self.snapshot.faces_hash,
+            space=self.collection.space,
+            matches=self.matches.name if self.matches else None,
+            decisions=self.effective.newest,
+            decisions_hash=_hash_of(self.effective),
+        )
 
-    def done(self) -> Generation | None:
+    def done(self) -> Generation[ClustersManifest] | None:
         """Returns the current generation, if it is this task's result."""
         current = self.collection.current("clusters")
         if current is None:
             return None
         if self.base is not None:
             # Made from other people than those there are now, by a run that another overtook.
-            lineage = [current.name, *current.manifest["parents"]]
+            lineage = [current.name, *current.manifest.parents]
             if self.base.clusters.name not in lineage:
                 return None
-        begun = current.manifest.get("tree") == current.name
-        same = all(current.manifest.get(name) == value for name, value in self.inputs().items())
+        begun = current.manifest.tree == current.name
+        same = current.manifest.inputs == self.manifest().inputs
         return current if same and (begun or not self.from_scratch) else None
 
     @property
@@ -196,29 +200,25 @@ class Task:
             return "first clustering"
         if self.from_scratch:
             return "from scratch"
-        before, inputs = self.base.clusters.manifest, self.inputs()
-        same_line = all(
-            before.get(key) == value for key, value in self.policy.as_manifest().items()
-        )
-        if "tree" not in before or not same_line:
+        before, now = self.base.clusters.manifest, self.manifest()
+        if before.tree is None or before.policy != now.policy:
             return "other settings"
-        if before["faces_hash"] != inputs["faces_hash"]:
+        if before.faces_hash != now.faces_hash:
             return "new photos"
-        decided = before.get("decisions_hash") != inputs["decisions_hash"]
-        return "decision" if decided else "gallery"
+        return "decision" if before.decisions_hash != now.decisions_hash else "gallery"
 
     def kept_tree(self) -> KeptTree | None:
         """Returns the tree of the current people, if cutting it elsewhere is all that is asked."""
         if self.base is None or self.from_scratch:
             return None
-        before, wanted = self.base.clusters.manifest, self.policy.as_manifest()
-        other = {**wanted["config"], "tau": before["config"]["tau"]}
-        if before["config"] != other or before.get("gate") != wanted["gate"]:
+        before, wanted = self.base.clusters.manifest, self.policy.manifest()
+        other = {**wanted.config, "tau": before.tau}
+        if before.config != other or before.gate != wanted.gate:
             return None
         kept = read_tree(self.collection, self.base.clusters)
         return kept if kept and kept.tree.settings.tau >= self.policy.settings.tau else None
 
-    def faces(self, base: Generation | None = None) -> Faces:
+    def faces(self, base: Generation[ClustersManifest] | None = None) -> Faces:
         """Returns the faces; the gates of those in a base needn't be measured again."""
         grouping = self.policy.grouping
         faces = read_faces(self.collection, self.snapshot, grouping, self.matches, self.effective)
@@ -241,41 +241,45 @@ def cluster(task: Task, find: Finder = find_here) -> Clustered:
     """
     name = generation_name(task.collection.current("clusters"))
     seed = int(task.snapshot.faces_hash[:8], 16)
-    base, before = task.base, task.base.clusters.manifest if task.base else {}
-    grown, tree = None, before.get("tree")
+    base, grown, tree = task.base, None, None
     if base is not None and task.reason in _GOING_ON:
+        tree = base.clusters.manifest.tree
         faces = task.faces(base.clusters)
         found = extend(faces, task.policy.settings, seed, base.clustering)
-        found = replace(found, broken=found.broken + int(before["broke_photo_constraint"]))
+        found = replace(
+            found, broken=found.broken + (base.clusters.manifest.broke_photo_constraint or 0)
+        )
     else:
         faces = task.faces()
         found, used = group(faces, task.policy.settings, seed, task.kept_tree(), find)
         grown, tree = (used, name) if used.generation is None else (None, used.generation)
-    parents = [base.clusters.name if base else None, task.matches and task.matches.name, tree]
+    parents = [
+        base.clusters.name if base else None,
+        task.matches.name if task.matches else None,
+        tree,
+    ]
     generation = Generation(
-        "clusters",
         name,
-        {
-            **task.inputs(),
-            "parents": [made for made in dict.fromkeys(parents) if made and made != name],
-            "tree": tree,
-            **({"graph": grown.graph} if grown else {}),
-            "space": task.collection.space,
+        replace(
+            task.manifest(),
+            parents=tuple(made for made in dict.fromkeys(parents) if made and made != name),
+            tree=tree,
+            graph=grown.graph if grown else None,
             **_figures(found, faces, task.policy),
-        },
+        ),
     )
     if grown is not None:
         write_tree(task.collection, generation, grown)
     _write(task.collection, generation, faces, found)
-    made = StageResult(task.collection.finish(generation), unchanged=False)
-    return Clustered(made, found.labels, faces, task.effective, task.reason)
+    made = task.collection.finish(generation)
+    return Clustered(made, False, found.labels, faces, task.effective, task.reason)
 
 
-def clustered(task: Task, generation: Generation) -> Clustered:
+def clustered(task: Task, generation: Generation[ClustersManifest]) -> Clustered:
     """Returns the task's result that is there already, read again."""
     _, labels = read_clusters(task.collection, generation)
-    result = StageResult(generation, unchanged=True)
-    return Clustered(result, labels, task.faces(generation), task.effective, task.reason)
+    faces = task.faces(generation)
+    return Clustered(generation, True, labels, faces, task.effective, task.reason)
 
 
 _GOING_ON = ("new photos", "gallery", "decision")
@@ -297,7 +301,12 @@ def _figures(found: Grouping, faces: Faces, policy: ClusteringPolicy) -> dict[st
     }
 
 
-def _write(collection: Collection, generation: Generation, faces: Faces, found: Grouping) -> None:
+def _write(
+    collection: Collection,
+    generation: Generation[ClustersManifest],
+    faces: Faces,
+    found: Grouping,
+) -> None:
     labels = found.labels
     columns = {
         "face_id": faces.table["face_id"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation, Of
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.quality import Gate, inside_picture
 from facebatch.models import registry
@@ -21,7 +22,7 @@ _BLOCK = 20_000
 
 
 @dataclass(frozen=True)
-class StageResult:
+class StageResult(Generic[Of]):
     """What a stage did.
 
     Args:
@@ -29,15 +30,16 @@ class StageResult:
         unchanged: Whether that was there before, for the same faces and settings.
     """
 
-    generation: Generation
+    generation: Generation[Of]
     unchanged: bool
 
     def as_json(self) -> dict[str, Any]:
         """Returns the manifest as plain data, and whether it is new."""
         return {
+            "stage": self.generation.stage,
             "generation": self.generation.name,
             "unchanged": self.unchanged,
-            **self.generation.manifest,
+            **self.generation.manifest.as_json(),
         }
 
 

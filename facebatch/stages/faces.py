@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.cluster.photos import conflicts
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation
+from facebatch.collection.manifests import ClustersManifest, MatchesManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.config import GroupingSettings
 from facebatch.people.decisions import EffectiveDecisions
@@ -79,7 +81,7 @@ def read_faces(
     collection: Collection,
     snapshot: Snapshot,
     grouping: GroupingSettings,
-    matches: Generation | None,
+    matches: Generation[MatchesManifest] | None,
     effective: EffectiveDecisions,
 ) -> Faces:
     """Reads what clustering needs of a snapshot's faces, but for their gates."""
@@ -132,7 +134,10 @@ def _numbers(table: pa.Table, columns: list[str]) -> npt.NDArray[np.int64]:
 
 
 def _named(
-    collection: Collection, n: int, matches: Generation | None, effective: EffectiveDecisions
+    collection: Collection,
+    n: int,
+    matches: Generation[MatchesManifest] | None,
+    effective: EffectiveDecisions,
 ) -> tuple[Labels, list[bytes]]:
     """Returns the number of each face's person (n,), -1 for nobody, and the decided people's ids.
 
@@ -179,7 +184,7 @@ def gates_of(
     snapshot: Snapshot,
     listed: pa.Table,
     grouping: GroupingSettings,
-    base: Generation | None,
+    base: Generation[ClustersManifest] | None,
 ) -> npt.NDArray[np.int8]:
     """Returns which gate each face passes, (n,) int8: places in `GATES`.
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import places_of, write_table
+from facebatch.collection.generations import Generation, generation_name
+from facebatch.collection.manifests import IndexManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
 from facebatch.stages.common import StageResult, embeddings_of
@@ -37,7 +39,7 @@ def build_index(
     snapshot: Snapshot,
     build: Builder = build_here,
     asked: Mapping[str, Any] | None = None,
-) -> StageResult:
+) -> StageResult[IndexManifest]:
     """Builds the search index of a snapshot's faces: FAISS ids are row numbers of ids.parquet.
 
     Args:
@@ -51,10 +53,10 @@ def build_index(
         UsageError: There is no such kind, or the recall isn't above 0 and up to 1.
     """
     current = collection.current("index")
-    wanted = dict(asked or (current.manifest.get("asked", {}) if current else {}))
+    wanted = dict(asked or (current and current.manifest.asked) or {})
     _check_asked(wanted)
-    same = current is not None and current.manifest.get("asked", {}) == wanted
-    if current and same and current.manifest["faces_hash"] == snapshot.faces_hash:
+    same = current is not None and (current.manifest.asked or {}) == wanted
+    if current and same and current.manifest.faces_hash == snapshot.faces_hash:
         return StageResult(current, unchanged=True)
     from facebatch.neighbors import index
     from facebatch.neighbors.index.plan import DEFAULT_RECALL
@@ -75,19 +77,17 @@ def build_index(
         "effort": index.effort(built),
     }
     generation = Generation(
-        "index",
         generation_name(current),
-        {
-            "faces_hash": snapshot.faces_hash,
-            "listing": snapshot.listing,
-            "asked": wanted,
-            "parents": [],
-            "config": config,
-            "recall": found.as_json(),
-            "space": collection.space,
-            "faces": len(faces),
-            "dimension": embeddings.shape[1],
-        },
+        IndexManifest(
+            faces_hash=snapshot.faces_hash,
+            config=config,
+            space=collection.space,
+            listing=snapshot.listing,
+            asked=wanted,
+            recall=found.as_json(),
+            faces=len(faces),
+            dimension=embeddings.shape[1],
+        ),
     )
     collection.storage.write(f"{generation.folder}/faces.index", index.to_bytes(built))
     write_table(collection, generation, "ids", faces.select(["face_id"]))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import read_matches, write_table
+from facebatch.collection.generations import Generation, generation_name
+from facebatch.collection.manifests import MatchesManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.quality import Gate
 from facebatch.identify.calibration import DISTANCE_METHODS, Calibration
@@ -72,7 +74,7 @@ class IdentificationQuery:
 
 def identify_faces(
     collection: Collection, snapshot: Snapshot, query: IdentificationQuery
-) -> StageResult:
+) -> StageResult[MatchesManifest]:
     """Says of every face who of a gallery it is, or nobody.
 
     Faces that aren't good enough to be grouped (`facebatch.faces.quality.Gate`) are nobody: cut
@@ -98,18 +100,19 @@ def identify_faces(
     threshold, source = query.decided_by()
     current = collection.current("matches")
     gate = Gate()
-    inputs = {
-        "faces_hash": snapshot.faces_hash,
-        "gate": asdict(gate),
-        "config": {
+    inputs = MatchesManifest(
+        faces_hash=snapshot.faces_hash,
+        space=collection.space,
+        gate=asdict(gate),
+        config={
             "gallery": gallery.storage.public_path,
             "entries_hash": entries_hash(model.entries, [names[number] for number in model.person]),
             "method": query.method,
             "threshold": threshold,
             "threshold_source": source,
         },
-    }
-    if current and all(current.manifest.get(name) == value for name, value in inputs.items()):
+    )
+    if current and current.manifest.inputs == inputs.inputs:
         return StageResult(current, unchanged=True)
     faces = snapshot.faces(["face_id", "embedding"])
     best = model.best(embeddings_of(collection, faces), 2)
@@ -125,18 +128,15 @@ def identify_faces(
         "probability": _probabilities(query, decided.score, good),
     }
     generation = Generation(
-        "matches",
         generation_name(current),
-        {
-            **inputs,
-            "parents": [],
-            "space": collection.space,
-            "gallery_people": len(model.people),
-            "faces": len(faces),
-            "below_gate": int((~good).sum()),
-            "matched": int(known.sum()),
-            "people": len(np.unique(decided.person[known])),
-        },
+        replace(
+            inputs,
+            gallery_people=len(model.people),
+            faces=len(faces),
+            below_gate=int((~good).sum()),
+            matched=int(known.sum()),
+            people=len(np.unique(decided.person[known])),
+        ),
     )
     write_table(collection, generation, "matches", pa.table(columns))
     return StageResult(collection.finish(generation), unchanged=False)
@@ -156,14 +156,16 @@ def _probabilities(
     return pa.nulls(len(scores), pa.float32())
 
 
-def current_matches(collection: Collection, snapshot: Snapshot) -> Generation | None:
+def current_matches(
+    collection: Collection, snapshot: Snapshot
+) -> Generation[MatchesManifest] | None:
     """Returns the current matches, if they are of exactly this snapshot's faces."""
     current = collection.current("matches")
-    return current if current and current.manifest["faces_hash"] == snapshot.faces_hash else None
+    return current if current and current.manifest.faces_hash == snapshot.faces_hash else None
 
 
 def named_by(
-    collection: Collection, matches: Generation
+    collection: Collection, matches: Generation[MatchesManifest]
 ) -> tuple[npt.NDArray[np.int32], list[str]]:
     """Returns the number of each face's name (n,), -1 for none, and the names."""
     people = read_matches(collection, matches, ["person"])["person"].combine_chunks()

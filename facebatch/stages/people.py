@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import read_clusters, write_table
+from facebatch.collection.generations import Generation, generation_name, moment_of
+from facebatch.collection.manifests import ClustersManifest, PeopleManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import CollectionError
-from facebatch.people.decisions import moment_of
 from facebatch.people.events import Changes, Event, compare
 from facebatch.people.health import examine
 from facebatch.people.identity import Clustering, Person, carry_over
@@ -45,7 +46,7 @@ def cluster_people(
     from_scratch: bool = False,
     asked: Mapping[str, Any] | None = None,
     find: Finder = find_here,
-) -> tuple[StageResult, StageResult]:
+) -> tuple[StageResult[ClustersManifest], StageResult[PeopleManifest]]:
     """Clusters a snapshot's faces and carries the people's identities over.
 
     With the settings of the current people, they stay as they are and new faces join them or found
@@ -89,7 +90,7 @@ def _cluster_people(
     from_scratch: bool,
     asked: Mapping[str, Any],
     find: Finder,
-) -> tuple[StageResult, StageResult] | None:
+) -> tuple[StageResult[ClustersManifest], StageResult[PeopleManifest]] | None:
     """Does what `cluster_people` does; None where there are other people meanwhile."""
     current = collection.current("people")
     base = _base(collection, current)
@@ -98,19 +99,19 @@ def _cluster_people(
     done = task.done()
     if done is None:
         made = cluster(task, find)
-    elif current and current.manifest["parents"][0] == done.name:
+    elif current and current.manifest.clusters == done.name:
         return StageResult(done, unchanged=True), StageResult(current, unchanged=True)
     else:
         made = clustered(task, done)
     people = _people(collection, made, current, base)
-    return (made.result, people) if people else None
+    return (StageResult(made.generation, made.unchanged), people) if people else None
 
 
-def _base(collection: Collection, people: Generation | None) -> Base | None:
+def _base(collection: Collection, people: Generation[PeopleManifest] | None) -> Base | None:
     """Returns the clusters that a people generation was made from, with its people."""
     if people is None:
         return None
-    clusters = collection.generation("clusters", people.manifest["parents"][0])
+    clusters = collection.generation("clusters", people.manifest.clusters)
     if clusters is None:
         return None
     face_ids, labels = read_clusters(collection, clusters)
@@ -118,8 +119,11 @@ def _base(collection: Collection, people: Generation | None) -> Base | None:
 
 
 def _people(
-    collection: Collection, made: Clustered, current: Generation | None, base: Base | None
-) -> StageResult | None:
+    collection: Collection,
+    made: Clustered,
+    current: Generation[PeopleManifest] | None,
+    base: Base | None,
+) -> StageResult[PeopleManifest] | None:
     """Makes the people of a clustering; None where they aren't those that it was made from."""
     name = generation_name(current)
     face_ids, labels = ids.from_arrow(made.faces.table["face_id"]), made.labels
@@ -131,25 +135,19 @@ def _people(
     reasons = _by_gallery(before, after) | _reasons(made, base)
     changes = compare(before, after, made.reason, reasons)
     rows = _describe(made.faces, labels, people)
-    clusters = made.result.generation
+    clusters = made.generation
     generation = Generation(
-        "people",
         name,
-        {
-            "faces_hash": clusters.manifest["faces_hash"],
-            "parents": [clusters.name, *([current.name] if current else [])],
-            "config": {},
-            "space": collection.space,
-            "reason": made.reason,
-            **{
-                status: sum(person.status == status for person in people)
-                for status in ("active", "merged", "dissolved")
-            },
-            "hidden": sum(person.hidden and person.status == "active" for person in people),
-            "changes": changes.faces(),
-            "events": _counts(changes),
-            "health": examine(rows, clusters.manifest, set(made.faces.decided)),
-        },
+        PeopleManifest(
+            faces_hash=clusters.manifest.faces_hash,
+            parents=(clusters.name, *([current.name] if current else [])),
+            space=collection.space,
+            reason=made.reason,
+            hidden=sum(person.hidden and person.status == "active" for person in people),
+            changes=changes.faces(),
+            events=_counts(changes),
+            health=examine(rows, clusters.manifest, set(made.faces.decided)),
+        ).counting([person.status for person in people]),
     )
     newest = collection.current("people")
     if (newest and newest.name) != (current and current.name):
@@ -175,7 +173,7 @@ def _claims(made: Clustered) -> dict[int, bytes]:
 
 def _names_of_clusters(collection: Collection, made: Clustered) -> dict[int, str]:
     """Returns the names that the matches, which a clustering was made with, give its clusters."""
-    matches = collection.generation("matches", made.result.generation.manifest.get("matches"))
+    matches = collection.generation("matches", made.generation.manifest.matches)
     if matches is None:
         return {}
     named, names = named_by(collection, matches)
@@ -216,7 +214,7 @@ def _by_gallery(before: Clustering, after: Clustering) -> dict[bytes, str]:
 
 def _reasons(made: Clustered, base: Base | None) -> dict[bytes, str]:
     """Returns the newest decision about each person, of those that weren't applied before."""
-    applied = base.clusters.manifest.get("decisions") if base else None
+    applied = base.clusters.manifest.decisions if base else None
     return {
         person: f"decision {decision}"
         for person, decision in made.effective.reasons.items()
@@ -230,7 +228,7 @@ def _counts(changes: Changes) -> dict[str, int]:
     return {kind: sum(event.kind == kind for event in changes.events) for kind in kinds}
 
 
-def _forget_orphans(collection: Collection, current: Generation | None) -> None:
+def _forget_orphans(collection: Collection, current: Generation[PeopleManifest] | None) -> None:
     """Removes the events of generations that were cut off before their manifests."""
     for file in collection.storage.files(EVENTS):
         if current is None or generation_of(file.path) > current.name:
@@ -238,7 +236,7 @@ def _forget_orphans(collection: Collection, current: Generation | None) -> None:
 
 
 def _write_events(
-    collection: Collection, generation: Generation, events: Sequence[Event]
+    collection: Collection, generation: Generation[PeopleManifest], events: Sequence[Event]
 ) -> str | None:
     """Writes a generation's events, before the manifest that makes it the current one.
 

@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.cluster.settings import ClusterSettings
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import TREE_TABLES, write_table
+from facebatch.collection.generations import Generation
+from facebatch.collection.manifests import ClustersManifest
 from facebatch.stages.faces import Faces, Labels
 from facebatch.workers.machine import usable_cores, usable_memory
 
@@ -135,7 +137,9 @@ def cut_tree(faces: Faces, kept: KeptTree, settings: ClusterSettings, seed: int)
     return CutTree(labels, covered, made.parted, made.clusters)
 
 
-def write_tree(collection: Collection, generation: Generation, kept: KeptTree) -> None:
+def write_tree(
+    collection: Collection, generation: Generation[ClustersManifest], kept: KeptTree
+) -> None:
     """Writes a tree beside a clustering."""
     from facebatch.cluster.tree import to_tables
 
@@ -143,11 +147,11 @@ def write_tree(collection: Collection, generation: Generation, kept: KeptTree) -
         write_table(collection, generation, name, rows)
 
 
-def read_tree(collection: Collection, clusters: Generation) -> KeptTree | None:
+def read_tree(collection: Collection, clusters: Generation[ClustersManifest]) -> KeptTree | None:
     """Returns the tree that a clustering was cut from; None where there is none any more."""
     from facebatch.cluster.tree import from_tables
 
-    holder = collection.generation("clusters", clusters.manifest.get("tree"))
+    holder = collection.generation("clusters", clusters.manifest.tree)
     if holder is None:
         return None
     found = {
@@ -155,5 +159,5 @@ def read_tree(collection: Collection, clusters: Generation) -> KeptTree | None:
         for name in TREE_TABLES
     }
     face_ids = found["bursts"]["face_id"].combine_chunks()
-    grown = grown_for(ClusterSettings(**holder.manifest["config"]), len(face_ids))
+    grown = grown_for(ClusterSettings(**holder.manifest.config), len(face_ids))
     return KeptTree(from_tables(found, grown), face_ids, holder.name)

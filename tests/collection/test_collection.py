@@ -10,14 +10,9 @@ import pytest
 from support import rows
 
 from facebatch import tables
-from facebatch.collection.collection import (
-    GENERATIONS_KEPT,
-    PLAN_PREFIX,
-    Collection,
-    Generation,
-    generation_name,
-    read_info,
-)
+from facebatch.collection.collection import PLAN_PREFIX, Collection, read_info
+from facebatch.collection.generations import GENERATIONS_KEPT, Generation, generation_name
+from facebatch.collection.manifests import MANIFESTS, IndexManifest, Manifest, Stage
 from facebatch.collection.snapshot import committed
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, SettingsMismatch
@@ -50,8 +45,8 @@ def make_old(collection: Collection, *paths: str, hours: float = 25) -> None:
         os.utime(collection.storage.full_path(path), (moment, moment))
 
 
-def generation(stage: str = "index", **manifest: object) -> Generation:
-    return Generation(stage, generation_name(), manifest)
+def generation(stage: Stage = "index", **said: object) -> Generation[Manifest]:
+    return Generation(generation_name(), MANIFESTS[stage].from_json(said))
 
 
 def test_a_collection_opens_as_it_was_made(url: str) -> None:
@@ -282,7 +277,7 @@ def test_a_row_that_takes_over_is_later_even_where_the_clock_is_behind(
 
 
 def test_a_generation_follows_the_last_one_even_where_the_clock_is_behind() -> None:
-    ahead = Generation("index", "29990101T000000.000000Z-aaaaaa", {})
+    ahead = Generation("29990101T000000.000000Z-aaaaaa", IndexManifest())
     assert generation_name(ahead) > ahead.name
 
 
@@ -306,7 +301,7 @@ def test_a_damaged_collection_file_is_an_error_of_its_own(
 
 def test_sweep_takes_generations_that_were_never_finished(collection: Collection) -> None:
     begun = "20200101T000000.000000Z-aaaaaa"
-    finished = Generation("index", "20200101T000000.000000Z-bbbbbb", {})
+    finished = Generation("20200101T000000.000000Z-bbbbbb", IndexManifest())
     running = generation_name()
     for name in (begun, finished.name, running):
         collection.storage.write(f"index/{name}/ids.parquet", b"")
@@ -338,7 +333,7 @@ def test_the_newest_finished_generation_is_the_current_one(collection: Collectio
     assert [made.name for made in collection.generations("index")] == [first.name, second.name]
     current = collection.current("index")
     assert current is not None
-    assert (current.name, current.manifest["faces"]) == (second.name, 2)
+    assert (current.name, current.manifest.faces) == (second.name, 2)
     assert collection.current("clusters") is None
 
 

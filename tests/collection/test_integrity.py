@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 import pytest
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation
 from facebatch.collection.integrity import check, repair
+from facebatch.collection.manifests import IndexManifest
 from facebatch.collection.snapshot import with_column
 from facebatch.errors import CollectionError
 from facebatch.storage.store import TEMPORARY_MARK
@@ -272,7 +274,7 @@ def test_leftovers_are_told_removed_and_no_damage(copied: Collection) -> None:
     faces = tables.read(storage, f"faces/{shard}.parquet", "faces")
     tables.write(storage, "faces/orphan.parquet", "faces", faces, copied.fingerprint)
     half = f"media/{TEMPORARY_MARK}1-x.parquet"
-    unfinished = Generation("index", "20200101T000000.000000Z-aaaaaa", {})
+    unfinished = Generation("20200101T000000.000000Z-aaaaaa", IndexManifest())
     for path in (half, "attempts/plan-1.json", f"{unfinished.folder}/ids.parquet"):
         storage.write(path, b"")
     assert [p.path for p in check(storage.url).problems] == [unfinished.folder]

@@ -61,5 +61,5 @@ def test_its_stages_still_run(collection: Collection) -> None:
     assert before is not None
     clusters, people = cluster_people(collection, collection.snapshot(), tau=0.08)
     assert not clusters.unchanged
-    assert people.generation.manifest["active"] == 1
+    assert people.generation.manifest.active == 1
     assert write_report(collection, collection.snapshot()) == "report.html"

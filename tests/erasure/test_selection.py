@@ -300,7 +300,7 @@ def test_no_other_generation_stays_and_clusters_are_of_what_is_left(archive: Arc
         assert len(collection.storage.folders(stage)) == 1
     clusters = collection.current("clusters")
     assert clusters is not None
-    assert clusters.manifest["faces_hash"] == collection.snapshot().faces_hash
+    assert clusters.manifest.faces_hash == collection.snapshot().faces_hash
     assert len(read_clusters(collection, clusters)[0]) == len(archive.truth) - 1
     assert integrity.check(collection.storage.url).problems == ()
     assert build_index(collection, collection.snapshot()).unchanged

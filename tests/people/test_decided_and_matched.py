@@ -13,8 +13,10 @@ from support.synthetic import at_angles, d2_of_angle
 from support.synthetic import people as simulated
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import write_table
+from facebatch.collection.generations import Generation, generation_name
+from facebatch.collection.manifests import MatchesManifest
 from facebatch.people.edit import (
     People,
     hide_person,
@@ -44,9 +46,8 @@ def match(collection: Collection, name: str, faces: Iterable[bytes]) -> None:
     rows = snapshot.faces(["face_id"])["face_id"].to_pylist()
     n = len(rows)
     generation = Generation(
-        "matches",
         generation_name(collection.current("matches")),
-        {"faces_hash": snapshot.faces_hash, "parents": [], "space": collection.space},
+        MatchesManifest(faces_hash=snapshot.faces_hash, space=collection.space),
     )
     columns = {
         "face_id": pa.array(rows, pa.binary(16)),
@@ -151,7 +152,7 @@ def test_a_mirror_that_the_gallery_names_is_counted_as_parted_once() -> None:
         commit(collection, f"night {night}", far, first=200 + night)
         match(collection, "Ada", mirrored)
         clusters, _ = cluster_people(collection, collection.snapshot())
-        broken.add(clusters.generation.manifest["broke_photo_constraint"])
+        broken.add(clusters.generation.manifest.broke_photo_constraint)
         owner = People.of(collection).owner
         assert owner[mirrored[0]] == owner[mirrored[1]]
     assert len(broken) == 1
@@ -167,6 +168,6 @@ def test_a_decision_that_appears_before_the_newest_counts(collection: Collection
     follow(collection)
     collection.storage.write(path, kept)
     _, made = cluster_people(collection, collection.snapshot())
-    assert made.generation.manifest["reason"] == "decision"
+    assert made.generation.manifest.reason == "decision"
     assert People.of(collection).find("Ada").person_id.hex() == first
     assert cluster_people(collection, collection.snapshot())[0].unchanged

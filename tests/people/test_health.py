@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from facebatch.collection.manifests import ClustersManifest
 from facebatch.people.health import (
     BOUNDS,
     FEW_FACES,
@@ -16,10 +17,10 @@ from facebatch.people.health import (
 )
 
 
-def clusters(**figures: Any) -> dict[str, Any]:
+def clusters(**figures: Any) -> ClustersManifest:
     sound = {"faces": 1000, "clusters": 100, "alone": 300, "largest": 40}
     config = {"guard_factor": 1.5, "tau": 0.1}
-    return {**sound, "broke_photo_constraint": 0, "config": config, **figures}
+    return ClustersManifest(**{**sound, "broke_photo_constraint": 0, "config": config, **figures})
 
 
 def person(number: int, spread: float | None = 0.1, status: str = "active") -> dict[str, Any]:

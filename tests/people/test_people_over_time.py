@@ -14,13 +14,9 @@ from support.rows import content, memory_collection
 from support.synthetic import people
 
 from facebatch import ids, tables
-from facebatch.collection.collection import (
-    GENERATIONS_KEPT,
-    Collection,
-    Generation,
-    generation_name,
-)
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import read_clusters
+from facebatch.collection.generations import GENERATIONS_KEPT, Generation, generation_name
 from facebatch.errors import CollectionError
 from facebatch.neighbors import Neighbors
 from facebatch.neighbors.index import Plan
@@ -40,7 +36,7 @@ def owners(collection: Collection) -> dict[bytes, bytes]:
     """Whose every face is that is somebody's."""
     made = collection.current("people")
     assert made is not None
-    clusters = collection.generation("clusters", made.manifest["parents"][0])
+    clusters = collection.generation("clusters", made.manifest.clusters)
     assert clusters is not None
     face_ids, labels = read_clusters(collection, clusters)
     who = {person.cluster: person.person_id for person in read_people(collection, made)}
@@ -59,10 +55,10 @@ def test_new_photos_change_nobody_who_is_there(collection: Collection) -> None:
     for night, first in enumerate(range(20, len(embeddings), 10), 1):
         commit(collection, str(night), embeddings[first : first + 10], first=first)
         clusters, made = cluster_people(collection, collection.snapshot())
-        assert made.generation.manifest["reason"] == "new photos"
+        assert made.generation.manifest.reason == "new photos"
         after = owners(collection)
         assert {face: after[face] for face in before} == before
-        assert made.generation.manifest["changes"]["moved"] == 0
+        assert made.generation.manifest.changes["moved"] == 0
         before = after
     # And the new faces came to the right people.
     face_ids, labels = read_clusters(collection, clusters.generation)
@@ -83,7 +79,7 @@ def test_adding_photos_night_by_night_finds_nearly_what_one_clustering_finds(
     nightly = owners(collection)
     _, made = cluster_people(collection, collection.snapshot(), from_scratch=True)
     anew = owners(collection)
-    assert made.generation.manifest["reason"] == "from scratch"
+    assert made.generation.manifest.reason == "from scratch"
     same = sum(anew.get(face) == who for face, who in nightly.items())
     assert same >= 0.9 * len(anew)
 
@@ -94,7 +90,7 @@ def test_from_scratch_says_what_moved_and_is_done_once(collection: Collection) -
     cluster_people(collection, collection.snapshot(), tau=0.03)
     few = len(owners(collection))
     _, made = cluster_people(collection, collection.snapshot(), from_scratch=True)
-    changes = made.generation.manifest["changes"]
+    changes = made.generation.manifest.changes
     assert changes["joined"] > 0
     assert changes["kept"] + changes["moved"] + changes["left"] == few
     again = cluster_people(collection, collection.snapshot(), from_scratch=True)
@@ -105,13 +101,13 @@ def test_another_threshold_cuts_the_tree_that_is_there(collection: Collection) -
     embeddings, _ = people(SIZES, seed=6)
     commit(collection, "0", embeddings)
     first, _ = cluster_people(collection, collection.snapshot())
-    tau = first.generation.manifest["config"]["tau"]
+    tau = first.generation.manifest.tau
     for wanted in (0.9 * tau, 1.2 * tau):
         cut, _ = cluster_people(collection, collection.snapshot(), tau=wanted)
-        assert cut.generation.manifest["tree"] == first.generation.name
+        assert cut.generation.manifest.tree == first.generation.name
         _, labels = read_clusters(collection, cut.generation)
         grown, _ = cluster_people(collection, collection.snapshot(), tau=wanted, from_scratch=True)
-        assert grown.generation.manifest["tree"] == grown.generation.name
+        assert grown.generation.manifest.tree == grown.generation.name
         assert read_clusters(collection, grown.generation)[1].tolist() == labels.tolist()
         cluster_people(collection, collection.snapshot(), tau=tau, from_scratch=True)
         first = cluster_people(collection, collection.snapshot())[0]
@@ -126,7 +122,7 @@ def test_a_tree_outlives_the_generation_that_grew_it(collection: Collection) -> 
         commit(collection, f"{night + 1}", embeddings[begin : begin + 2], first=begin)
         cluster_people(collection, collection.snapshot())
     cut, _ = cluster_people(collection, collection.snapshot(), tau=0.08)
-    assert cut.generation.manifest["tree"] == first.generation.name
+    assert cut.generation.manifest.tree == first.generation.name
     assert len(owners(collection)) > 20
 
 
@@ -135,7 +131,7 @@ def test_a_threshold_beyond_the_tree_grows_another(collection: Collection) -> No
     commit(collection, "0", embeddings)
     cluster_people(collection, collection.snapshot())
     cut, _ = cluster_people(collection, collection.snapshot(), tau=0.2)
-    assert cut.generation.manifest["tree"] == cut.generation.name
+    assert cut.generation.manifest.tree == cut.generation.name
 
 
 def test_two_faces_in_one_photo_are_two_people(collection: Collection) -> None:
@@ -163,8 +159,8 @@ def test_two_faces_in_one_photo_are_two_people(collection: Collection) -> None:
     loose, made = cluster_people(
         collection, collection.snapshot(), asked={"photo_constraint": False}
     )
-    assert loose.generation.manifest["largest"] > 5
-    assert made.generation.manifest["reason"] == "other settings"
+    assert loose.generation.manifest.largest > 5
+    assert made.generation.manifest.reason == "other settings"
     # And the switch stays as it was put.
     assert cluster_people(collection, collection.snapshot())[0].unchanged
 
@@ -299,7 +295,7 @@ def test_people_of_an_earlier_version_go_on(collection: Collection) -> None:
     # A manifest as it was before trees, gates for joining and decisions.
     old = {
         name: value
-        for name, value in clusters.generation.manifest.items()
+        for name, value in clusters.generation.manifest.as_json().items()
         if name in ("faces_hash", "config", "tau_chosen_at_faces", "faces", "alone", "parents")
     }
     path = f"{clusters.generation.folder}/manifest.json"

@@ -83,7 +83,7 @@ def test_a_doubled_tau_is_noticed(album: Album, undisturbed: Collection, tmp_pat
     collection = copied(undisturbed, tmp_path)
     clusters = collection.current("clusters")
     assert clusters is not None
-    tau = clusters.manifest["config"]["tau"]
+    tau = clusters.manifest.tau
     cluster_people(collection, collection.snapshot(), tau=2 * tau)
     assert_noticed(album_checks.check_people, collection, album)
 

@@ -88,12 +88,12 @@ def test_more_faces_than_there_are_gives_all(collection: Collection) -> None:
 def test_a_kind_that_was_asked_for_stays(collection: Collection, kind: str) -> None:
     asked = {"kind": kind, "recall": 0.9}
     made = build_index(collection, collection.snapshot(), asked=asked)
-    assert made.generation.manifest["config"]["kind"] == kind
-    assert made.generation.manifest["recall"]["at_10"] >= 0.9
+    assert made.generation.manifest.config["kind"] == kind
+    assert made.generation.manifest.recall["at_10"] >= 0.9
     assert build_index(collection, collection.snapshot()).unchanged
     commit(collection, "two", people([4], seed=8)[0], first=100)
     again = build_index(collection, collection.snapshot())
-    assert again.generation.manifest["config"]["kind"] == kind
+    assert again.generation.manifest.config["kind"] == kind
     assert found(collection)[0]["d2"] == pytest.approx(0, abs=1e-5)
 
 

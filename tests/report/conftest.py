@@ -19,7 +19,9 @@ from support.synthetic import at_angles
 
 from facebatch import ids, tables
 from facebatch.cluster.settings import ClusterSettings
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation, generation_name
+from facebatch.collection.manifests import ClustersManifest, MatchesManifest, PeopleManifest
 from facebatch.config import ExtractSettings
 from facebatch.report import collect, render
 
@@ -116,14 +118,12 @@ class Archive:
         cluster_of = {face: number for number, group in enumerate(people) for face in group}
         labels = [cluster_of.get(face.tobytes()) for face in snapshot.face_ids]
         clusters = Generation(
-            "clusters",
             generation_name(),
-            {
-                "parents": [],
-                "config": dataclasses.asdict(ClusterSettings(tau=0.0925)),
-                "faces": len(labels),
-                "alone": labels.count(None),
-            },
+            ClustersManifest(
+                config=dataclasses.asdict(ClusterSettings(tau=0.0925)),
+                faces=len(labels),
+                alone=labels.count(None),
+            ),
         )
         columns = {
             "face_id": ids.to_arrow(snapshot.face_ids),
@@ -145,8 +145,7 @@ class Archive:
             }
             for number, group in enumerate(people)
         ]
-        parents = {"parents": [clusters.name], "config": {}}
-        generation = Generation("people", generation_name(), parents)
+        generation = Generation(generation_name(), PeopleManifest(parents=(clusters.name,)))
         self._write(generation, tables.from_rows("people", described))
         return self
 
@@ -154,7 +153,7 @@ class Archive:
         self, matches: Mapping[bytes, Mapping[str, Any]], config: Mapping[str, Any] | None = None
     ) -> Archive:
         """Says of face ids who they are; what isn't given is of an unknown face."""
-        made = Generation("matches", generation_name(), {"parents": [], "config": config or {}})
+        made = Generation(generation_name(), MatchesManifest(config=config or {}))
         unknown = {"nearest": "Nobody", "score": 0.5}
         rows = [{"face_id": face, **unknown, **matches[face]} for face in sorted(matches)]
         self._write(made, tables.from_rows("matches", rows))

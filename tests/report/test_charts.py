@@ -181,6 +181,6 @@ def test_warnings_of_the_clustering_are_shown_with_what_to_change(archive):
     people = archive.collection.current("people")
     warning = {"figure": "wide_share", "value": 0.25, "most": 0.005, "advice": "try --threshold"}
     archive.collection.finish(
-        replace(people, manifest={**people.manifest, "health": {"warnings": [warning]}})
+        replace(people, manifest=replace(people.manifest, health={"warnings": [warning]}))
     )
     assert "wide share is 25.0%, above 0.5%: try --threshold" in archive.page().text

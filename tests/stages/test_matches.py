@@ -78,12 +78,12 @@ def test_every_face_has_a_match_or_nobody(collection: Collection, faces) -> None
     wrong = sum(one is not None and one != other for one, other in zip(found, right, strict=True))
     assert wrong == 0
     assert found.count(None) < len(truth) - sum(SIZES[:2]) + 4
-    assert made.manifest["matched"] == len(found) - found.count(None)
+    assert made.manifest.matched == len(found) - found.count(None)
     assert (rows["score"].to_numpy() <= rows["runner_up"].to_numpy()).all()
     likely = rows["probability"].to_numpy()
     order = np.argsort(rows["score"].to_numpy())
     assert (np.diff(likely[order]) <= 0).all()
-    threshold = made.manifest["config"]["threshold"]
+    threshold = made.manifest.config["threshold"]
     accepted = [person is not None for person in found]
     np.testing.assert_array_equal(accepted, rows["score"].to_numpy() <= np.float32(threshold))
 
@@ -92,7 +92,7 @@ def test_faces_of_one_name_become_one_person_of_that_name(collection: Collection
     snapshot = collection.snapshot()
     identify_faces(collection, snapshot, IdentificationQuery(known(faces, 3), threshold=0.2))
     clusters, found = cluster_people(collection, snapshot)
-    assert clusters.generation.manifest["matches"] == collection.current("matches").name
+    assert clusters.generation.manifest.matches == collection.current("matches").name
     _, labels = read_clusters(collection, clusters.generation)
     matched = read_matches(collection, collection.current("matches"))["person"].to_pylist()
     name_of = {p.cluster: p.name for p in read_people(collection, found.generation)}
@@ -113,7 +113,7 @@ def test_faces_that_cannot_be_told_apart_are_nobody(collection: Collection) -> N
     rows = read_matches(collection, made)
     assert rows["person"].null_count == rows["probability"].null_count == 2
     assert rows["nearest"].null_count == 0
-    assert (made.manifest["matched"], made.manifest["below_gate"]) == (4, 2)
+    assert (made.manifest.matched, made.manifest.below_gate) == (4, 2)
 
 
 def test_without_a_gallery_nothing_is_named_and_names_stay_once_given(
@@ -202,7 +202,7 @@ def test_a_collection_without_faces_has_no_matches() -> None:
     ).generation
     rows = read_matches(collection, made)
     assert len(from_arrow(rows["face_id"])) == 0
-    assert made.manifest["matched"] == 0
+    assert made.manifest.matched == 0
 
 
 def test_a_name_that_a_gallery_gives_is_its_event(collection: Collection, faces) -> None:
@@ -212,7 +212,7 @@ def test_a_name_that_a_gallery_gives_is_its_event(collection: Collection, faces)
     snapshot = collection.snapshot()
     identify_faces(collection, snapshot, IdentificationQuery(known(faces, 2)))
     _, made = cluster_people(collection, snapshot)
-    assert made.generation.manifest["reason"] == "new photos"
+    assert made.generation.manifest.reason == "new photos"
     named = [row for row in read_events(collection).to_pylist() if row["kind"] == "named"]
     assert [row["reason"] for row in named] == ["gallery"] * 2
     assert {row["name"] for row in named} == set(NAMES[:2])

@@ -11,8 +11,9 @@ from support.rows import memory_collection
 from support.synthetic import people
 
 from facebatch import tables
-from facebatch.collection.collection import GENERATIONS_KEPT, Collection, generation_name
+from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import read_clusters
+from facebatch.collection.generations import GENERATIONS_KEPT, generation_name
 from facebatch.errors import CollectionError
 from facebatch.neighbors import index
 from facebatch.people.edit import People, hide_person
@@ -62,7 +63,7 @@ def test_new_photos_keep_the_people_and_their_tau(collection: Collection) -> Non
     assert not second.unchanged
     assert len(before) >= 3
     assert before <= ids_of_people(collection)
-    assert second.generation.manifest["config"] == first.generation.manifest["config"]
+    assert second.generation.manifest.config == first.generation.manifest.config
 
 
 def test_clusters_of_a_run_that_another_overtook_are_nobodys_base(collection: Collection) -> None:
@@ -82,13 +83,13 @@ def test_clusters_of_a_run_that_another_overtook_are_nobodys_base(collection: Co
         False,
     )
     anew, _ = cluster_people(collection, snapshot, from_scratch=True)
-    lost = cluster(overtaken).result.generation
+    lost = cluster(overtaken).generation
     newest = collection.current("clusters")
     assert newest is not None
     assert newest.name == lost.name
     again, _ = cluster_people(collection, snapshot)
-    assert anew.generation.name in again.generation.manifest["parents"]
-    assert again.generation.manifest["config"] == anew.generation.manifest["config"]
+    assert anew.generation.name in again.generation.manifest.parents
+    assert again.generation.manifest.config == anew.generation.manifest.config
     assert cluster_people(collection, snapshot)[0].unchanged
 
 
@@ -100,11 +101,11 @@ def test_another_tau_starts_a_line_of_its_own_and_carries_people_over(
     cluster_people(collection, collection.snapshot())
     before = ids_of_people(collection)
     tight, _ = cluster_people(collection, collection.snapshot(), tau=0.07)
-    assert tight.generation.manifest["config"]["tau"] == 0.07
+    assert tight.generation.manifest.tau == 0.07
     assert cluster_people(collection, collection.snapshot())[0].unchanged
     assert ids_of_people(collection) & before
     anew, _ = cluster_people(collection, collection.snapshot(), from_scratch=True)
-    assert anew.generation.manifest["config"]["tau"] > 0.07
+    assert anew.generation.manifest.tau > 0.07
     # Whom the tight cut dispersed has no faces to be known by again; the others are the same.
     assert len(ids_of_people(collection) & before) >= len(before) - 1
 
@@ -147,11 +148,11 @@ def test_poor_faces_are_nobodys(collection: Collection, poor: dict[str, list[flo
     commit(collection, "good", good)
     commit(collection, "poor", alike, first=len(good), **poor)
     clusters, made = cluster_people(collection, collection.snapshot())
-    assert clusters.generation.manifest["below_gate"] == 9
-    assert made.generation.manifest["active"] == 2
+    assert clusters.generation.manifest.below_gate == 9
+    assert made.generation.manifest.active == 2
     _, labels = read_clusters(collection, clusters.generation)
     assert (labels < 0).sum() >= 9
-    assert clusters.generation.manifest["largest"] <= 9
+    assert clusters.generation.manifest.largest <= 9
 
 
 @pytest.mark.parametrize(
@@ -167,8 +168,8 @@ def test_middling_faces_found_nobody_and_join_whom_they_resemble(
     commit(collection, "good", embeddings[truth == 0])
     commit(collection, "also middling", embeddings[truth == 0], first=100, **middling)
     clusters, made = cluster_people(collection, collection.snapshot())
-    assert made.generation.manifest["active"] == 1
-    figures = clusters.generation.manifest
+    assert made.generation.manifest.active == 1
+    figures = clusters.generation.manifest.as_json()
     assert figures["largest"] == 2 * figures["joined_by_vote"] > 10
     assert figures["alone"] == 27 - figures["largest"]
 
@@ -198,9 +199,9 @@ def test_hardly_any_faces_make_no_trouble(collection: Collection, n: int) -> Non
     embeddings, _ = people([1, 1], seed=1)
     commit(collection, "one", embeddings[:n])
     snapshot = collection.snapshot()
-    assert build_index(collection, snapshot).generation.manifest["faces"] == n
+    assert build_index(collection, snapshot).generation.manifest.faces == n
     _, made = cluster_people(collection, snapshot)
-    assert made.generation.manifest["active"] == 0
+    assert made.generation.manifest.active == 0
 
 
 def test_only_the_last_generations_are_kept(collection: Collection) -> None:
@@ -211,7 +212,7 @@ def test_only_the_last_generations_are_kept(collection: Collection) -> None:
     assert len(collection.generations("index")) == GENERATIONS_KEPT
     current = collection.current("index")
     assert current is not None
-    assert current.manifest["faces"] == GENERATIONS_KEPT + 2
+    assert current.manifest.faces == GENERATIONS_KEPT + 2
 
 
 def test_a_damaged_generation_says_which_file(collection: Collection) -> None:

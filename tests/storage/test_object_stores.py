@@ -16,7 +16,9 @@ from support.buckets import s3_server, upload
 from support.faulty import FlakyFileSystem
 from support.places import files_of, listed, put, unreadable, web_server, write_tar, write_zip
 
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation, generation_name
+from facebatch.collection.manifests import IndexManifest
 from facebatch.config import ExtractSettings
 from facebatch.errors import InputError, MediaError, UsageError
 from facebatch.identify.gallery import Gallery
@@ -143,11 +145,11 @@ def test_what_is_committed_to_a_store_is_read_again(collection: Collection) -> N
 def test_generations_on_a_store_are_finished_and_dropped(collection: Collection) -> None:
     made = None
     for number in range(5):
-        made = Generation("index", generation_name(made), {"number": number})
+        made = Generation(generation_name(made), IndexManifest(faces=number))
         collection.storage.write(f"{made.folder}/data", b"1")
         collection.finish(made)
     kept = collection.generations("index")
-    assert [generation.manifest["number"] for generation in kept] == [2, 3, 4]
+    assert [generation.manifest.faces for generation in kept] == [2, 3, 4]
     assert len(collection.storage.folders("index")) == 3
 
 

@@ -12,7 +12,9 @@ import pyarrow as pa
 from support.rows import faces, media_row
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection, Generation, generation_name
+from facebatch.collection.collection import Collection
+from facebatch.collection.generations import Generation, generation_name
+from facebatch.collection.manifests import MANIFESTS
 from facebatch.collection.snapshot import with_column
 from facebatch.config import ExtractSettings
 
@@ -114,15 +116,13 @@ class Archive:
     ) -> Generation:
         collection = self.collection
         made = Generation(
-            stage,
             generation_name(collection.current(stage)),
-            {
-                "faces_hash": collection.snapshot().faces_hash,
-                "parents": list(parents),
-                "config": {},
-                "space": collection.space,
+            MANIFESTS[stage](
+                faces_hash=collection.snapshot().faces_hash,
+                parents=tuple(parents),
+                space=collection.space,
                 **figures,
-            },
+            ),
         )
         path = f"{made.folder}/{stage}.parquet"
         tables.write(collection.storage, path, stage, rows, collection.fingerprint)
