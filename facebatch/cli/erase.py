@@ -125,7 +125,7 @@ def _erase(
     from facebatch.erasure.removal import erase as remove
 
     summary = remove(collection, chosen, gallery).as_json()
-    summary["gallery"] = gallery.storage.full_path() if gallery else None
+    summary["gallery"] = gallery.storage.public_path if gallery else None
     output.emit(summary, erased_lines(summary), as_json)
     if summary["findings"]:
         raise typer.Exit(INCOMPLETE_EXIT_CODE)

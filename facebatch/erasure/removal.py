@@ -35,7 +35,8 @@ from facebatch.errors import CollectionError
 from facebatch.extract import attempts
 from facebatch.identify.gallery import Gallery
 from facebatch.people import decisions
-from facebatch.people.membership import current_people, people_without_faces
+from facebatch.people.membership import people_without_faces
+from facebatch.people.view import PeopleView
 from facebatch.report import REPORT, write_report
 from facebatch.stages import build_index, cluster_people
 from facebatch.storage.store import TEMPORARY_MARK, Storage
@@ -126,7 +127,7 @@ def verify(collection: Collection, gallery: Gallery | None = None) -> list[Findi
 
 
 def _in_gallery(gallery: Gallery, findings: Sequence[Finding]) -> list[Finding]:
-    place = gallery.storage.full_path()
+    place = gallery.storage.public_path
     return [replace(finding, path=f"{place}/{finding.path}") for finding in findings]
 
 
@@ -395,9 +396,9 @@ def _people_to_forget(
     collection: Collection, suppression: Suppression
 ) -> tuple[set[bytes], set[str]]:
     """Returns the ids and names of people who have no face left, or were asked for."""
-    people, _ = current_people(collection)
-    asked = [one.person_id for one in people if suppression.was_asked([one.person_id])]
-    return people_without_faces(collection, suppression.hides_face, asked)
+    people = PeopleView.of(collection)
+    asked = [who for who in people.known if suppression.was_asked([who])]
+    return people_without_faces(people, suppression.hides_face, asked)
 
 
 def _clean_gallery(gallery: Gallery, targets: ErasureTargets) -> int:

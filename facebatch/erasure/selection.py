@@ -27,16 +27,15 @@ from facebatch.erasure.verification import ErasureTargets, same_faces
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people.identity import Person
 from facebatch.people.membership import (
-    current_people,
     known_names,
     matched_faces,
     people_without_faces,
     unused_names,
 )
+from facebatch.people.view import PeopleView
 from facebatch.storage.store import Storage
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_ID_START = re.compile(r"[0-9a-f]{8,32}")
 _FACE_IDS = ("face_id", "media_id", "content_id")
 
 Place = tuple[str, str]
@@ -50,7 +49,7 @@ class Request:
     Args:
         faces: Face ids, 32 hex digits.
         media: Media ids, 32 hex digits, or ``root/path``.
-        people: Names, or person ids or the first eight of their digits or more.
+        people: Names, or person ids or the first of their digits; see `PeopleView.by_id`.
         prefixes: What ``root/path`` begins with; ``root/`` is everything of a root.
     """
 
@@ -133,21 +132,22 @@ def select(collection: Collection, snapshot: Snapshot, request: Request) -> Sele
     media |= {item for text in request.prefixes for item in asked.below(text)}
     with_copies, contents = _with_copies(snapshot, listed, media)
     found = every_face(storage)
-    people, names, faces = _of_people(asked, collection, request.people)
+    view = PeopleView.of(collection)
+    people, names, faces = _of_people(asked, view, request.people)
     faces |= {face for text in request.faces for face in asked.face(text, found)}
     of_contents = pc.is_in(found["content_id"], _array(contents))
     faces |= set(found.filter(of_contents)["face_id"].to_pylist())
     chips, embeddings = _looks(storage, faces)
     n_asked = len(faces)
     faces, chips, embeddings = _with_equal_faces(snapshot, faces, chips, embeddings)
-    gone, their_names = people_without_faces(collection, faces.__contains__, people)
+    gone, their_names = people_without_faces(view, faces.__contains__, people)
     words = {*request.people, *request.prefixes, *their_names}
     return Selection(
         frozenset(with_copies),
         frozenset(contents),
         frozenset(faces),
         frozenset(gone),
-        unused_names(collection, names | their_names, gone, faces),
+        unused_names(view, names | their_names, gone, faces),
         frozenset(places_of(listed, with_copies)),
         chips,
         embeddings,
@@ -159,18 +159,18 @@ def select(collection: Collection, snapshot: Snapshot, request: Request) -> Sele
 
 
 def _of_people(
-    asked: _Asked, collection: Collection, texts: Iterable[str]
+    asked: _Asked, view: PeopleView, texts: Iterable[str]
 ) -> tuple[set[bytes], set[str], set[bytes]]:
     """Returns the ids, the names and the faces of the people asked for."""
     people: set[bytes] = set()
     names: set[str] = set()
     faces: set[bytes] = set()
     for text in texts:
-        persons, theirs = asked.person(text, collection)
+        persons, theirs = asked.person(text, view)
         people |= {person.person_id for person in persons}
         names |= {text, *(person.name for person in persons if person.name)}
         faces |= theirs
-    return people, names & known_names(collection) if names else names, faces
+    return people, names & known_names(view) if names else names, faces
 
 
 class _Asked:
@@ -229,20 +229,13 @@ class _Asked:
         self._not_there(text, self._suppression.hides_face(face), message)
         return set()
 
-    def person(self, text: str, collection: Collection) -> tuple[list[Person], set[bytes]]:
+    def person(self, text: str, view: PeopleView) -> tuple[list[Person], set[bytes]]:
         """Returns everyone of that name, or the one of that id, and their faces."""
-        people, members = current_people(collection)
-        persons = [person for person in people if person.name == text]
-        if not persons and _ID_START.fullmatch(text):
-            persons = [one for one in people if one.person_id.hex().startswith(text)]
-            if len(persons) > 1:
-                raise UsageError(f"--person {text} is the beginning of {len(persons)} ids")
-            for person in persons:
-                if person.merged_into is not None:
-                    heir = person.merged_into.hex()
-                    raise UsageError(f"the person {text} became a part of {heir}: give that id")
-        faces = {face for one in persons for face in members.get(one.person_id, ())}
-        faces |= matched_faces(collection, text)
+        persons, faces = view.called(text), matched_faces(view.collection, text)
+        # A name that only matches give is a name as well, and not the beginning of an id.
+        by_id = view.by_id(text) if not persons and not faces else None
+        persons += [by_id] if by_id else []
+        faces |= {face for one in persons for face in view.faces.get(one.person_id, ())}
         if not persons and not faces:
             whole = [bytes.fromhex(text)] if _ID.fullmatch(text) else []
             erased = self._suppression.was_asked([word_id(text), *whole])

@@ -10,6 +10,7 @@ from facebatch.collection.collection import Collection
 from facebatch.collection.generation_tables import read_matches
 from facebatch.collection.snapshot import Snapshot
 from facebatch.errors import UsageError
+from facebatch.people.view import PeopleView
 
 _FACE_COLUMNS = (
     *("face_id", "media_id", "content_id", "timestamp_us", "ordinal"),
@@ -50,7 +51,9 @@ def named_faces(
     columns = {name: faces[name] for name in _FACE_COLUMNS}
     columns |= {name: media[name].take(item) for name in _MEDIA_COLUMNS}
     face_ids = faces["face_id"].combine_chunks()
-    columns |= _people(collection, face_ids) | _matches(collection, face_ids)
+    people = PeopleView.of(collection).people_of(face_ids)
+    columns |= {"person_id": people["person_id"], "person": people["name"]}
+    columns |= _matches(collection, face_ids)
     columns["name"] = pc.coalesce(columns["person"], columns["match"])
     rows = pa.table(columns)
     if root is not None:
@@ -66,34 +69,6 @@ def _check_root(media: pa.Table, root: str) -> None:
     if root not in known:
         has = f"it has {', '.join(known)}" if known else "it is empty"
         raise UsageError(f"the collection has no root called {root!r}; {has}")
-
-
-def _people(collection: Collection, face_ids: pa.Array) -> dict[str, pa.Array]:
-    """Returns the id and the name of each face's person, null where it has none."""
-    current = collection.current("people")
-    clusters = collection.generation("clusters", current.manifest.clusters if current else None)
-    if current is None or clusters is None:
-        unknown = pa.nulls(len(face_ids), pa.string())
-        return {"person_id": pa.nulls(len(face_ids), pa.binary(16)), "person": unknown}
-    clustered = tables.read(
-        collection.storage,
-        f"{clusters.folder}/clusters.parquet",
-        "clusters",
-        ["face_id", "cluster"],
-    )
-    people = tables.read(
-        collection.storage,
-        f"{current.folder}/people.parquet",
-        "people",
-        ["person_id", "name", "status", "cluster"],
-    )
-    people = people.filter(
-        pc.and_(pc.equal(people["status"], "active"), pc.is_valid(people["cluster"]))
-    )
-    place = pc.index_in(face_ids, clustered["face_id"].combine_chunks())
-    cluster = clustered["cluster"].take(place)
-    person = pc.index_in(cluster, people["cluster"].combine_chunks())
-    return {"person_id": people["person_id"].take(person), "person": people["name"].take(person)}
 
 
 def _matches(collection: Collection, face_ids: pa.Array) -> dict[str, pa.Array]:

@@ -15,14 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids
 from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
 from facebatch.collection.snapshot import Snapshot
-from facebatch.errors import CollectionError
 from facebatch.faces.central import central_face
 from facebatch.identify.gallery import ENTRY_COLUMNS
-from facebatch.people.records import read_people
+from facebatch.people.view import PeopleView
 
 Rule = Literal["central", "strict"]
 
@@ -164,33 +161,14 @@ def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
     Raises:
         CollectionError: The collection has no people yet, or lost their clusters.
     """
-    people = collection.current("people")
-    if people is None:
-        raise CollectionError(
-            f"{collection.storage.public} has no people yet: run `facebatch cluster` first"
-        )
-    parent = people.manifest.clusters
-    clusters = collection.generation("clusters", parent)
-    if clusters is None:
-        raise CollectionError(
-            f"{collection.storage.public} has people without the clusters/{parent} that they were "
-            "found in: run `facebatch cluster` again"
-        )
-    face_ids, labels = read_clusters(collection, clusters)
-    name_of = {
-        person.cluster: person.name
-        for person in read_people(collection, people)
-        if person.status == "active" and person.name
-    }
-    named = np.flatnonzero(np.isin(labels, [cluster for cluster in name_of if cluster is not None]))
+    people = PeopleView.of(collection).required()
     faces = snapshot.faces(["face_id", "media_id"])
-    places = pc.index_in(ids.to_arrow(face_ids[named]), faces["face_id"].combine_chunks())
-    present = np.flatnonzero(places.is_valid())
-    chosen = faces.take(places.drop_null())
+    names = people.people_of(faces["face_id"])["name"]
+    chosen = faces.filter(pc.is_valid(names))
     media = snapshot.media.select(["media_id", "root", "path"])
     holders = media.take(pc.index_in(chosen["media_id"], media["media_id"].combine_chunks()))
-    names = [str(name_of[label]) for label in labels[named[present]].tolist()]
-    return _entries(snapshot, chosen, names, [_source(row) for row in holders.to_pylist()])
+    sources = [_source(row) for row in holders.to_pylist()]
+    return _entries(snapshot, chosen, names.drop_null().to_pylist(), sources)
 
 
 def _rows_by_content(faces: pa.Table) -> Mapping[bytes, list[int]]:

@@ -105,7 +105,7 @@ def write_sheet(people: People, person: Person, target: Path) -> None:
         raise UsageError(f"{target} can't be a contact sheet: it must end with .png or .html")
     if not people.collection.settings.chips:
         raise UsageError(
-            f"{people.collection.storage.url} has no chips to show: it was made with --no-chips"
+            f"{people.collection.storage.public} has no chips to show: it was made with --no-chips"
         )
     faces = _faces(people, person, ["face_id", "chip", "embedding"]).drop_columns(["embedding"])
     if len(faces) > FACES_ON_SHEET:

@@ -9,129 +9,43 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
-from facebatch.collection.generations import Generation
-from facebatch.collection.manifests import PeopleManifest
 from facebatch.collection.snapshot import Snapshot
-from facebatch.errors import CollectionError, UsageError
+from facebatch.errors import UsageError
 from facebatch.people import decisions
 from facebatch.people.decisions import PLACE, Concern, Decision, EffectiveDecisions
 from facebatch.people.identity import Person
-from facebatch.people.records import read_people
 from facebatch.people.undo import going_back
-
-_SHORTEST_PREFIX = 4
-"""Hex digits of an id that are enough, where no other id begins so."""
+from facebatch.people.view import SHORTEST_PREFIX, PeopleView
 
 
-@dataclass(frozen=True)
-class People:
-    """The people of a collection as they are today, to decide about.
-
-    Args:
-        collection: The collection.
-        snapshot: Its faces.
-        generation: The generation that says so.
-        known: Everyone, by person id.
-        face_ids: (n,) V16, the faces that were clustered.
-        labels: (n,) int32, their clusters.
-    """
-
-    collection: Collection
-    snapshot: Snapshot
-    generation: Generation[PeopleManifest]
-    known: dict[bytes, Person]
-    face_ids: npt.NDArray[np.void]
-    labels: npt.NDArray[np.int32]
+class People(PeopleView):
+    """The people of a collection as they are today, to decide about."""
 
     @classmethod
-    def of(cls, collection: Collection) -> People:
+    def of(cls, collection: Collection) -> Self:
         """Returns a collection's people.
 
         Raises:
             CollectionError: It has none yet, or lost their clusters.
         """
-        current = collection.current("people")
-        parent = current.manifest.clusters if current else None
-        clusters = collection.generation("clusters", parent)
-        if current is None or clusters is None:
-            raise CollectionError(
-                f"{collection.storage.url} has no people yet: run `facebatch cluster` first"
-            )
-        known = {one.person_id: one for one in read_people(collection, current)}
-        clustered = read_clusters(collection, clusters)
-        return cls(collection, collection.snapshot(), current, known, *clustered)
+        return super().of(collection).required()
 
     @cached_property
-    def owner(self) -> dict[bytes, bytes]:
-        """The person of every face that is somebody's."""
-        by_cluster = {one.cluster: who for who, one in self.known.items()}
-        return {
-            face.tobytes(): by_cluster[label]
-            for face, label in zip(self.face_ids, self.labels.tolist(), strict=True)
-            if label >= 0
-        }
+    def snapshot(self) -> Snapshot:
+        """The collection's faces, as they stood when this was first asked for."""
+        return self.collection.snapshot()
 
     @cached_property
     def effective_decisions(self) -> EffectiveDecisions:
         """What stands of the decisions so far."""
         return decisions.effective_decisions(self.collection, self.snapshot)
-
-    def find(self, said: str) -> Person:
-        """Returns the person whom a user means.
-
-        Args:
-            said: A name, an id, or the beginning of an id that no other begins with. Who was
-                merged into somebody is that person.
-
-        Raises:
-            UsageError: Nobody is meant, or several are.
-        """
-        active = [one for one in self.known.values() if one.status == "active"]
-        named = [one for one in active if one.name == said]
-        if len(named) > 1:
-            shown = ", ".join(one.person_id.hex()[:12] for one in named)
-            raise UsageError(f"several people are called {said!r}: say which by id, {shown}")
-        if named:
-            return named[0]
-        person = self._by_id(said)
-        if person.status != "active":
-            raise UsageError(f"{said!r} has no faces any more: there is nobody to decide about")
-        return person
-
-    def _by_id(self, said: str) -> Person:
-        prefix = said.lower()
-        usable = len(prefix) >= _SHORTEST_PREFIX and set(prefix) <= set("0123456789abcdef")
-        found = {
-            target.person_id: target
-            for one in self.known.values()
-            if usable and one.person_id.hex().startswith(prefix)
-            for target in [self.known[one.merged_into or one.person_id]]
-        }
-        if len(found) > 1:
-            shown = ", ".join(sorted(who.hex()[:12] for who in found))
-            raise UsageError(f"{said!r} begins the ids of several people: {shown}")
-        if not found:
-            raise UsageError(
-                f"there is nobody called {said!r}, and no id that begins with it (at least "
-                f"{_SHORTEST_PREFIX} digits): `facebatch people list` shows who there is"
-            )
-        return next(iter(found.values()))
-
-    def faces_of(self, person: Person) -> list[bytes]:
-        """Returns the ids of a person's faces, sorted."""
-        if person.cluster is None:
-            return []
-        return [face.tobytes() for face in self.face_ids[self.labels == person.cluster]]
 
     def find_faces(self, said: Iterable[str], person: Person | None = None) -> list[bytes]:
         """Returns the faces that a user means by their ids, or beginnings of them.
@@ -149,18 +63,14 @@ class People:
         for text in said:
             prefix = text.lower()
             meant = [face for face in among if face.hex().startswith(prefix)]
-            if len(meant) != 1 or len(prefix) < _SHORTEST_PREFIX:
+            if len(meant) != 1 or len(prefix) < SHORTEST_PREFIX:
                 what = "no face" if not meant else f"{len(meant)} faces"
                 raise UsageError(
-                    f"{text!r} begins the id of {what}{whose}: give at least {_SHORTEST_PREFIX} "
+                    f"{text!r} begins the id of {what}{whose}: give at least {SHORTEST_PREFIX} "
                     "digits of one; `facebatch people show PERSON` lists them"
                 )
             found.append(meant[0])
         return list(dict.fromkeys(found))
-
-    def shown(self, person: Person) -> str:
-        """Returns how a message calls a person."""
-        return person.name or person.person_id.hex()[:12]
 
     def concerns(self, changes: Sequence[tuple[bytes, bytes | None]]) -> tuple[Concern, ...]:
         """Returns faces as a decision records them.
@@ -362,8 +272,7 @@ def list_people(people: People, *, hidden: bool) -> list[dict[str, Any]]:
         people: The people.
         hidden: Whether those that are hidden are listed too.
     """
-    path = f"{people.generation.folder}/people.parquet"
-    rows = tables.read(people.collection.storage, path, "people").to_pylist()
+    rows = people.table.to_pylist()
     active = [row for row in rows if row["status"] == "active" and (hidden or not row["hidden"])]
     active.sort(key=lambda row: (-row["faces"], row["person_id"]))
     return [

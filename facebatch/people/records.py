@@ -6,8 +6,6 @@ import pyarrow as pa
 
 from facebatch import tables
 from facebatch.collection.collection import Collection
-from facebatch.collection.generations import Generation
-from facebatch.collection.manifests import PeopleManifest
 from facebatch.people.identity import Person
 
 EVENTS = "events"
@@ -16,12 +14,6 @@ EVENTS = "events"
 _COLUMNS = (
     *("person_id", "founded", "status", "cluster", "merged_into", "name", "named_by", "hidden"),
 )
-
-
-def read_people(collection: Collection, generation: Generation[PeopleManifest]) -> list[Person]:
-    """Returns everyone whom a people generation knows."""
-    path = f"{generation.folder}/people.parquet"
-    return persons(tables.read(collection.storage, path, "people", _COLUMNS))
 
 
 def persons(rows: pa.Table) -> list[Person]:

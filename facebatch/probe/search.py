@@ -9,14 +9,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, tables
+from facebatch import tables
 from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import places_of, read_clusters
+from facebatch.collection.generation_tables import places_of
 from facebatch.collection.generations import Generation
 from facebatch.collection.manifests import IndexManifest
 from facebatch.collection.snapshot import Snapshot, listing_of
 from facebatch.identify.thresholds import DEFAULTS
 from facebatch.neighbors.index import read, search
+from facebatch.people.view import PeopleView
 from facebatch.probe.probe import Probe
 from facebatch.stages import build_index
 
@@ -81,7 +82,7 @@ def _described(
     settings = collection.settings
     shipped = DEFAULTS.get((settings.embedder, settings.tta))
     likely = shipped.probability(d2) if shipped and shipped.curve else None
-    people = _people_of(collection, ids.from_arrow(face_ids))
+    people = PeopleView.of(collection).people_of(face_ids).to_pylist()
     return [
         {
             "face_id": face_id.hex(),
@@ -90,28 +91,9 @@ def _described(
             "box": [place[edge] for edge in _PLACE[2:]],
             "d2": float(distance),
             "probability": None if likely is None else float(likely[row]),
-            "person": person,
+            "person": person["name"] or (person["person_id"] and person["person_id"].hex()),
         }
         for row, (face_id, place, distance, person) in enumerate(
             zip(face_ids.to_pylist(), places.to_pylist(), d2, people, strict=True)
         )
     ]
-
-
-def _people_of(collection: Collection, face_ids: npt.NDArray[np.void]) -> list[str | None]:
-    """Returns the name, or the id, of the person that each face belongs to today."""
-    current = collection.current("people")
-    parent = current.manifest.clusters if current else None
-    clusters = collection.generation("clusters", parent)
-    if current is None or clusters is None:
-        return [None] * len(face_ids)
-    clustered, labels = read_clusters(collection, clusters)
-    # The few are looked for among the many; the other way round a table of the many is made first.
-    rows = np.flatnonzero(pc.is_in(ids.to_arrow(clustered), ids.to_arrow(face_ids)))
-    found = ids.to_arrow(clustered[rows])
-    places = pc.index_in(ids.to_arrow(face_ids), found).to_pylist()
-    path = f"{current.folder}/people.parquet"
-    named = tables.read(collection.storage, path, "people", ["cluster", "name", "person_id"])
-    named = named.filter(pc.is_in(named["cluster"], pa.array(np.unique(labels[rows]))))
-    called = {row["cluster"]: row["name"] or row["person_id"].hex() for row in named.to_pylist()}
-    return [None if place is None else called.get(int(labels[rows[place]])) for place in places]

@@ -18,6 +18,7 @@ from facebatch.collection.snapshot import Snapshot
 from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
 from facebatch.models import registry
+from facebatch.people.view import PeopleView
 from facebatch.report.matches import Matches, make_matches, plan_matches
 from facebatch.report.overview import Overview, collect_overview
 from facebatch.report.sheets import (
@@ -166,7 +167,7 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
     media = snapshot.media
     clusters = collection.current("clusters")
     chosen = collection.settings
-    plan = plan_sheets(collection, snapshot, faces, read_groups(collection, faces))
+    plan = plan_sheets(collection, snapshot, faces, read_groups(PeopleView.of(collection), faces))
     matched = plan_matches(collection, faces)
     wanted = np.concatenate([plan.wanted, matched.wanted if matched else plan.loose[:0]])
     # At once, since reading chips is most of what a report costs.

@@ -18,10 +18,9 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection
-from facebatch.collection.generations import Generation
-from facebatch.collection.manifests import ClustersManifest, PeopleManifest
 from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.thumbnails import thumbnail
+from facebatch.people.view import PeopleView
 
 PEOPLE_SHOWN = 200
 """People with a sheet of their own, the largest first."""
@@ -192,15 +191,11 @@ class SheetPlan:
         return np.concatenate([self.loose, *(person.shown for person in self.people)])
 
 
-def read_groups(collection: Collection, faces: FaceList) -> Groups | None:
+def read_groups(view: PeopleView, faces: FaceList) -> Groups | None:
     """Reads the current people and the clusters they were made of; None where there are none."""
-    people = collection.current("people")
-    clusters = _parent(collection, people)
-    if people is None or clusters is None:
+    if view.clusters is None:
         return None
-    path = f"{people.folder}/people.parquet"
-    rows = tables.read(collection.storage, path, "people").to_pylist()
-    return Groups(rows, *_labels(collection, clusters, faces))
+    return Groups(view.table.to_pylist(), *_labels(view, faces))
 
 
 def plan_sheets(
@@ -247,26 +242,13 @@ def make_sheets(plan: SheetPlan, faces: FaceList, shown: Mapping[np.intp, ShownF
     )
 
 
-def _parent(
-    collection: Collection, people: Generation[PeopleManifest] | None
-) -> Generation[ClustersManifest] | None:
-    if people is None:
-        return None
-    return collection.generation("clusters", people.manifest.clusters)
-
-
-def _labels(
-    collection: Collection, clusters: Generation[ClustersManifest], faces: FaceList
-) -> tuple[npt.NDArray[np.int64], int]:
+def _labels(view: PeopleView, faces: FaceList) -> tuple[npt.NDArray[np.int64], int]:
     """Returns each face's cluster, (n,), and how many clustered faces there are no more."""
-    path = f"{clusters.folder}/clusters.parquet"
-    rows = tables.read(collection.storage, path, "clusters")
-    places = pc.index_in(faces.ids["face_id"], value_set=rows["face_id"].combine_chunks())
+    places = pc.index_in(faces.ids["face_id"], value_set=ids.to_arrow(view.face_ids))
     clustered = np.flatnonzero(places.is_valid().to_numpy())
     labels = np.full(len(faces), NOT_CLUSTERED, np.int64)
-    numbers = rows["cluster"].fill_null(ALONE).to_numpy()
-    labels[clustered] = numbers[places.drop_null().to_numpy()]
-    return labels, len(rows) - len(clustered)
+    labels[clustered] = view.labels[places.drop_null().to_numpy()]
+    return labels, len(view.face_ids) - len(clustered)
 
 
 def _largest(

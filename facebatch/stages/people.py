@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters, write_table
+from facebatch.collection.generation_tables import write_table
 from facebatch.collection.generations import Generation, generation_name, moment_of
 from facebatch.collection.manifests import ClustersManifest, PeopleManifest
 from facebatch.collection.snapshot import Snapshot
@@ -20,7 +20,8 @@ from facebatch.errors import CollectionError
 from facebatch.people.events import Changes, Event, compare
 from facebatch.people.health import examine
 from facebatch.people.identity import Clustering, Person, carry_over
-from facebatch.people.records import EVENTS, generation_of, read_people
+from facebatch.people.records import EVENTS, generation_of
+from facebatch.people.view import PeopleView
 from facebatch.stages.clusters import (
     Base,
     Clustered,
@@ -92,8 +93,8 @@ def _cluster_people(
     find: Finder,
 ) -> tuple[StageResult[ClustersManifest], StageResult[PeopleManifest]] | None:
     """Does what `cluster_people` does; None where there are other people meanwhile."""
-    current = collection.current("people")
-    base = _base(collection, current)
+    view = PeopleView.of(collection)
+    current, base = view.generation, _base(view)
     policy = resolve_policy(collection, snapshot, tau, from_scratch, asked, base)
     task = Task.of(collection, snapshot, policy, base, from_scratch)
     done = task.done()
@@ -107,15 +108,12 @@ def _cluster_people(
     return (StageResult(made.generation, made.unchanged), people) if people else None
 
 
-def _base(collection: Collection, people: Generation[PeopleManifest] | None) -> Base | None:
-    """Returns the clusters that a people generation was made from, with its people."""
-    if people is None:
+def _base(people: PeopleView) -> Base | None:
+    """Returns the clusters that the current people were made from, with the people."""
+    if people.clusters is None:
         return None
-    clusters = collection.generation("clusters", people.manifest.clusters)
-    if clusters is None:
-        return None
-    face_ids, labels = read_clusters(collection, clusters)
-    return Base(clusters, Clustering(face_ids, labels, read_people(collection, people)))
+    known = tuple(people.known.values())
+    return Base(people.clusters, Clustering(people.face_ids, people.labels, known))
 
 
 def _people(

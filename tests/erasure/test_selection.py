@@ -23,7 +23,7 @@ from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.items import Item, Shard
 from facebatch.media.sources.listing import MediaFile
-from facebatch.people.membership import current_people
+from facebatch.people.view import PeopleView
 from facebatch.stages import build_index, cluster_people
 
 
@@ -46,7 +46,7 @@ def test_an_item_goes_with_its_copies_and_the_other_people_stay_who_they_are(
     assert paths_of(archive.collection) == {f"{one}.jpg" for one in range(1, len(archive.truth))}
     assert archive.people() == {one: faces - {face_of(0)} for one, faces in before.items()}
     assert any(face_of(0) in faces for faces in before.values())
-    names = {one.name for one in current_people(archive.collection)[0]}
+    names = {one.name for one in PeopleView.of(archive.collection).known.values()}
     assert names == {"Ada Lovelace", "Bo Li", None}
     assert verify(archive.collection) == []
 
@@ -68,7 +68,7 @@ def test_a_person_goes_with_all_faces_and_the_name(archive: Archive) -> None:
     assert left == []
     assert chosen.faces == {face_of(one) for one in archive.photos_of(0)}
     assert chosen.names == {"Ada Lovelace"}
-    known, _ = current_people(archive.collection)
+    known = PeopleView.of(archive.collection).known.values()
     assert not {one.person_id for one in known} & chosen.people
     assert {one.name for one in known} == {"Bo Li", None}
     assert archive.people() == {
@@ -96,7 +96,7 @@ def test_a_prefix_takes_everything_below_it(archive: Archive) -> None:
     assert not {f"{one}.jpg" for one in numbers} & paths_of(archive.collection)
     _, left = archive.erase(prefixes=("photos/",))
     assert (left, len(archive.collection.snapshot().media)) == ([], 0)
-    assert current_people(archive.collection)[0] == []
+    assert PeopleView.of(archive.collection).known == {}
 
 
 def test_older_versions_replaced_shards_and_orphans_go_too(archive: Archive) -> None:
@@ -215,9 +215,9 @@ def test_an_erasure_that_was_cut_off_is_completed_by_the_same_command(
     _, left = archive.erase(**asked)
     assert left == []
     assert verify(archive.collection) == []
-    assert "Ada Lovelace" not in {one.name for one in current_people(archive.collection)[0]} or (
-        "people" not in asked
-    )
+    assert "Ada Lovelace" not in {
+        one.name for one in PeopleView.of(archive.collection).known.values()
+    } or ("people" not in asked)
 
 
 def test_dead_attempts_forget_the_item_and_keep_the_others(archive: Archive) -> None:

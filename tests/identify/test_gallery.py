@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.generations import read_people
 from support.rows import content, media, media_row, memory_collection
 from support.synthetic import people, unit
 
@@ -30,7 +31,6 @@ from facebatch.identify.enrol import (
     from_people,
 )
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery, entry_id
-from facebatch.people.records import read_people
 from facebatch.stages import cluster_people
 
 DIMENSION = 128

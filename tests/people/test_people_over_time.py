@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 from support.commits import commit, commit_photos, ids_of_people
+from support.generations import read_people
 from support.rows import content, memory_collection
 from support.synthetic import people
 
@@ -20,7 +21,7 @@ from facebatch.collection.generations import GENERATIONS_KEPT, Generation, gener
 from facebatch.errors import CollectionError
 from facebatch.neighbors import Neighbors
 from facebatch.neighbors.index import Plan
-from facebatch.people.records import read_events, read_people
+from facebatch.people.records import read_events
 from facebatch.stages import cluster_people
 from facebatch.stages.trees import Finder, find_here
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from support.commits import commit
+from support.generations import read_people
 from support.rows import memory_collection
 from support.synthetic import people
 
@@ -19,7 +20,7 @@ from facebatch.errors import GalleryError, SpaceMismatch
 from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
 from facebatch.ids import from_arrow
-from facebatch.people.records import read_events, read_people
+from facebatch.people.records import read_events
 from facebatch.stages import IdentificationQuery, cluster_people, identify_faces
 
 SIZES = [12, 9, 7, 5]

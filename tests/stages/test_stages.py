@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.commits import CHIP, commit, ids_of_people
+from support.generations import read_people
 from support.rows import memory_collection
 from support.synthetic import people
 
@@ -18,7 +19,6 @@ from facebatch.errors import CollectionError
 from facebatch.neighbors import index
 from facebatch.people.edit import People, hide_person
 from facebatch.people.identity import Clustering
-from facebatch.people.records import read_people
 from facebatch.stages import build_index, cluster_people
 from facebatch.stages.clusters import Base, Task, cluster, resolve_policy
 

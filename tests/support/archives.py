@@ -20,7 +20,7 @@ from facebatch.erasure.removal import erase
 from facebatch.erasure.selection import Request, Selection, select
 from facebatch.erasure.verification import Finding
 from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
-from facebatch.people.membership import current_people
+from facebatch.people.view import PeopleView
 from facebatch.report import write_report
 from facebatch.stages import IdentificationQuery, build_index, cluster_people, identify_faces
 from facebatch.storage.store import filesystem
@@ -55,7 +55,7 @@ class Archive:
         return chosen, list(done.findings)
 
     def people(self) -> dict[bytes, set[bytes]]:
-        return {one: set(faces) for one, faces in current_people(self.collection)[1].items()}
+        return {one: set(faces) for one, faces in PeopleView.of(self.collection).faces.items()}
 
 
 def face_of(number: int) -> bytes:

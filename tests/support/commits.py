@@ -10,7 +10,7 @@ from support.rows import content, media, media_row
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection
 from facebatch.people.edit import People, list_people
-from facebatch.people.records import read_people
+from facebatch.people.view import PeopleView
 from facebatch.stages import cluster_people
 
 CHIP = 150
@@ -51,9 +51,7 @@ def commit(
 
 
 def ids_of_people(collection: Collection) -> set[bytes]:
-    generation = collection.current("people")
-    assert generation is not None
-    known = read_people(collection, generation)
+    known = PeopleView.of(collection).known.values()
     return {person.person_id for person in known if person.status == "active"}
 
 

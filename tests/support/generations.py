@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from facebatch import tables
 from facebatch.ids import as_array
 from facebatch.people.identity import Clustering, carry_over
+from facebatch.people.records import persons
 
 
 def ids(*numbers):
@@ -31,3 +33,9 @@ def found(labels, names=(), generation="g1", faces=None):
         for person in step(labels, None, generation, faces)
     )
     return clustering(labels, people, faces)
+
+
+def read_people(collection, generation):
+    """Returns everyone whom a people generation knows, whether or not it is the current one."""
+    path = f"{generation.folder}/people.parquet"
+    return persons(tables.read(collection.storage, path, "people"))

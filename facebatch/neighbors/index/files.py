@@ -52,7 +52,7 @@ def read(storage: Storage, path: str, dimension: int | None = None) -> faiss.Ind
         index = faiss.read_index(storage.full_path(path), flags)
     except RuntimeError as error:
         raise CollectionError(
-            f"{storage.url}/{path} can't be read, build the index again: {error}"
+            f"{storage.public}/{path} can't be read, build the index again: {error}"
         ) from error
     return _of_dimension(index, dimension)
 
