@@ -249,9 +249,9 @@ def _check_generation(
     if isinstance(manifest, ClustersManifest) and manifest.tree == generation.name:
         for part in TREE_TABLES:
             read_checked(collection, f"{generation.folder}/{part}.parquet", part)
-    strangers = len(rows) - int(pc.sum(pc.is_in(rows["face_id"], _ids(snapshot))).as_py() or 0)
-    if whole and strangers and manifest.faces_hash == snapshot.faces_hash:
-        raise CollectionError(f"{strangers:,} rows are of faces that don't exist")
+    vanished = len(rows) - int(pc.sum(pc.is_in(rows["face_id"], _ids(snapshot))).as_py() or 0)
+    if whole and vanished and manifest.faces_hash == snapshot.faces_hash:
+        raise CollectionError(f"{vanished:,} rows are of faces that don't exist")
 
 
 def _ids(snapshot: Snapshot) -> pa.Array:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,6 +20,15 @@ import numpy.typing as npt
 
 from facebatch.errors import SpaceMismatch, UsageError
 from facebatch.faces.embeddings import check_unit_rows
+from facebatch.identify.distances import (
+    Doubles,
+    Floats,
+    Numbers,
+    centroids,
+    least,
+    squared_distances,
+)
+from facebatch.identify.svm import train_svm
 
 DEFAULT_METHOD = "centroid"
 """Averaging a person's embeddings beats every vote over them (measured on LFW)."""
@@ -33,24 +41,6 @@ LARGEST_D2 = 4.0
 
 _BLOCK_BYTES = 64 << 20
 """Memory for the largest array over one block of probes."""
-
-_SVM_C = 100.0
-"""Of 1, 10, 100 and 1,000 the one that found most people at FPIR 1 % (.89; .37 at 1) on the 126
-people of LFW's View 1 test set who have three photos or more: embeddings differ by little, so that
-a hyperplane needs weights larger than scikit-learn's default allows."""
-
-_SVM_PASSES = 10_000
-
-_ROWS_AT_ONCE = 8_192
-"""Entries that are turned into float64 at once."""
-
-_ROUNDING = 1e-13
-"""Subtracted from every d2: more than float64 rounding of equal vectors gives, so that these are
-at 0 exactly, and less than float32 shows of any other d2."""
-
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -126,7 +116,7 @@ class Model:
           (LinearSVC, one against the rest), unbounded, below 0 on the person's side.
         - ``knn``: 1 less the person's share in the votes of the k nearest entries, weighted by
           1 / distance (KNeighborsClassifier with ``weights="distance"``), 0..1. It compares
-          people with each other and so is the weakest at telling strangers.
+          people with each other and so is the weakest at rejecting impostors.
 
         Args:
             probes: (p, d) float32, rows of length 1; p may be 0.
@@ -254,7 +244,7 @@ def fit(
     person = np.array([numbers[names[row]] for row in order], np.int32)
     offsets = np.zeros(len(people))
     if method == "svm":
-        centres, offsets = _train_svm(entries, person, len(people))
+        centres, offsets = train_svm(entries, person, len(people))
     else:
         centres = centroids(entries, person)
     return Model(method, people, entries, person, min(neighbors, len(entries)), centres, offsets)
@@ -272,7 +262,7 @@ def rank(scores: Floats, k: int) -> Best:
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
-    columns = _least(scores, min(k, scores.shape[1]))
+    columns = least(scores, min(k, scores.shape[1]))
     return Best(columns.astype(np.int32), np.take_along_axis(scores, columns, 1))
 
 
@@ -295,43 +285,6 @@ def decide(scores: Floats, threshold: float) -> Decisions:
     return accept(rank(scores, 2), threshold)
 
 
-def centroids(entries: Floats, person: Numbers) -> Doubles:
-    """Returns each person's mean embedding scaled back to length 1, (people, d) float64.
-
-    Args:
-        entries: (n, d) float32, rows of length 1.
-        person: (n,) int32, ascending, numbers from 0 without gaps.
-    """
-    starts = np.flatnonzero(np.diff(person, prepend=-1))
-    means = np.add.reduceat(entries.astype(np.float64), starts, axis=0)
-    # Opposite embeddings have no mean direction; theirs stays at 0, at the same d2 from everyone.
-    lengths = np.linalg.norm(means, axis=1, keepdims=True)
-    return np.asarray(means / np.maximum(lengths, 1e-12), np.float64)
-
-
-def squared_distances(probes: npt.NDArray[Any], others: npt.NDArray[Any]) -> Doubles:
-    """Returns d2 of every probe to every other vector, (p, n) float64, 0 for equal ones.
-
-    It is |a|^2 + |b|^2 - 2 a.b in float64, of which float32 then shows the same digits in
-    whatever blocks it was computed.
-
-    Args:
-        probes: (p, d) vectors, in any precision.
-        others: (n, d) vectors, in any precision.
-    """
-    a = probes.astype(np.float64)
-    lengths = np.einsum("pd,pd->p", a, a)[:, None] - _ROUNDING
-    squares = np.empty((len(probes), len(others)))
-    for start in range(0, len(others), _ROWS_AT_ONCE):
-        b = others[start : start + _ROWS_AT_ONCE].astype(np.float64)
-        part = squares[:, start : start + _ROWS_AT_ONCE]
-        np.matmul(a, b.T, out=part)
-        part *= -2
-        part += lengths
-        part += np.einsum("nd,nd->n", b, b)
-    return np.maximum(squares, 0, out=squares)
-
-
 def entries_hash(embeddings: Floats, names: Sequence[str]) -> str:
     """Returns the hash of a gallery's entries in their order, 32 hex digits.
 
@@ -340,21 +293,6 @@ def entries_hash(embeddings: Floats, names: Sequence[str]) -> str:
     hasher = hashlib.blake2b(json.dumps(list(names)).encode(), digest_size=16)
     hasher.update(np.ascontiguousarray(embeddings, np.float32).tobytes())
     return hasher.hexdigest()
-
-
-def _least(values: npt.NDArray[Any], k: int) -> npt.NDArray[np.intp]:
-    """Returns the columns (p, k) of each row's least values, ascending, equal ones by column.
-
-    One pass for each of a few places is faster than sorting, and unlike a partition it says which
-    of equal values come first.
-    """
-    left = values.copy()
-    rows = np.arange(len(left))
-    columns = np.empty((len(left), k), np.intp)
-    for place in range(k):
-        columns[:, place] = left.argmin(axis=1) if len(left) else 0
-        left[rows, columns[:, place]] = np.inf
-    return columns
 
 
 def _nearest(model: Model, probes: Floats) -> Doubles:
@@ -392,7 +330,7 @@ def _svm(model: Model, probes: Floats) -> Doubles:
 def _voters(model: Model, probes: Floats) -> tuple[Doubles, Numbers]:
     """Returns d2 (p, k) of each probe's nearest entries and the person (p, k) of each."""
     distances = squared_distances(probes, model.entries).astype(np.float32)
-    columns = _least(distances, model.neighbors)
+    columns = least(distances, model.neighbors)
     difference = probes[:, None].astype(np.float64) - model.entries[columns]
     return np.square(difference).sum(axis=-1), model.person[columns]
 
@@ -401,26 +339,6 @@ def _tally(model: Model, person: Numbers, weights: Doubles) -> Doubles:
     votes = np.zeros((len(person), len(model.people)))
     np.add.at(votes, (np.arange(len(person))[:, None], person), weights)
     return votes
-
-
-def _train_svm(entries: Floats, person: Numbers, n_people: int) -> tuple[Doubles, Doubles]:
-    if n_people < 2:
-        raise UsageError("method svm parts people from each other: it needs two or more of them")
-    try:
-        from sklearn.svm import LinearSVC
-    except ImportError as error:
-        raise UsageError(
-            "method svm needs scikit-learn: pip install 'facebatch[classifiers]'"
-        ) from error
-    with warnings.catch_warnings():
-        # That many people have few photos is what galleries are like.
-        warnings.filterwarnings("ignore", message="The number of unique classes")
-        trained = LinearSVC(C=_SVM_C, dual=True, random_state=0, max_iter=_SVM_PASSES)
-        trained.fit(entries, person)
-    normals, offsets = trained.coef_.astype(np.float64), trained.intercept_.astype(np.float64)
-    if n_people == 2:  # one hyperplane parts the two, the second person being its positive side
-        return np.concatenate([-normals, normals]), np.concatenate([-offsets, offsets])
-    return normals, offsets
 
 
 _SCORES: Mapping[str, Callable[[Model, Floats], Doubles]] = MappingProxyType(

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from facebatch.errors import UsageError
 from facebatch.identify.calibration import Calibration, Curve, Identification, Point, logistic
-from facebatch.identify.classifier import DEFAULT_NEIGHBORS, fit, squared_distances
+from facebatch.identify.classifier import DEFAULT_NEIGHBORS, fit
+from facebatch.identify.distances import squared_distances
 
 FAR_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 FPIR_RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)

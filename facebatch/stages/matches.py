@@ -22,7 +22,7 @@ from facebatch.identify.thresholds import DEFAULTS, default_for, threshold_for
 from facebatch.stages.common import StageResult, embeddings_of, good_faces
 
 DEFAULT_FPIR = 0.01
-"""One stranger in a hundred may be taken for somebody of the gallery."""
+"""One impostor in a hundred may be taken for somebody of the gallery."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class IdentificationQuery:
     Args:
         gallery: The gallery.
         method: One of `facebatch.identify.classifier.METHODS`.
-        fpir: Share of strangers that may be taken for somebody, above 0 and below 1.
+        fpir: Share of impostors that may be taken for somebody, above 0 and below 1.
         threshold: Instead of it, the largest score that is accepted.
     """
 

@@ -191,11 +191,11 @@ def test_what_comes_back_all_the_same_is_found_and_erased_by_the_same_command(
 @pytest.mark.parametrize(
     ("step", "asked"),
     [
-        ("_drop_rows", {"media": ("photos/0.jpg",)}),
-        ("_clean", {"prefixes": ("photos/1",)}),
-        ("cluster_people", {"people": ("Ada Lovelace",)}),
-        ("write_report", {"people": ("Ada Lovelace",)}),
-        ("check", {"faces": (face_of(4).hex(),)}),
+        ("removal._drop_rows", {"media": ("photos/0.jpg",)}),
+        ("removal._clean", {"prefixes": ("photos/1",)}),
+        ("stage_renewal.cluster_people", {"people": ("Ada Lovelace",)}),
+        ("removal.write_report", {"people": ("Ada Lovelace",)}),
+        ("removal.check", {"faces": (face_of(4).hex(),)}),
     ],
 )
 def test_an_erasure_that_was_cut_off_is_completed_by_the_same_command(
@@ -208,7 +208,7 @@ def test_an_erasure_that_was_cut_off_is_completed_by_the_same_command(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"facebatch.erasure.removal.{step}", kill)
+        patch.setattr(f"facebatch.erasure.{step}", kill)
         with pytest.raises(Killed):
             archive.erase(**asked)
     assert Suppression.load(archive.collection.storage), "nothing comes back meanwhile"

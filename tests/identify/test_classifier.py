@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from support.synthetic import at_angles, d2_of_angle, people, unit
 
 from facebatch.errors import SpaceMismatch, UsageError
-from facebatch.identify import classifier
+from facebatch.identify import classifier, distances, svm
 from facebatch.identify.classifier import METHODS, Model, accept, decide, fit, rank
 
 DISTANCES = ("nearest", "centroid", "both")
@@ -192,7 +192,7 @@ def test_svm_is_scikit_learns(sizes):
     embeddings, truth = people(sizes, seed=6)
     names = [f"{person}" for person in truth]
     model = fit("svm", embeddings, names)
-    theirs = LinearSVC(C=classifier._SVM_C, dual=True, random_state=0, max_iter=10_000)
+    theirs = LinearSVC(C=svm._SVM_C, dual=True, random_state=0, max_iter=10_000)
     theirs.fit(model.entries, model.person)
     decision = theirs.decision_function(PROBES)
     if len(sizes) == 2:
@@ -295,4 +295,4 @@ def test_entries_hash_follows_names_and_embeddings():
 
 
 def test_equal_entries_are_at_zero_in_any_precision_of_the_probe():
-    assert (classifier.squared_distances(EMBEDDINGS, EMBEDDINGS).diagonal() == 0).all()
+    assert (distances.squared_distances(EMBEDDINGS, EMBEDDINGS).diagonal() == 0).all()
