@@ -168,6 +168,11 @@ class ClustersManifest(Manifest):
         return (self.config, self.gate, self.tau_chosen_at_faces)
 
     @property
+    def may_go_on(self) -> bool:
+        """Whether later clusterings keep its people; those of the first release had no tree."""
+        return self.tree is not None
+
+    @property
     def tau(self) -> float:
         """The longest link, as d2."""
         return float(self.config["tau"])

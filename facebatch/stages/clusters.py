@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,29 +59,38 @@ class ClusteringPolicy:
         )
 
 
+@dataclass(frozen=True)
+class ClusteringRequest:
+    """What was asked of a clustering.
+
+    Args:
+        tau: Longest link, as d2, where one was asked for.
+        from_scratch: Whether tau is chosen anew, and all faces are clustered.
+        grouping: Other settings that were asked for, by the names of `GroupingSettings`.
+    """
+
+    tau: float | None = None
+    from_scratch: bool = False
+    grouping: Mapping[str, Any] = field(default_factory=dict)
+
+
 def resolve_policy(
-    collection: Collection,
-    snapshot: Snapshot,
-    tau: float | None,
-    from_scratch: bool,
-    asked: Mapping[str, Any],
-    base: Base | None,
+    collection: Collection, snapshot: Snapshot, request: ClusteringRequest, base: Base | None
 ) -> ClusteringPolicy:
     """Returns the settings: what was asked for, else the current people's, else defaults.
 
     Args:
         collection: The collection.
         snapshot: Its faces.
-        tau: Longest link, as d2, where one was asked for.
-        from_scratch: Whether tau is chosen anew.
-        asked: Other settings that were asked for, by the names of `GroupingSettings`.
+        request: What was asked for.
         base: What the current people are made of.
     """
+    tau, from_scratch = request.tau, request.from_scratch
     n_faces = len(snapshot.face_ids)
     current = base.clusters if base else collection.current("clusters")
     kept = (current.manifest.gate if current else None) or {}
     known = {name: kept[name] for name in asdict(GroupingSettings()) if name in kept}
-    grouping = GroupingSettings(**{**known, **asked})
+    grouping = GroupingSettings(**{**known, **request.grouping})
     if tau is not None:
         same = current is not None and current.manifest.tau == tau
         if current is not None and same and not from_scratch:
@@ -116,20 +125,18 @@ class Clustered:
     """The result of the stage, with what the stage ``people`` needs of it.
 
     Args:
+        task: What was to be clustered.
         generation: The generation.
         unchanged: Whether it was there before, for the same faces and settings.
         labels: (n,) int32, the cluster of each face of the snapshot; -1 for a face on its own.
         faces: The snapshot's faces.
-        effective: The decisions that it was made by.
-        reason: Why there is a new one, as events have it.
     """
 
+    task: Task
     generation: Generation[ClustersManifest]
     unchanged: bool
     labels: npt.NDArray[np.int32]
     faces: Faces
-    effective: EffectiveDecisions
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,14 +166,14 @@ class Task:
         cls,
         collection: Collection,
         snapshot: Snapshot,
-        policy: ClusteringPolicy,
+        request: ClusteringRequest,
         base: Base | None,
-        from_scratch: bool,
     ) -> Task:
-        """Returns the task, with matches and decisions read from the collection."""
+        """Returns the task, with settings, matches and decisions read from the collection."""
+        policy = resolve_policy(collection, snapshot, request, base)
         matches = current_matches(collection, snapshot)
         effective = decisions.effective_decisions(collection, snapshot)
-        return cls(collection, snapshot, policy, base, from_scratch, matches, effective)
+        return cls(collection, snapshot, policy, base, request.from_scratch, matches, effective)
 
     def manifest(self) -> ClustersManifest:
         """Returns what the manifest says of it, before there is a result."""
@@ -201,7 +208,7 @@ class Task:
         if self.from_scratch:
             return "from scratch"
         before, now = self.base.clusters.manifest, self.manifest()
-        if before.tree is None or before.policy != now.policy:
+        if not before.may_go_on or before.policy != now.policy:
             return "other settings"
         if before.faces_hash != now.faces_hash:
             return "new photos"
@@ -272,14 +279,13 @@ def cluster(task: Task, find: Finder = find_here) -> Clustered:
         write_tree(task.collection, generation, grown)
     _write(task.collection, generation, faces, found)
     made = task.collection.finish(generation)
-    return Clustered(made, False, found.labels, faces, task.effective, task.reason)
+    return Clustered(task, made, False, found.labels, faces)
 
 
 def clustered(task: Task, generation: Generation[ClustersManifest]) -> Clustered:
     """Returns the task's result that is there already, read again."""
     _, labels = read_clusters(task.collection, generation)
-    faces = task.faces(generation)
-    return Clustered(generation, True, labels, faces, task.effective, task.reason)
+    return Clustered(task, generation, True, labels, task.faces(generation))
 
 
 _GOING_ON = ("new photos", "gallery", "decision")

@@ -25,10 +25,10 @@ from facebatch.people.view import PeopleView
 from facebatch.stages.clusters import (
     Base,
     Clustered,
+    ClusteringRequest,
     Task,
     cluster,
     clustered,
-    resolve_policy,
 )
 from facebatch.stages.common import StageResult
 from facebatch.stages.faces import Faces
@@ -73,8 +73,9 @@ def cluster_people(
     Raises:
         CollectionError: Others made people in every attempt.
     """
+    request = ClusteringRequest(tau, from_scratch, asked or {})
     for _ in range(_ATTEMPTS):
-        made = _cluster_people(collection, snapshot, tau, from_scratch, asked or {}, find)
+        made = _cluster_people(collection, snapshot, request, find)
         if made is not None:
             return made
         snapshot = collection.snapshot()
@@ -85,18 +86,12 @@ def cluster_people(
 
 
 def _cluster_people(
-    collection: Collection,
-    snapshot: Snapshot,
-    tau: float | None,
-    from_scratch: bool,
-    asked: Mapping[str, Any],
-    find: Finder,
+    collection: Collection, snapshot: Snapshot, request: ClusteringRequest, find: Finder
 ) -> tuple[StageResult[ClustersManifest], StageResult[PeopleManifest]] | None:
     """Does what `cluster_people` does; None where there are other people meanwhile."""
     view = PeopleView.of(collection)
-    current, base = view.generation, _base(view)
-    policy = resolve_policy(collection, snapshot, tau, from_scratch, asked, base)
-    task = Task.of(collection, snapshot, policy, base, from_scratch)
+    current = view.generation
+    task = Task.of(collection, snapshot, request, _base(view))
     done = task.done()
     if done is None:
         made = cluster(task, find)
@@ -104,7 +99,7 @@ def _cluster_people(
         return StageResult(done, unchanged=True), StageResult(current, unchanged=True)
     else:
         made = clustered(task, done)
-    people = _people(collection, made, current, base)
+    people = _people(made, current)
     return (StageResult(made.generation, made.unchanged), people) if people else None
 
 
@@ -117,21 +112,19 @@ def _base(people: PeopleView) -> Base | None:
 
 
 def _people(
-    collection: Collection,
-    made: Clustered,
-    current: Generation[PeopleManifest] | None,
-    base: Base | None,
+    made: Clustered, current: Generation[PeopleManifest] | None
 ) -> StageResult[PeopleManifest] | None:
     """Makes the people of a clustering; None where they aren't those that it was made from."""
+    collection, base = made.task.collection, made.task.base
     name = generation_name(current)
     face_ids, labels = ids.from_arrow(made.faces.table["face_id"]), made.labels
     nobody = Clustering(face_ids[:0], labels[:0])
     before = base.clustering if base else nobody
     people = carry_over(face_ids, labels, before, name, _claims(made))
-    people = _called(people, made, _names_of_clusters(collection, made))
+    people = _called(people, made, _names_of_clusters(made))
     after = Clustering(face_ids, labels, people)
-    reasons = _by_gallery(before, after) | _reasons(made, base)
-    changes = compare(before, after, made.reason, reasons)
+    reasons = _by_gallery(before, after) | _reasons(made)
+    changes = compare(before, after, made.task.reason, reasons)
     rows = _describe(made.faces, labels, people)
     clusters = made.generation
     generation = Generation(
@@ -140,7 +133,7 @@ def _people(
             faces_hash=clusters.manifest.faces_hash,
             parents=(clusters.name, *([current.name] if current else [])),
             space=collection.space,
-            reason=made.reason,
+            reason=made.task.reason,
             hidden=sum(person.hidden and person.status == "active" for person in people),
             changes=changes.faces(),
             events=_counts(changes),
@@ -169,8 +162,9 @@ def _claims(made: Clustered) -> dict[int, bytes]:
     }
 
 
-def _names_of_clusters(collection: Collection, made: Clustered) -> dict[int, str]:
+def _names_of_clusters(made: Clustered) -> dict[int, str]:
     """Returns the names that the matches, which a clustering was made with, give its clusters."""
+    collection = made.task.collection
     matches = collection.generation("matches", made.generation.manifest.matches)
     if matches is None:
         return {}
@@ -183,7 +177,7 @@ def _called(
     people: Sequence[Person], made: Clustered, by_gallery: Mapping[int, str]
 ) -> tuple[Person, ...]:
     """Gives people the names that decisions and the gallery say, and hides who is to be hidden."""
-    effective, given = made.effective, set(by_gallery.values())
+    effective, given = made.task.effective, set(by_gallery.values())
     found = []
     for person in people:
         name, source = person.name, person.named_by
@@ -210,12 +204,13 @@ def _by_gallery(before: Clustering, after: Clustering) -> dict[bytes, str]:
     }
 
 
-def _reasons(made: Clustered, base: Base | None) -> dict[bytes, str]:
+def _reasons(made: Clustered) -> dict[bytes, str]:
     """Returns the newest decision about each person, of those that weren't applied before."""
+    base = made.task.base
     applied = base.clusters.manifest.decisions if base else None
     return {
         person: f"decision {decision}"
-        for person, decision in made.effective.reasons.items()
+        for person, decision in made.task.effective.reasons.items()
         if applied is None or decision > applied
     }
 

@@ -20,7 +20,7 @@ from facebatch.neighbors import index
 from facebatch.people.edit import People, hide_person
 from facebatch.people.identity import Clustering
 from facebatch.stages import build_index, cluster_people
-from facebatch.stages.clusters import Base, Task, cluster, resolve_policy
+from facebatch.stages.clusters import Base, ClusteringRequest, Task, cluster
 
 SIZES = [12, 9, 7, 5, 1, 1]
 
@@ -75,13 +75,7 @@ def test_clusters_of_a_run_that_another_overtook_are_nobodys_base(collection: Co
     labels = read_clusters(collection, first.generation)
     known = Clustering(*labels, read_people(collection, made.generation))
     base = Base(first.generation, known)
-    overtaken = Task.of(
-        collection,
-        snapshot,
-        resolve_policy(collection, snapshot, None, False, {}, base),
-        base,
-        False,
-    )
+    overtaken = Task.of(collection, snapshot, ClusteringRequest(), base)
     anew, _ = cluster_people(collection, snapshot, from_scratch=True)
     lost = cluster(overtaken).generation
     newest = collection.current("clusters")
