@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from apache_beam.pvalue import AsSingleton
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.collection.snapshot import content_keys
 from facebatch.extract.items import Item
 from facebatch.storage.store import Storage

@@ -17,7 +17,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
 from apache_beam.utils.shared import Shared
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.collection.suppression import suppress
 from facebatch.config import Execution, ExtractSettings
 from facebatch.detect import load_detector
@@ -35,7 +35,7 @@ from facebatch.pipelines.planning import CutShards, PlanJob, plan
 from facebatch.pipelines.vanishing import MarkVanished
 
 if TYPE_CHECKING:
-    from facebatch.collection.suppression import Suppression
+    from facebatch.collection import Suppression
 
 
 def extract(

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.extract.items import Known
 from facebatch.models import registry
 

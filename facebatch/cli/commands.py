@@ -16,7 +16,7 @@ from facebatch.cli.recording import Record, recorded
 from facebatch.monitor import logs
 
 if TYPE_CHECKING:
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.config import RunSettings
     from facebatch.extract.progress import Progress
     from facebatch.media.sources.roots import Root
@@ -55,7 +55,7 @@ class _Request:
         return output.progress_bar(shown=not self.as_json)
 
     def collection(self) -> Collection:
-        from facebatch.collection.collection import Collection
+        from facebatch.collection import Collection
         from facebatch.jobs.run import check_input
 
         check_input(self.roots, self.url, self.settings)
@@ -67,8 +67,8 @@ def query(
 ) -> IdentificationQuery:
     """Returns what is asked of a gallery."""
     from facebatch.errors import UsageError
+    from facebatch.identify import Gallery
     from facebatch.identify.classifier import DEFAULT_METHOD
-    from facebatch.identify.gallery import Gallery
     from facebatch.stages import DEFAULT_FPIR, IdentificationQuery
 
     if fpir is not None and threshold is not None:
@@ -250,7 +250,7 @@ def index(
 
     What is asked for holds for later runs of the collection too.
     """
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.stages import build_index
 
     given = {"kind": kind, "recall": recall}
@@ -273,7 +273,7 @@ def cluster(
     The first time, with another threshold and from scratch all faces are clustered (HDBSCAN on the
     nearest-neighbour graph), and people keep their ids by the faces they share.
     """
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.config import resolve_grouping
     from facebatch.stages import cluster_people
 
@@ -288,7 +288,7 @@ def cluster(
 
 def report(collection: options.CollectionArgument) -> None:
     """Write report.html anew: what was processed, what failed and why, people, settings."""
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.report import write_report
 
     opened = Collection.open(collection)
@@ -304,7 +304,7 @@ def inspect(
     as_json: options.Json = False,
 ) -> None:
     """Say what a collection holds: items, faces, people, failures, settings, size."""
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.collection.summary import inspect_collection
 
     summary = inspect_collection(Collection.open(collection), with_failures=failures)

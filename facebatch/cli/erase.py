@@ -12,9 +12,9 @@ from facebatch.cli import options, output
 from facebatch.cli.commands import Command
 
 if TYPE_CHECKING:
-    from facebatch.collection.collection import Collection
-    from facebatch.erasure.selection import Selection
-    from facebatch.identify.gallery import Gallery
+    from facebatch.collection import Collection
+    from facebatch.erasure import Selection
+    from facebatch.identify import Gallery
 
 INCOMPLETE_EXIT_CODE = 4
 """What `erase` ends with when something erased is still there."""
@@ -79,10 +79,10 @@ def erase(
     The same command completes an erasure that was cut off.
     """
     output.quiet(verbose=False)
-    from facebatch.collection.collection import Collection
-    from facebatch.erasure.selection import Request, select
+    from facebatch.collection import Collection
+    from facebatch.erasure import Request, select
     from facebatch.errors import UsageError
-    from facebatch.identify.gallery import Gallery
+    from facebatch.identify import Gallery
 
     request = Request(*(tuple(given or ()) for given in (face, media, person, path_prefix)))
     opened = Collection.open(collection)
@@ -122,7 +122,7 @@ def _confirmed(chosen: Selection) -> bool:
 def _erase(
     collection: Collection, chosen: Selection, gallery: Gallery | None, as_json: bool
 ) -> None:
-    from facebatch.erasure.removal import erase as remove
+    from facebatch.erasure import erase as remove
 
     summary = remove(collection, chosen, gallery).as_json()
     summary["gallery"] = gallery.storage.public_path if gallery else None
@@ -132,8 +132,8 @@ def _erase(
 
 
 def _verify(collection: Collection, gallery: Gallery | None, as_json: bool) -> None:
-    from facebatch.collection.suppression import Suppression
-    from facebatch.erasure.removal import verify
+    from facebatch.collection import Suppression
+    from facebatch.erasure import verify
 
     found = [finding.as_json() for finding in verify(collection, gallery)]
     listed = bool(Suppression.load(collection.storage))

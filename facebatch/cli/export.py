@@ -12,7 +12,7 @@ from facebatch.cli import options, output
 from facebatch.cli.commands import Command
 
 if TYPE_CHECKING:
-    from facebatch.export.sidecars import Target
+    from facebatch.export import Target
 
 _SKIPPED_SHOWN = 10
 
@@ -58,11 +58,9 @@ def export(
     A face has the name of its person, else the name that identification gave it. What is written
     are copies: an erasure in the collection doesn't reach them.
     """
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.errors import UsageError
-    from facebatch.export.faces import named_faces
-    from facebatch.export.sidecars import write_sidecars
-    from facebatch.export.tabular import STDOUT, write_csv
+    from facebatch.export import STDOUT, named_faces, write_csv, write_sidecars
 
     targets = _targets(xmp, beside or [], sidecar_names)
     if not targets and csv is None:
@@ -94,7 +92,7 @@ def _targets(xmp: Path | None, beside: Sequence[str], naming: str) -> list[Targe
         UsageError: A place isn't local, or the naming is none.
     """
     from facebatch.errors import UsageError
-    from facebatch.export.sidecars import NAMINGS, Target
+    from facebatch.export import NAMINGS, Target
     from facebatch.storage.urls import public_url
 
     known = next((each for each in NAMINGS if each == naming), None)

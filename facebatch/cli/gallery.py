@@ -94,7 +94,7 @@ def add(
     as_json: options.Json = False,
 ) -> None:
     """Enrol more people, or more photos of the same, into a gallery that is there."""
-    from facebatch.identify.gallery import Gallery
+    from facebatch.identify import Gallery
 
     Gallery.open(gallery)
     _enrol(folders, gallery, {}, {"workers": workers}, strict, None, as_json)
@@ -106,7 +106,7 @@ def remove(
     name: Annotated[str, typer.Argument(help="The person's name.", metavar="NAME")],
 ) -> None:
     """Remove a person with all entries."""
-    from facebatch.identify.gallery import Gallery
+    from facebatch.identify import Gallery
 
     removed = Gallery.open(gallery).remove(name)
     typer.echo(f"{name}: {output.count(removed, 'entry', 'entries')} removed")
@@ -115,7 +115,7 @@ def remove(
 @app.command("list", epilog="Example: `facebatch gallery list ~/gallery`")
 def list_people(gallery: options.GalleryArgument, as_json: options.Json = False) -> None:
     """List the people of a gallery, with their number of entries."""
-    from facebatch.identify.gallery import Gallery
+    from facebatch.identify import Gallery
 
     opened = Gallery.open(gallery)
     summary = {
@@ -136,7 +136,7 @@ def from_people(
     as_json: options.Json = False,
 ) -> None:
     """Enrol the named people of a collection, with all of their faces."""
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.jobs.enrol import enrol_people
 
     summary = enrol_people(Collection.open(collection), output_url).as_json()

@@ -12,8 +12,7 @@ from facebatch.cli.commands import Command, query
 
 if TYPE_CHECKING:
     from facebatch.config import Execution, ExtractSettings
-    from facebatch.identify.calibration import Calibration
-    from facebatch.identify.gallery import Gallery
+    from facebatch.identify import Calibration, Gallery
 
 PhotoArgument = Annotated[
     str, typer.Argument(help="A photo, as a path or fsspec URL.", metavar="PHOTO")
@@ -44,7 +43,7 @@ def identify(
 
     `facebatch cluster` then groups the faces of one name into one person of that name.
     """
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.stages import identify_faces
 
     asked = query(gallery, method, fpir, threshold)
@@ -65,7 +64,7 @@ def search(
 ) -> None:
     """Find the faces of a collection that are nearest to a photo's central face."""
     execution = _execution(engine, device)
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.probe.probe import Prober
     from facebatch.probe.search import search_collection
 
@@ -219,7 +218,7 @@ def annotate(
 
 
 def _opened(gallery: str | None) -> Gallery | None:
-    from facebatch.identify.gallery import Gallery
+    from facebatch.identify import Gallery
 
     return None if gallery is None else Gallery.open(gallery)
 
@@ -232,7 +231,7 @@ def _compared_under(
 
     from facebatch.config import resolve_extract
     from facebatch.errors import UsageError
-    from facebatch.identify.calibration import Calibration
+    from facebatch.identify import Calibration
     from facebatch.identify.thresholds import default_for
 
     opened = _opened(gallery)

@@ -29,7 +29,7 @@ def compact(
     Faces, people and ids stay as they are. The old files are removed by a run a day later, for the
     sake of those who still read them.
     """
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.collection.maintenance import compact as compact_collection
 
     done = compact_collection(Collection.open(collection), dry_run=dry_run)

@@ -159,7 +159,7 @@ def undo(
 
 
 def _open(url: str) -> People:
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
     from facebatch.people.edit import People
 
     return People.of(Collection.open(url))

@@ -14,7 +14,7 @@ from facebatch.monitor import logs, metrics
 from facebatch.storage.urls import public_url
 
 if TYPE_CHECKING:
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
 
 
 @dataclass

@@ -16,11 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from facebatch import ids, tables
-from facebatch.collection import rewrite
-from facebatch.collection.collection import PLAN_PREFIX, Collection
-from facebatch.collection.manifests import STAGES
-from facebatch.collection.snapshot import Snapshot
-from facebatch.collection.suppression import Suppression, suppress
+from facebatch.collection import STAGES, Collection, Snapshot, Suppression, rewrite
+from facebatch.collection.collection import PLAN_PREFIX
+from facebatch.collection.suppression import suppress
 from facebatch.erasure import file_contents
 from facebatch.erasure.file_cleaning import clean_file, drop_rows
 from facebatch.erasure.selection import Selection, targets_of
@@ -28,8 +26,8 @@ from facebatch.erasure.stage_renewal import people_to_forget, renew_stages
 from facebatch.erasure.verification import ErasureTargets, Finding, check
 from facebatch.errors import CollectionError
 from facebatch.extract import attempts
-from facebatch.identify.gallery import Gallery
-from facebatch.people.view import PeopleView
+from facebatch.identify import Gallery
+from facebatch.people import PeopleView
 from facebatch.report import REPORT, write_report
 from facebatch.storage.store import TEMPORARY_MARK, Storage
 

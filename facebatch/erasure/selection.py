@@ -19,20 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot
-from facebatch.collection.suppression import Suppression, word_id
+from facebatch.collection import Collection, Snapshot, Suppression
+from facebatch.collection.suppression import word_id
 from facebatch.erasure import file_contents
 from facebatch.erasure.verification import ErasureTargets, same_faces
 from facebatch.errors import CollectionError, UsageError
-from facebatch.people.identity import Person
+from facebatch.people import PeopleView, Person
 from facebatch.people.membership import (
     known_names,
     matched_faces,
     people_without_faces,
     unused_names,
 )
-from facebatch.people.view import PeopleView
 from facebatch.storage.store import Storage
 
 _ID = re.compile(r"[0-9a-f]{32}")

@@ -12,15 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_matches, write_table
-from facebatch.collection.generations import Generation, generation_name, write_manifest
-from facebatch.collection.manifests import STAGES, MatchesManifest
-from facebatch.collection.snapshot import Snapshot
-from facebatch.collection.suppression import Suppression
+from facebatch.collection import (
+    STAGES,
+    Collection,
+    Generation,
+    MatchesManifest,
+    Snapshot,
+    Suppression,
+    generation_name,
+    read_matches,
+    write_table,
+)
+from facebatch.collection.generations import write_manifest
 from facebatch.erasure.verification import ErasureTargets
+from facebatch.people import PeopleView
 from facebatch.people.membership import people_without_faces
-from facebatch.people.view import PeopleView
 from facebatch.stages import build_index, cluster_people
 
 

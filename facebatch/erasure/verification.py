@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch import ids
-from facebatch.collection.suppression import Suppression
+from facebatch.collection import Suppression
 from facebatch.erasure import file_contents
 from facebatch.erasure.file_contents import Part
 from facebatch.errors import CollectionError

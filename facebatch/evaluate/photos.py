@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Snapshot
 from facebatch.faces.central import central_face
 
 _MEDIA = ("root", "path", "content_id", "status", "reason", "width", "height", "segments")

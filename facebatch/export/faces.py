@@ -6,11 +6,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_matches
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Collection, Snapshot, read_matches
 from facebatch.errors import UsageError
-from facebatch.people.view import PeopleView
+from facebatch.people import PeopleView
 
 _FACE_COLUMNS = (
     *("face_id", "media_id", "content_id", "timestamp_us", "ordinal"),

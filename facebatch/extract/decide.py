@@ -15,7 +15,7 @@ from facebatch.media.sources.listing import MediaFile, shown
 from facebatch.media.sources.roots import Root
 
 if TYPE_CHECKING:
-    from facebatch.collection.suppression import Suppression
+    from facebatch.collection import Suppression
     from facebatch.media.video.frames import Segment
 
 

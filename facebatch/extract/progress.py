@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Snapshot
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Plan
 from facebatch.storage.store import Storage

@@ -45,7 +45,7 @@ from facebatch.workers.isolation import Crashed, run_isolated
 from facebatch.workers.threads import ahead, in_order
 
 if TYPE_CHECKING:
-    from facebatch.collection.suppression import Suppression
+    from facebatch.collection import Suppression
 
 FILES_READ_AHEAD = 4
 """Files that are read while one is worked on, which hides the delays of networks and disks."""

@@ -15,11 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Collection, Snapshot
 from facebatch.faces.central import central_face
 from facebatch.identify.gallery import ENTRY_COLUMNS
-from facebatch.people.view import PeopleView
+from facebatch.people import PeopleView
 
 Rule = Literal["central", "strict"]
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
+from facebatch.collection import Collection, read_clusters
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.album import write_album
 from facebatch.demo.truth import Truth, label_faces

@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.errors import InputError
 from facebatch.extract.progress import Progress
-from facebatch.identify.calibration import Calibration
+from facebatch.identify import Calibration, Gallery
 from facebatch.identify.enrol import Problem, Rule, enrol_snapshot, from_people
 from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pairs, pair_distances
-from facebatch.identify.gallery import Gallery
 from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.roots import Root
 from facebatch.storage.urls import public_url

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection.generation_tables import read_clusters
+from facebatch.collection import read_clusters
 from facebatch.errors import CollectionError, InputError, UsageError
 from facebatch.evaluate.clusters import score_clusters
 from facebatch.evaluate.detection import score_detection

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import RunSettings
 from facebatch.errors import InputError
 from facebatch.evaluate.photos import Photos

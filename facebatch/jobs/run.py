@@ -16,16 +16,10 @@ from typing import Any, TypeVar
 
 import pyarrow.compute as pc
 
-from facebatch.collection.collection import PLAN_PREFIX, Collection, check_target, settings_for
+from facebatch.collection import Collection, Manifest, Snapshot, Suppression
+from facebatch.collection.collection import PLAN_PREFIX, check_target, settings_for
 from facebatch.collection.maintenance import Pruned, prune
-from facebatch.collection.manifests import (
-    ClustersManifest,
-    IndexManifest,
-    MatchesManifest,
-    PeopleManifest,
-)
-from facebatch.collection.snapshot import Snapshot, take
-from facebatch.collection.suppression import Suppression
+from facebatch.collection.snapshot import take
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import InputError, TooManyFailures, UsageError
 from facebatch.extract import attempts
@@ -193,10 +187,10 @@ class Run:
     """
 
     extraction: Extraction
-    index: StageResult[IndexManifest]
-    matches: StageResult[MatchesManifest] | None
-    clusters: StageResult[ClustersManifest]
-    people: StageResult[PeopleManifest]
+    index: StageResult[Manifest]
+    matches: StageResult[Manifest] | None
+    clusters: StageResult[Manifest]
+    people: StageResult[Manifest]
     report: str
     stage_seconds: Mapping[str, float]
 

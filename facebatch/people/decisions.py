@@ -17,9 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection, Snapshot
 from facebatch.collection.generations import name_after
-from facebatch.collection.snapshot import Snapshot
 from facebatch.faces.boxes import iou
 
 FOLDER = "decisions"

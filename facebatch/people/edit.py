@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Collection, Snapshot
 from facebatch.errors import UsageError
 from facebatch.people import decisions
 from facebatch.people.decisions import PLACE, Concern, Decision, EffectiveDecisions

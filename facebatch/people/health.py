@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facebatch.collection.manifests import ClustersManifest
+from facebatch.collection import ClustersManifest
 
 WIDEST_SHOWN = 5
 """People listed for their spread."""

@@ -7,8 +7,7 @@ from collections.abc import Collection as Several
 
 import pyarrow.compute as pc
 
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_matches
+from facebatch.collection import Collection, read_matches
 from facebatch.people.view import PeopleView
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.people.identity import Person
 
 EVENTS = "events"

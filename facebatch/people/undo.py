@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Snapshot
 from facebatch.people.decisions import Concern, Decision, EffectiveDecisions, locate
 
 

@@ -17,10 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
-from facebatch.collection.generations import Generation
-from facebatch.collection.manifests import ClustersManifest, PeopleManifest
+from facebatch.collection import (
+    ClustersManifest,
+    Collection,
+    Generation,
+    PeopleManifest,
+    read_clusters,
+)
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people.identity import Person
 from facebatch.people.records import persons

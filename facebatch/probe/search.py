@@ -10,14 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import places_of
-from facebatch.collection.generations import Generation
-from facebatch.collection.manifests import IndexManifest
-from facebatch.collection.snapshot import Snapshot, listing_of
+from facebatch.collection import Collection, Generation, IndexManifest, Snapshot, places_of
+from facebatch.collection.snapshot import listing_of
 from facebatch.identify.thresholds import DEFAULTS
 from facebatch.neighbors.index import read, search
-from facebatch.people.view import PeopleView
+from facebatch.people import PeopleView
 from facebatch.probe.probe import Probe
 from facebatch.stages import build_index
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import InputError, UsageError
-from facebatch.identify.calibration import Calibration
+from facebatch.identify import Calibration
 from facebatch.identify.classifier import fit
 from facebatch.identify.thresholds import threshold_for
 from facebatch.media.kinds import PHOTO_EXTENSIONS

@@ -6,8 +6,7 @@ It is complete in itself: style and images are part of it, nothing is fetched an
 
 from __future__ import annotations
 
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Collection, Snapshot
 from facebatch.report.data import ReportData, collect
 from facebatch.report.page import render
 

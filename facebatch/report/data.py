@@ -12,13 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import facebatch
-from facebatch.collection.collection import Collection
-from facebatch.collection.manifests import STAGES, Manifest
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import STAGES, Collection, Manifest, Snapshot
 from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
 from facebatch.models import registry
-from facebatch.people.view import PeopleView
+from facebatch.people import PeopleView
 from facebatch.report.matches import Matches, make_matches, plan_matches
 from facebatch.report.overview import Overview, collect_overview
 from facebatch.report.sheets import (

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.report.sheets import FaceList, Rows, ShownFace, evenly
 from facebatch.storage.urls import public_url
 

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Collection, Snapshot
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.people.health import warning_text
 from facebatch.report import projection

@@ -17,10 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Collection, Snapshot
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.people.view import PeopleView
+from facebatch.people import PeopleView
 
 PEOPLE_SHOWN = 200
 """People with a sheet of their own, the largest first."""

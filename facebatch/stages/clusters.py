@@ -16,17 +16,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch.cluster.settings import ClusterSettings
+from facebatch.cluster import ClusterSettings
 from facebatch.cluster.tau import choose_tau
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters, write_table
-from facebatch.collection.generations import Generation, generation_name
-from facebatch.collection.manifests import ClustersManifest, MatchesManifest
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import (
+    ClustersManifest,
+    Collection,
+    Generation,
+    MatchesManifest,
+    Snapshot,
+    generation_name,
+    read_clusters,
+    write_table,
+)
 from facebatch.config import GroupingSettings
-from facebatch.people import decisions
-from facebatch.people.decisions import EffectiveDecisions
-from facebatch.people.identity import Clustering
+from facebatch.people import Clustering, EffectiveDecisions, decisions
 from facebatch.stages.faces import GATES, Faces, gates_of, read_faces
 from facebatch.stages.grouping import Grouping, extend, group
 from facebatch.stages.matches import current_matches

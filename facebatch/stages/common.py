@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generations import Generation, Of
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Collection, Generation, Snapshot
+from facebatch.collection.generations import Of
 from facebatch.faces.quality import Gate, inside_picture
 from facebatch.models import registry
 

@@ -13,12 +13,9 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.cluster.photos import conflicts
-from facebatch.collection.collection import Collection
-from facebatch.collection.generations import Generation
-from facebatch.collection.manifests import ClustersManifest, MatchesManifest
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import ClustersManifest, Collection, Generation, MatchesManifest, Snapshot
 from facebatch.config import GroupingSettings
-from facebatch.people.decisions import EffectiveDecisions
+from facebatch.people import EffectiveDecisions
 from facebatch.stages.common import embeddings_of, qualities
 from facebatch.stages.matches import named_by
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from facebatch import ids
+from facebatch.cluster import ClusterSettings
 from facebatch.cluster.constraints import by_first_face, join_named
 from facebatch.cluster.photos import join_tracks, part_photos, part_tracks
-from facebatch.cluster.settings import ClusterSettings
-from facebatch.people.identity import Clustering
+from facebatch.people import Clustering
 from facebatch.stages.faces import Faces, Labels, Rows
 from facebatch.stages.trees import Finder, KeptTree, cut_tree, find_here, grow_tree
 from facebatch.workers.machine import usable_cores, usable_memory

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import places_of, write_table
-from facebatch.collection.generations import Generation, generation_name
-from facebatch.collection.manifests import IndexManifest
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import (
+    Collection,
+    Generation,
+    IndexManifest,
+    Snapshot,
+    generation_name,
+    places_of,
+    write_table,
+)
 from facebatch.errors import UsageError
 from facebatch.stages.common import StageResult, embeddings_of
 from facebatch.workers.machine import usable_memory

@@ -9,15 +9,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_matches, write_table
-from facebatch.collection.generations import Generation, generation_name
-from facebatch.collection.manifests import MatchesManifest
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import (
+    Collection,
+    Generation,
+    MatchesManifest,
+    Snapshot,
+    generation_name,
+    read_matches,
+    write_table,
+)
 from facebatch.faces.quality import Gate
-from facebatch.identify.calibration import DISTANCE_METHODS, Calibration
+from facebatch.identify import Calibration, Gallery
+from facebatch.identify.calibration import DISTANCE_METHODS
 from facebatch.identify.classifier import DEFAULT_METHOD, Model, accept, entries_hash
-from facebatch.identify.gallery import Gallery
 from facebatch.identify.thresholds import DEFAULTS, default_for, threshold_for
 from facebatch.stages.common import StageResult, embeddings_of, good_faces
 

@@ -11,17 +11,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import write_table
-from facebatch.collection.generations import Generation, generation_name, moment_of
-from facebatch.collection.manifests import ClustersManifest, PeopleManifest
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import (
+    ClustersManifest,
+    Collection,
+    Generation,
+    PeopleManifest,
+    Snapshot,
+    generation_name,
+    write_table,
+)
+from facebatch.collection.generations import moment_of
 from facebatch.errors import CollectionError
+from facebatch.people import Clustering, PeopleView, Person
 from facebatch.people.events import Changes, Event, compare
 from facebatch.people.health import examine
-from facebatch.people.identity import Clustering, Person, carry_over
+from facebatch.people.identity import carry_over
 from facebatch.people.records import EVENTS, generation_of
-from facebatch.people.view import PeopleView
 from facebatch.stages.clusters import (
     Base,
     Clustered,

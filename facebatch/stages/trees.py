@@ -12,11 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.cluster.settings import ClusterSettings
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import TREE_TABLES, write_table
-from facebatch.collection.generations import Generation
-from facebatch.collection.manifests import ClustersManifest
+from facebatch.cluster import ClusterSettings
+from facebatch.collection import ClustersManifest, Collection, Generation, write_table
+from facebatch.collection.generation_tables import TREE_TABLES
 from facebatch.stages.faces import Faces, Labels
 from facebatch.workers.machine import usable_cores, usable_memory
 

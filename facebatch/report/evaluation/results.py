@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.evaluate.photos import Photos
 from facebatch.report.evaluation.page import Kind, Scores, write_evaluation
 from facebatch.storage.store import Storage
