@@ -28,11 +28,11 @@ MANIFEST = "manifest.json"
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _TICK = timedelta(microseconds=1)
 
-Of = TypeVar("Of", bound=Manifest, covariant=True)
+ManifestT = TypeVar("ManifestT", bound=Manifest, covariant=True)
 
 
 @dataclass(frozen=True)
-class Generation(Generic[Of]):
+class Generation(Generic[ManifestT]):
     """One result of one stage.
 
     Args:
@@ -41,7 +41,7 @@ class Generation(Generic[Of]):
     """
 
     name: str
-    manifest: Of
+    manifest: ManifestT
 
     @property
     def stage(self) -> str:
@@ -126,7 +126,7 @@ class GenerationStore:
         found = self.generations(stage)
         return found[-1] if found else None
 
-    def finish(self, generation: Generation[Of]) -> Generation[Of]:
+    def finish(self, generation: Generation[ManifestT]) -> Generation[ManifestT]:
         """Writes a generation's manifest, which makes it the current one, and drops old ones."""
         write_manifest(self.storage, generation)
         kept = {stage: self.generations(stage)[-GENERATIONS_KEPT:] for stage in STAGES}

@@ -168,7 +168,7 @@ class ClustersManifest(Manifest):
         return (self.config, self.gate, self.tau_chosen_at_faces)
 
     @property
-    def may_go_on(self) -> bool:
+    def is_extendable(self) -> bool:
         """Whether later clusterings keep its people; those of the first release had no tree."""
         return self.tree is not None
 

@@ -229,7 +229,7 @@ class _Asked:
 
     def person(self, text: str, view: PeopleView) -> tuple[list[Person], set[bytes]]:
         """Returns everyone of that name, or the one of that id, and their faces."""
-        persons, faces = view.called(text), matched_faces(view.collection, text)
+        persons, faces = view.by_name(text), matched_faces(view.collection, text)
         # A name that only matches give is a name as well, and not the beginning of an id.
         by_id = view.by_id(text) if not persons and not faces else None
         persons += [by_id] if by_id else []

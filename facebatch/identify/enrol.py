@@ -160,7 +160,7 @@ def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
     Raises:
         CollectionError: The collection has no people yet, or lost their clusters.
     """
-    people = PeopleView.of(collection).required()
+    people = PeopleView.of(collection).require()
     faces = snapshot.faces(["face_id", "media_id"])
     names = people.people_of(faces["face_id"])["name"]
     chosen = faces.filter(pc.is_valid(names))

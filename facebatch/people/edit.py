@@ -34,7 +34,7 @@ class People(PeopleView):
         Raises:
             CollectionError: It has none yet, or lost their clusters.
         """
-        return super().of(collection).required()
+        return super().of(collection).require()
 
     @cached_property
     def snapshot(self) -> Snapshot:

@@ -55,7 +55,7 @@ class PeopleView:
         named = current.manifest.clusters if current else None
         return cls(collection, current, collection.generation("clusters", named))
 
-    def required(self) -> Self:
+    def require(self) -> Self:
         """Returns the same, where there are people and their faces.
 
         Raises:
@@ -146,7 +146,7 @@ class PeopleView:
         Raises:
             UsageError: Nobody is meant, or several are.
         """
-        named = [one for one in self.called(said) if one.status == "active"]
+        named = [one for one in self.by_name(said) if one.status == "active"]
         if len(named) > 1:
             shown = ", ".join(_short(one) for one in named)
             raise UsageError(f"several people are called {said!r}: say which by id, {shown}")
@@ -160,7 +160,7 @@ class PeopleView:
             raise UsageError(f"{said!r} has no faces any more: there is nobody to decide about")
         return person
 
-    def called(self, name: str) -> list[Person]:
+    def by_name(self, name: str) -> list[Person]:
         """Returns everyone of exactly this name, those who have no faces any more among them."""
         return [one for one in self.known.values() if one.name == name]
 

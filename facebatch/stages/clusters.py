@@ -211,7 +211,7 @@ class Task:
         if self.from_scratch:
             return "from scratch"
         before, now = self.base.clusters.manifest, self.manifest()
-        if not before.may_go_on or before.policy != now.policy:
+        if not before.is_extendable or before.policy != now.policy:
             return "other settings"
         if before.faces_hash != now.faces_hash:
             return "new photos"

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.collection import Collection, Generation, Snapshot
-from facebatch.collection.generations import Of
+from facebatch.collection.generations import ManifestT
 from facebatch.faces.quality import Gate, inside_picture
 from facebatch.models import registry
 
@@ -21,7 +21,7 @@ _BLOCK = 20_000
 
 
 @dataclass(frozen=True)
-class StageResult(Generic[Of]):
+class StageResult(Generic[ManifestT]):
     """What a stage did.
 
     Args:
@@ -29,7 +29,7 @@ class StageResult(Generic[Of]):
         unchanged: Whether that was there before, for the same faces and settings.
     """
 
-    generation: Generation[Of]
+    generation: Generation[ManifestT]
     unchanged: bool
 
     def as_json(self) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_a_collection_without_people_has_nobody() -> None:
     faces = pa.array([b"\0" * 16], pa.binary(16))
     assert view.people_of(faces).to_pylist() == [{"person_id": None, "name": None}]
     with pytest.raises(CollectionError, match="no people yet: run `facebatch cluster`"):
-        view.required()
+        view.require()
 
 
 def test_the_beginning_of_an_id_is_enough_where_no_other_begins_so(collection: Collection) -> None:
@@ -95,7 +95,7 @@ def test_a_name_comes_before_an_id(collection: Collection) -> None:
 def test_who_has_no_faces_any_more_is_nobody_to_decide_about(collection: Collection) -> None:
     gone = a_person("abcd", status="dissolved", cluster=None, name="Ada")
     view = a_view(collection, gone)
-    assert view.called("Ada") == [gone]
+    assert view.by_name("Ada") == [gone]
     with pytest.raises(UsageError, match="has no faces any more"):
         view.find("abcd")
 
