@@ -34,8 +34,7 @@ from facebatch.jobs.evaluated_photos import (
     say_nothing,
 )
 from facebatch.jobs.run import Extraction
-from facebatch.report.evaluation.page import Scores
-from facebatch.report.evaluation.results import write
+from facebatch.report.evaluation import Scores, write
 from facebatch.storage.urls import public_url
 
 BY_FOLDER = "by-folder"

@@ -18,8 +18,7 @@ from facebatch.extract.progress import Progress
 from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
-from facebatch.report.evaluation.page import Kind, Scores
-from facebatch.report.evaluation.results import summarise
+from facebatch.report.evaluation import Kind, Scores, summarise
 from facebatch.storage.urls import public_url
 
 

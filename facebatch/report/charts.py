@@ -35,22 +35,22 @@ def charts_section(data: ReportData) -> Html | None:
 
 
 def _figures(overview: Overview) -> Iterator[Html]:
-    from facebatch.report.plots import figure
+    from facebatch.report.plots import people
 
     for plane in overview.planes:
-        drawn = figure.projection(
+        drawn = people.projection(
             plane.points, plane.people, plane.names, plane.pictures, plane.method
         )
         yield plot_figure(drawn.svg(), f"Faces on a plane ({plane.method})", _reading(plane))
     if overview.sizes is not None and len(overview.sizes):
         yield plot_figure(
-            figure.cluster_sizes(overview.sizes, overview.alone).svg(),
+            people.cluster_sizes(overview.sizes, overview.alone).svg(),
             "Sizes of people",
             "How many people have how many faces; one face is a face on its own.",
         )
     if len(overview.history) > 1:
         yield plot_figure(
-            figure.history(overview.history).svg(),
+            people.history(overview.history).svg(),
             "The groupings that are kept",
             "Faces, people, share of faces on their own and tau, the longest link, at each.",
         )

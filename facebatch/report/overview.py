@@ -18,13 +18,11 @@ from facebatch.faces.thumbnails import thumbnail
 from facebatch.people.health import warning_text
 from facebatch.report import projection
 from facebatch.report.html.words import person_name
+from facebatch.report.plots.data import PEOPLE_COLOURED, Clustered
 from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
 
 FACES_ON_PLANE = {"PCA": 2000, "t-SNE": 1200}
 """Faces that each method projects; t-SNE takes one to two seconds for so many."""
-
-PEOPLE_COLOURED = 10
-"""People with a colour, the largest."""
 
 FACES_PER_PERSON = 80
 """Faces projected of each of these; a random sample of all others fills the plane."""
@@ -34,25 +32,6 @@ FACES_PICTURED = 40
 
 _PICTURE_SIDE = 56
 _STAMP, _STAMP_DIGITS = "%Y%m%dT%H%M%S", 15
-
-
-@dataclass(frozen=True)
-class Clustered:
-    """One clustering among those that are kept.
-
-    Args:
-        day: When it was made, as shown.
-        faces: Faces that it grouped.
-        people: People that came of it; None where that isn't known.
-        alone: Share of the faces that stayed on their own, 0..1.
-        tau: Longest link, as d2.
-    """
-
-    day: str
-    faces: int
-    people: int | None
-    alone: float
-    tau: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from facebatch.collection import Collection
 from facebatch.evaluate.photos import Photos
-from facebatch.report.evaluation.page import Kind, Scores, write_evaluation
+from facebatch.report.evaluation.model import Kind, Scores
+from facebatch.report.evaluation.page import write_evaluation
 from facebatch.storage.store import Storage
 
 _VERSIONS_OF = ("facebatch", "numpy", "torch", "apache-beam")
@@ -66,7 +67,7 @@ def write(
         scores: The scores.
         summary: Of `summarise`, with what was added to it.
         arrays: Curves and scores of single faces or pairs, for the ``.npz`` file.
-        details: What `facebatch.report.evaluation.page.write_evaluation` needs beside the scores.
+        details: What `facebatch.report.evaluation.write_evaluation` needs beside the scores.
 
     Returns:
         The paths written.

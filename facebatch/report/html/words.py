@@ -26,6 +26,13 @@ def size(number: float) -> str:
     )
 
 
+def size_range(smallest: float, largest: float | None) -> str:
+    """Returns a range of sizes as it is shown; None is without an end: ``21+``."""
+    if largest is None:
+        return f"{smallest:g}+"
+    return f"{smallest:g}" if largest == smallest else f"{smallest:g}–{largest:g}"  # noqa: RUF001
+
+
 def moment(at: datetime) -> str:
     """Returns a time to the minute: ``2003-05-01 14:03``."""
     return at.isoformat(" ", "minutes").partition("+")[0]

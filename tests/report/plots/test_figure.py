@@ -8,13 +8,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from support.evaluations import jpeg
 
 from facebatch.evaluate.detection import DetectionCurve, SizeRecall
 from facebatch.evaluate.identification import score_identification
 from facebatch.evaluate.pairs import score_pairs
-from facebatch.report import projection
-from facebatch.report.overview import Clustered
-from facebatch.report.plots import figure
+from facebatch.report.plots import detection as detection_plots
+from facebatch.report.plots import heatmap as heatmaps
+from facebatch.report.plots import people as people_plots
+from facebatch.report.plots import verification as verification_plots
+from facebatch.report.plots.data import Clustered
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -27,12 +30,6 @@ HOSTILE = (
     "",
 )
 NAMESPACE = "http://www.w3.org/2000/svg"
-
-
-def jpeg(shade=120, side=40):
-    buffer = io.BytesIO()
-    Image.new("RGB", (side, side), (shade, 90, 60)).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 def pair_scores(kind):
@@ -65,7 +62,7 @@ def searches(kind):
 def every_plot():
     distances, same, scores = pair_scores("random")
     _, _, identified = searches("random")
-    side = figure.Side(HOSTILE, [jpeg(), None] * 4)
+    side = heatmaps.Side(HOSTILE, [jpeg(), None] * 4)
     matrix = np.linspace(0, 0.6, 64).reshape(8, 8)
     points = np.random.default_rng(5).normal(size=(50, 2))
     people = np.arange(50) % 9 - 1
@@ -73,19 +70,19 @@ def every_plot():
     curve = DetectionCurve(np.array([0.9, 0.5]), np.array([0.5, 1.0]), np.array([1.0, 0.6]))
     past = [Clustered(f"2026-01-0{day}", 100 * day, None, 0.4, 0.09) for day in (1, 2, 3)]
     return [
-        figure.score_distributions(distances[same], distances[~same], 0.4),
-        figure.roc(scores.curves),
-        figure.det_pairs(scores.curves),
-        figure.accuracy_f1(scores.curves, 0.4),
-        figure.reliability(1 - distances, same),
-        figure.cmc(identified.cmc),
-        figure.det_identification(identified.det),
-        figure.heatmap(matrix, side, side, ("rows", "columns")),
-        figure.projection(points, people, HOSTILE, {3: jpeg(), 30: jpeg()}, "PCA"),
-        figure.recall_by_size(sizes),
-        figure.precision_recall(curve),
-        figure.cluster_sizes(np.array([1, 2, 3, 40, 4000]), 12),
-        figure.history(past),
+        verification_plots.score_distributions(distances[same], distances[~same], 0.4),
+        verification_plots.roc(scores.curves),
+        verification_plots.det_pairs(scores.curves),
+        verification_plots.accuracy_f1(scores.curves, 0.4),
+        verification_plots.reliability(1 - distances, same),
+        verification_plots.cmc(identified.cmc),
+        verification_plots.det_identification(identified.det),
+        heatmaps.heatmap(matrix, side, side, ("rows", "columns")),
+        people_plots.projection(points, people, HOSTILE, {3: jpeg(), 30: jpeg()}, "PCA"),
+        detection_plots.recall_by_size(sizes),
+        detection_plots.precision_recall(curve),
+        people_plots.cluster_sizes(np.array([1, 2, 3, 40, 4000]), 12),
+        people_plots.history(past),
     ]
 
 
@@ -95,32 +92,32 @@ def empty_plots():
     _, _, one_kind = pair_scores("one kind")
     _, _, no_mated = searches("no mated")
     _, _, no_strangers = searches("no strangers")
-    no_side = figure.Side([], [])
-    side = figure.Side(["a"], [None])
+    no_side = heatmaps.Side([], [])
+    side = heatmaps.Side(["a"], [None])
     return [
-        figure.score_distributions(nothing, nothing, None),
-        figure.score_distributions(np.array([0.0]), nothing, -np.inf),
-        figure.roc(missing.curves),
-        figure.roc(one_kind.curves),
-        figure.det_pairs(missing.curves),
-        figure.det_pairs(one_kind.curves),
-        figure.accuracy_f1(missing.curves, None),
-        figure.accuracy_f1(one_kind.curves, -np.inf),
-        figure.reliability(nothing, nothing.astype(np.bool_)),
-        figure.reliability(np.array([0.5]), np.array([True])),
-        figure.cmc(no_mated.cmc),
-        figure.det_identification(no_mated.det),
-        figure.det_identification(no_strangers.det),
-        figure.heatmap(np.empty((0, 0)), no_side, no_side, ("a", "b")),
-        figure.heatmap(np.full((1, 1), np.nan), side, side, ("a", "b")),
-        figure.heatmap(np.zeros((1, 1)), side, side, ("a", "b")),
-        figure.projection(np.empty((0, 2)), np.empty(0, np.int64), [], {}, "PCA"),
-        figure.projection(np.zeros((1, 2)), np.zeros(1, np.int64), ["a"], {0: jpeg()}, "PCA"),
-        figure.recall_by_size([]),
-        figure.precision_recall(DetectionCurve(nothing, nothing, nothing)),
-        figure.cluster_sizes(np.empty(0, np.int64)),
-        figure.history([]),
-        figure.history([Clustered("2026-01-01", 0, None, 0.0, 0.0)]),
+        verification_plots.score_distributions(nothing, nothing, None),
+        verification_plots.score_distributions(np.array([0.0]), nothing, -np.inf),
+        verification_plots.roc(missing.curves),
+        verification_plots.roc(one_kind.curves),
+        verification_plots.det_pairs(missing.curves),
+        verification_plots.det_pairs(one_kind.curves),
+        verification_plots.accuracy_f1(missing.curves, None),
+        verification_plots.accuracy_f1(one_kind.curves, -np.inf),
+        verification_plots.reliability(nothing, nothing.astype(np.bool_)),
+        verification_plots.reliability(np.array([0.5]), np.array([True])),
+        verification_plots.cmc(no_mated.cmc),
+        verification_plots.det_identification(no_mated.det),
+        verification_plots.det_identification(no_strangers.det),
+        heatmaps.heatmap(np.empty((0, 0)), no_side, no_side, ("a", "b")),
+        heatmaps.heatmap(np.full((1, 1), np.nan), side, side, ("a", "b")),
+        heatmaps.heatmap(np.zeros((1, 1)), side, side, ("a", "b")),
+        people_plots.projection(np.empty((0, 2)), np.empty(0, np.int64), [], {}, "PCA"),
+        people_plots.projection(np.zeros((1, 2)), np.zeros(1, np.int64), ["a"], {0: jpeg()}, "PCA"),
+        detection_plots.recall_by_size([]),
+        detection_plots.precision_recall(DetectionCurve(nothing, nothing, nothing)),
+        people_plots.cluster_sizes(np.empty(0, np.int64)),
+        people_plots.history([]),
+        people_plots.history([Clustered("2026-01-01", 0, None, 0.0, 0.0)]),
     ]
 
 
@@ -178,7 +175,7 @@ def test_png_is_on_white_and_has_no_date(make):
 
 
 def test_colours_follow_the_page():
-    svg = figure.cmc((0.5, 1.0)).svg()
+    svg = verification_plots.cmc((0.5, 1.0)).svg()
     assert "currentColor" in svg
     assert "var(--plot-1" in svg
     colours = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]+)"', svg))
@@ -194,84 +191,11 @@ def test_names_are_text_and_short():
     assert any("a␀b␛[2J c" in text for text in texts(cloud))
 
 
-def test_plots_stay_small_however_many_pairs_there_are():
-    random = np.random.default_rng(0)
-    same = np.arange(200_000) % 2 == 0
-    distances = np.where(same, random.normal(0.2, 0.08, 200_000), random.normal(0.4, 0.08, 200_000))
-    scores = score_pairs(np.abs(distances), same, np.zeros(200_000, np.int64))
-    assert len(figure.roc(scores.curves).svg()) < 60_000
-    assert len(figure.det_pairs(scores.curves).svg()) < 60_000
-    assert len(figure.accuracy_f1(scores.curves, 0.3).svg()) < 60_000
-
-
-def test_thumbnails_do_not_cover_each_other():
-    points = np.random.default_rng(0).normal(size=(300, 2))
-    pictures = {row: jpeg(row % 250) for row in range(300)}
-    plot = figure.projection(points, np.full(300, -1), [], pictures, "PCA")
-    assert 5 < len(plot.pictures) < 120
-    for number, one in enumerate(plot.pictures):
-        for other in plot.pictures[:number]:
-            assert max(abs(one.x - other.x), abs(one.y - other.y)) >= one.side
-
-
-def test_thumbnails_lie_in_the_colour_of_their_person():
-    points = np.array([[0.0, 0.0], [5.0, 1.0], [2.0, 9.0]])
-    plot = figure.projection(points, np.arange(3), ["a", "b", "c"], {1: jpeg()}, "PCA")
-    (picture,) = plot.pictures
-    with Image.open(io.BytesIO(plot.png())) as image:
-        scale = image.width / (72 * plot.figure.get_size_inches()[0])
-        middle = picture.y + picture.side / 2
-        frame = [picture.x - 1, picture.x + picture.side + 1]
-        seen = {image.getpixel((round(x * scale), round(middle * scale))) for x in frame}
-    assert seen == {(0xD9, 0x70, 0x2A)}
-
-
-def test_heatmap_is_cut_to_what_can_be_read():
-    many = 60
-    side = figure.Side([f"name {n}" for n in range(many)], [jpeg()] * many)
-    plot = figure.heatmap(np.ones((many, many)), side, side, ("a", "b"))
-    assert len(plot.pictures) == 2 * figure.HEATMAP_SIDE
-
-
 def test_the_users_settings_change_nothing(monkeypatch):
     import matplotlib as mpl
 
-    before = figure.cmc((0.5, 1.0)).svg()
+    before = verification_plots.cmc((0.5, 1.0)).svg()
     with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "text.usetex": True}):
-        assert figure.cmc((0.5, 1.0)).svg() == before
+        assert verification_plots.cmc((0.5, 1.0)).svg() == before
         assert mpl.rcParams["font.size"] == 30
     assert "matplotlib.pyplot" not in sys.modules
-
-
-def test_pca_finds_the_plane_that_points_lie_in():
-    random = np.random.default_rng(1)
-    flat = random.normal(size=(40, 2)) * [3, 1]
-    turn = np.linalg.qr(random.normal(size=(16, 16)))[0][:2]
-    found = projection.pca(flat @ turn)
-    assert found.var(axis=0)[0] >= found.var(axis=0)[1]
-    between = np.linalg.norm(flat[:, None] - flat[None], axis=2)
-    assert np.allclose(np.linalg.norm(found[:, None] - found[None], axis=2), between)
-
-
-@pytest.mark.parametrize("n", [0, 1, 2, 3])
-def test_few_faces_have_a_plane_by_pca_alone(n):
-    assert projection.methods(n) == ("PCA",)
-    assert projection.project(np.eye(4, dtype=np.float32)[:n], "PCA", 0).shape == (n, 2)
-
-
-def test_equal_faces_have_a_plane():
-    for method in projection.methods(20):
-        if method != "UMAP":
-            assert projection.project(np.ones((20, 8), np.float32), method, 0).shape == (20, 2)
-
-
-def test_tsne_keeps_groups_together():
-    pytest.importorskip("sklearn")
-    random = np.random.default_rng(2)
-    groups = np.repeat(np.eye(16, dtype=np.float32)[:3], 20, axis=0)
-    faces = groups + random.normal(0, 0.02, groups.shape).astype(np.float32)
-    found = projection.project(faces, "t-SNE", 7)
-    assert np.array_equal(found, projection.project(faces, "t-SNE", 7))
-    centres = found.reshape(3, 20, 2).mean(axis=1)
-    nearest = np.linalg.norm(found[:, None] - centres, axis=2).argmin(axis=1)
-    assert np.array_equal(nearest, np.repeat([0, 1, 2], 20))

@@ -1,0 +1,178 @@
+"""What the page of a clustering's scores says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from facebatch.evaluate.clusters import ClusterScores
+from facebatch.report.evaluation import wording
+from facebatch.report.evaluation.model import (
+    ERRORS_SHOWN,
+    Chart,
+    Content,
+    Details,
+    Line,
+    Table,
+)
+from facebatch.report.html.words import count, size_range
+from facebatch.report.plots import people as plots
+
+
+def explain_clusters(scores: ClusterScores, details: Details) -> Content:
+    """Returns what the page says; its details are those of `write_evaluation`."""
+    return Content(
+        title="Clusters: are people kept together and apart?",
+        summary=(
+            f"{count(scores.faces, 'face')} of {count(scores.people, 'person', 'people')} were "
+            f"grouped into {count(scores.clusters, 'cluster')}; {scores.alone:,} stayed on their "
+            "own. Precision asks whether a cluster holds one person only, recall whether a person "
+            "is in one cluster only.",
+        ),
+        headline={
+            "precision of pairs": wording.percent(scores.pairwise.precision),
+            "recall of pairs": wording.percent(scores.pairwise.recall),
+            "clusters": f"{scores.clusters:,}",
+            "faces on their own": f"{scores.alone:,}",
+        },
+        lines=_cluster_lines(scores),
+        charts=tuple(_cluster_charts(details)),
+        tables=(_size_table(scores), *_mixing_tables(details)),
+    )
+
+
+def _cluster_lines(scores: ClusterScores) -> tuple[Line, ...]:
+    pairs, faces = scores.pairwise, scores.bcubed
+    return (
+        Line(
+            "Pairwise precision",
+            wording.percent(pairs.precision),
+            "Of all pairs of faces in one cluster, the share that is of one person. Less means "
+            "that people were merged.",
+        ),
+        Line(
+            "Pairwise recall",
+            wording.percent(pairs.recall),
+            "Of all pairs of one person's faces, the share that is in one cluster. Less means that "
+            "people were split. People with many faces weigh most.",
+        ),
+        Line("Pairwise F", f"{pairs.f:.3f}", "The harmonic mean of the two: low if either is low."),
+        Line(
+            "BCubed precision",
+            wording.percent(faces.precision),
+            "For the average face: the share of its cluster that is of its person.",
+        ),
+        Line(
+            "BCubed recall",
+            wording.percent(faces.recall),
+            "For the average face: the share of its person that is in its cluster. Every face "
+            "weighs the same here.",
+        ),
+        Line("BCubed F", f"{faces.f:.3f}", "The harmonic mean of the two."),
+        Line(
+            "V-measure",
+            f"{scores.v_measure.v:.3f}",
+            "How much clusters tell of people (homogeneity "
+            f"{scores.v_measure.homogeneity:.3f}) and people of clusters (completeness "
+            f"{scores.v_measure.completeness:.3f}); 1 is all. Many single faces look homogeneous.",
+        ),
+        Line(
+            "Purity",
+            wording.percent(scores.purity.purity),
+            "Share of faces that are of the commonest person of their cluster.",
+        ),
+        Line(
+            "Inverse purity",
+            wording.percent(scores.purity.inverse_purity),
+            "Share of faces that are in the cluster that holds most of their person.",
+        ),
+        Line(
+            "Faces on their own",
+            wording.percent(scores.alone_share),
+            "Share of faces that joined no cluster: too far from all others, or too poor.",
+        ),
+    )
+
+
+def _cluster_charts(details: Details) -> Iterator[Chart]:
+    labels = details.get("labels")
+    if labels is None or not len(labels):
+        return
+    labels = np.asarray(labels)
+    sizes = np.unique(labels[labels >= 0], return_counts=True)[1]
+    yield Chart(
+        plots.cluster_sizes(sizes, int((labels < 0).sum()), "clusters"),
+        "Sizes of clusters",
+        "How many clusters have how many faces of known people; faces on their own are clusters of "
+        "one.",
+    )
+    if "truth" in details:
+        true_sizes = np.unique(np.asarray(details["truth"]), return_counts=True)[1]
+        yield Chart(
+            plots.cluster_sizes(true_sizes, name="true-sizes"),
+            "Sizes of people",
+            "How many people truly have how many faces: what the plot beside it should look like.",
+        )
+
+
+def _size_table(scores: ClusterScores) -> Table:
+    rows = tuple(
+        (
+            size_range(entry.smallest, entry.largest),
+            f"{entry.clusters:,}",
+            f"{entry.faces:,}",
+            wording.percent(entry.purity),
+        )
+        for entry in scores.by_size
+    )
+    return Table(
+        "By size of the cluster",
+        "Purity is the share of faces that are of the commonest person of their cluster.",
+        ("Faces", "Clusters", "Faces in them", "Purity"),
+        rows,
+    )
+
+
+def _mixing_tables(details: Details) -> Iterator[Table]:
+    if not {"labels", "truth"} <= details.keys():
+        return
+    labels, truth = np.asarray(details["labels"]), np.asarray(details["truth"])
+    grouped = labels >= 0
+    merged = _spread_over(labels[grouped], truth[grouped])
+    if merged:
+        yield Table(
+            "Clusters that mix people",
+            f"{wording.shown_of(len(merged), 'cluster')} The worst have the most faces that "
+            "aren't of their commonest person.",
+            ("Cluster", "Faces", "People", "Not of the commonest"),
+            tuple(merged[:ERRORS_SHOWN]),
+        )
+    split = _spread_over(truth[grouped], labels[grouped])
+    if split:
+        yield Table(
+            "People who are split",
+            f"{wording.shown_of(len(split), 'person', 'people')} The worst have the most faces "
+            "outside the cluster that holds most of them; faces on their own aren't counted.",
+            ("Person", "Faces", "Clusters", "Not in the largest"),
+            tuple(split[:ERRORS_SHOWN]),
+        )
+
+
+def _spread_over(groups: npt.NDArray[Any], parts: npt.NDArray[Any]) -> list[tuple[str, ...]]:
+    """Returns name, members, parts and members outside the largest part of each group with two."""
+    names, group = np.unique(groups, return_inverse=True)
+    _, part = np.unique(parts, return_inverse=True)
+    cell, sizes = np.unique(np.stack([group, part]), axis=1, return_counts=True)
+    members = np.bincount(group, minlength=len(names))
+    n_parts = np.bincount(cell[0], minlength=len(names))
+    largest = np.zeros(len(names), np.int64)
+    np.maximum.at(largest, cell[0], sizes)
+    outside = members - largest
+    order = np.argsort(-outside, kind="stable")
+    return [
+        (str(names[row]), f"{members[row]:,}", f"{n_parts[row]:,}", f"{outside[row]:,}")
+        for row in order[outside[order] > 0].tolist()
+    ]
