@@ -9,7 +9,6 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from facebatch.report import REPORT, write_report
 from facebatch.report.data import PATHS_PER_REASON
-from facebatch.report.html.elements import join, tag
 
 NASTY = """<script>alert("x")</script>'&.jpg"""
 
@@ -262,10 +261,3 @@ def test_password_in_the_address_stays_out_of_the_report(archive_at):
     source = archive_at("remote://me:secret@host/faces").page().source
     assert "remote://host/faces" in source
     assert "secret" not in source
-
-
-def test_elements_are_escaped_unless_they_are_elements():
-    inner = tag("b", "1 < 2")
-    assert tag("p", inner, " & ", None, ['"']) == "<p><b>1 &lt; 2</b> &amp; &quot;</p>"
-    assert join(inner, "<") == "<b>1 &lt; 2</b>&lt;"
-    assert tag("img", alt='"x"', title=None) == '<img alt="&quot;x&quot;">'

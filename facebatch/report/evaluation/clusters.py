@@ -12,7 +12,6 @@ from facebatch.evaluate.clusters import ClusterScores
 from facebatch.report.evaluation import wording
 from facebatch.report.evaluation.model import (
     ERRORS_SHOWN,
-    Chart,
     Content,
     Details,
     Line,
@@ -20,6 +19,7 @@ from facebatch.report.evaluation.model import (
 )
 from facebatch.report.html.words import count, size_range
 from facebatch.report.plots import people as plots
+from facebatch.report.plots.data import Chart
 
 
 def explain_clusters(scores: ClusterScores, details: Details) -> Content:

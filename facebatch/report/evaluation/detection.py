@@ -9,13 +9,13 @@ import numpy as np
 from facebatch.evaluate.detection import DetectionScores
 from facebatch.report.evaluation import wording
 from facebatch.report.evaluation.model import (
-    Chart,
     Content,
     Details,
     Line,
 )
 from facebatch.report.html.words import count
 from facebatch.report.plots import detection as plots
+from facebatch.report.plots.data import Chart
 
 
 def explain_detection(scores: DetectionScores, details: Details) -> Content:

@@ -14,7 +14,6 @@ from facebatch.faces.thumbnails import thumbnail
 from facebatch.report.evaluation import wording
 from facebatch.report.evaluation.model import (
     ERRORS_SHOWN,
-    Chart,
     Content,
     Details,
     Error,
@@ -25,6 +24,7 @@ from facebatch.report.evaluation.model import (
 from facebatch.report.html.words import count
 from facebatch.report.plots import heatmap as heatmaps
 from facebatch.report.plots import verification as plots
+from facebatch.report.plots.data import Chart
 
 Floats = npt.NDArray[np.floating[Any]]
 Integers = npt.NDArray[np.integer]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from facebatch.evaluate.clusters import ClusterScores
 from facebatch.evaluate.detection import DetectionScores
 from facebatch.evaluate.identification import IdentificationScores
 from facebatch.evaluate.pairs import PairScore
-
-if TYPE_CHECKING:
-    from facebatch.report.plots.figure import Plot
+from facebatch.report.plots.data import Chart
 
 ERRORS_SHOWN = 24
 """Errors of one kind, the worst first: bounds the page, to about half a megabyte of faces."""
@@ -35,15 +33,6 @@ class Line:
     name: str
     value: str
     meaning: str
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A plot with its title and how to read it."""
-
-    plot: Plot
-    title: str
-    caption: str
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The parts of a page: elements, pictures as SVG, style, words."""
+"""What a page is made of: templates with their style sheet, plots as SVG, words."""

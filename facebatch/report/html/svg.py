@@ -12,8 +12,9 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
-from facebatch.report.html.elements import Html, tag
+from markupsafe import Markup
 
 _NUMBER = re.compile(r"-?\d+\.\d+")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -48,7 +49,7 @@ def inline(
     title: str,
     colours: Mapping[str, str],
     pictures: Sequence[Picture] = (),
-) -> Html:
+) -> Markup:
     """Returns an SVG file as an element of a page.
 
     Args:
@@ -60,19 +61,22 @@ def inline(
     """
     root = ElementTree.fromstring(source)  # noqa: S314 (written by matplotlib a moment ago)
     cleaner = _Cleaner(name, colours, frozenset(_referred(root)))
-    return tag(
+    svg = Element(
         "svg",
-        *(cleaner.element(child) for child in root),
-        [_image(picture) for picture in pictures],
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=root.get("viewBox"),
-        role="img",
-        aria_label=title,
-        class_="plot",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "viewBox": root.get("viewBox", ""),
+            "role": "img",
+            "aria-label": title,
+            "class": "plot",
+        },
     )
+    svg.extend(made for child in root for made in cleaner.cleaned(child))
+    svg.extend(map(_image, pictures))
+    return Markup(ElementTree.tostring(svg, encoding="unicode"))  # noqa: S704 (escaped by it)
 
 
-def _referred(root: ElementTree.Element) -> Iterator[str]:
+def _referred(root: Element) -> Iterator[str]:
     for element in root.iter():
         for key, value in element.attrib.items():
             if _local(key) == "href" and value.startswith("#"):
@@ -80,14 +84,16 @@ def _referred(root: ElementTree.Element) -> Iterator[str]:
             yield from _REFERENCE.findall(value)
 
 
-def _image(picture: Picture) -> Html:
-    return tag(
+def _image(picture: Picture) -> Element:
+    return Element(
         "image",
-        href=f"data:image/jpeg;base64,{b64encode(picture.jpeg).decode()}",
-        x=f"{picture.x:.1f}",
-        y=f"{picture.y:.1f}",
-        width=f"{picture.side:g}",
-        height=f"{picture.side:g}",
+        {
+            "href": f"data:image/jpeg;base64,{b64encode(picture.jpeg).decode()}",
+            "x": f"{picture.x:.1f}",
+            "y": f"{picture.y:.1f}",
+            "width": f"{picture.side:g}",
+            "height": f"{picture.side:g}",
+        },
     )
 
 
@@ -97,19 +103,24 @@ class _Cleaner:
     colours: Mapping[str, str]
     referred: frozenset[str]
 
-    def element(self, element: ElementTree.Element) -> Html | None:
+    def cleaned(self, element: Element) -> Iterator[Element]:
+        """Yields what becomes of an element: itself, what it holds, or nothing."""
         local = _local(element.tag)
         if local in _DROPPED:
-            return None
-        children = [self.element(child) for child in element]
+            return
+        children = [made for child in element for made in self.cleaned(child)]
         attributes = self._attributes(element)
-        if local in ("g", "defs") and not any(children):
-            return None
+        if local in ("g", "defs") and not children:
+            return
         if local == "g" and not attributes:
-            return Html("".join(child for child in children if child))
-        return tag(local, (element.text or "").strip() or None, children, **attributes)
+            yield from children
+            return
+        made = Element(local, attributes)
+        made.text = (element.text or "").strip()
+        made.extend(children)
+        yield made
 
-    def _attributes(self, element: ElementTree.Element) -> dict[str, str]:
+    def _attributes(self, element: Element) -> dict[str, str]:
         found: dict[str, str] = {}
         for key, value in element.attrib.items():
             local = _local(key)

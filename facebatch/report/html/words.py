@@ -7,6 +7,10 @@ from datetime import datetime
 SHORT_ID = 8
 """Hex digits that an unnamed person is called by."""
 
+CONTROL_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
+CONTROL_PICTURES[0x7F] = 0x2421
+"""Control characters are no text of a page, yet file names may hold them: what shows them."""
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 

@@ -1,8 +1,12 @@
-"""What plots are drawn of, where no other room has a name for it. Light: without matplotlib."""
+"""What plots are drawn of where no other room has it, and what is said of them; no matplotlib."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from facebatch.report.plots.figure import Plot
 
 PEOPLE_COLOURED = 10
 """People with a colour, the largest."""
@@ -25,3 +29,12 @@ class Clustered:
     people: int | None
     alone: float
     tau: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A plot with its title and how to read it."""
+
+    plot: Plot
+    title: str
+    caption: str

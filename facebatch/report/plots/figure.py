@@ -18,12 +18,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from facebatch.report.html.elements import CONTROL_PICTURES, Html
 from facebatch.report.html.svg import Picture, inline
-from facebatch.report.html.words import shortened
+from facebatch.report.html.words import CONTROL_PICTURES, shortened
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -101,7 +101,7 @@ class Plot:
     figure: Figure
     pictures: tuple[Picture, ...] = ()
 
-    def svg(self) -> Html:
+    def svg(self) -> Markup:
         """Returns the plot as an element of a page, in the page's colours."""
         source = self._saved("svg", _SVG_DPI, {"Date": None}, transparent=True)
         return inline(source, self.name, self.title, _ROLES, self.pictures)
