@@ -23,9 +23,8 @@ _GROUPS, _TRAINED_GROUPS = 100, 10
 
 _BLOCK_BYTES = 64 << 20
 
-_MOST_STEPS = 100
-_SMALLEST_GAIN = 1e-10
-"""Of the mean log likelihood, twice what Newton's next step promises."""
+_PRECISE = {"gtol": 1e-10}
+"""Of the gradient of the mean log likelihood: parameters to about eight digits."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -107,9 +106,7 @@ def fit_logistic(
 
     The targets are Platt's, (N+ + 1) / (N+ + 2) and 1 / (N- + 2) (Platt, "Probabilistic outputs
     for support vector machines", 1999, section 2.2), which keep the fit finite where the two kinds
-    don't overlap. Each kind weighs a half altogether, which gives equal priors. It is Newton's
-    method with backtracking (Lin, Lin and Weng, "A note on Platt's probabilistic outputs for
-    support vector machines", 2007, algorithm 1).
+    don't overlap. Each kind weighs a half altogether, which gives equal priors.
 
     Args:
         distances: (m,) d2.
@@ -121,32 +118,30 @@ def fit_logistic(
     Raises:
         UsageError: Pairs of one person aren't nearer than others.
     """
+    from scipy.optimize import minimize
+
     x = distances.astype(np.float64)
     n_same, n_other = int(same.sum()), int((~same).sum())
     target = np.where(same, (n_same + 1) / (n_same + 2), 1 / (n_other + 2))
     weight = np.where(same, 0.5 / n_same, 0.5 / n_other)
     design = np.stack([x, np.ones_like(x)], axis=1)
-    parameters = np.zeros(2)
 
     def loss(at: npt.NDArray[np.float64]) -> float:
         z = design @ at
         return float(weight @ (np.logaddexp(0, z) - (1 - target) * z))
 
-    for _ in range(_MOST_STEPS):
-        probability = logistic(-(design @ parameters))
-        gradient = design.T @ (weight * (target - probability))
+    def gradient(at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return design.T @ (weight * (target - logistic(-(design @ at))))
+
+    def hessian(at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        probability = logistic(-(design @ at))
         curvature = weight * probability * (1 - probability)
-        hessian = design.T @ (design * curvature[:, None]) + 1e-12 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        gain, size = gradient @ step, 1.0
-        if gain < _SMALLEST_GAIN:  # so near that the whole step is right; losses would be rounding
-            parameters = parameters - step
-            break
-        before = loss(parameters)
-        while size > 1e-10 and loss(parameters - size * step) > before - 1e-4 * size * gain:
-            size /= 2
-        parameters = parameters - size * step
-    slope, intercept = (float(value) for value in parameters)
+        return design.T @ (design * curvature[:, None])
+
+    found = minimize(
+        loss, np.zeros(2), jac=gradient, hess=hessian, method="trust-exact", options=_PRECISE
+    )
+    slope, intercept = (float(value) for value in found.x)
     if slope <= 0:
         raise UsageError(
             "pairs of one person aren't nearer than pairs of two: check the labels and the space"

@@ -6,15 +6,17 @@ are seconds, sizes bytes.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facebatch.errors import InputError, UsageError
 from facebatch.storage.local_files import whole_file
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 _LAST_SUCCESS = "facebatch_last_success_timestamp_seconds"
 _TRIED = ("extracted", "duplicates", "moved", "touched", "quarantined")
@@ -99,7 +101,30 @@ def sample_of(
 
 def exposition(sample: Sample) -> str:
     """Returns a sample in Prometheus' text exposition format, version 0.0.4."""
-    return "".join(f"{line}\n" for family in _families(sample) for line in _lines(family, sample))
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(sample))
+    return generate_latest(registry).decode()
+
+
+class _Collector:
+    """Gives a sample to a registry of prometheus-client."""
+
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        for family in _families(self._sample):
+            own = [] if family.label is None else [family.label]
+            gauge = GaugeMetricFamily(family.name, family.help, labels=["collection", *own])
+            for key, value in sorted(family.values.items()):
+                if value is not None:
+                    gauge.add_metric([self._sample.collection, *([key] if own else [])], value)
+            if gauge.samples:
+                yield gauge
 
 
 @dataclass(frozen=True)
@@ -136,30 +161,6 @@ def _families(sample: Sample) -> Iterator[_Family]:
     yield one("faces", "Faces of the collection.", sample.faces)
     yield one("people", "People of the collection.", sample.people)
     yield one("collection_bytes", "Size of the collection's tables.", sample.size)
-
-
-def _lines(family: _Family, sample: Sample) -> Iterator[str]:
-    values = {key: value for key, value in family.values.items() if value is not None}
-    if not values:
-        return
-    yield f"# HELP {family.name} {family.help}"
-    yield f"# TYPE {family.name} gauge"
-    for key, value in sorted(values.items()):
-        labels = {"collection": sample.collection}
-        if family.label is not None:
-            labels[family.label] = key
-        inside = ",".join(f'{name}="{_escaped(text)}"' for name, text in labels.items())
-        yield f"{family.name}{{{inside}}} {_number(value)}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _number(value: float) -> str:
-    if math.isfinite(value):
-        return repr(float(value)) if isinstance(value, float) else str(int(value))
-    return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
 
 
 def check_target(path: Path) -> None:

@@ -200,7 +200,7 @@ def _probability(distances: Floats, same: Bools, details: Details) -> Floats | N
     known = np.isfinite(distances)
     try:
         slope, intercept = fit_logistic(distances[known], same[known])
-    except (UsageError, np.linalg.LinAlgError):
+    except UsageError:
         return None
     odds = np.clip(slope * distances + intercept, -500, 500)
     return np.asarray(1 / (1 + np.exp(odds)), np.float64)
