@@ -73,9 +73,7 @@ class FacenetPytorch:
 
     def __init__(self, opened: Callable[[Path], Image.Image], min_face: int) -> None:
         import torch
-        from facenet import lend_nms
-
-        from facebatch.embed.facenet_package import import_facenet_pytorch
+        from facenet import import_facenet_pytorch, lend_nms
 
         lend_nms()
         package: Any = import_facenet_pytorch()

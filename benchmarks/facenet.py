@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from facebatch.detect.nms import suppress_union
-from facebatch.embed.facenet_package import import_facenet_pytorch
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from support.facenet_package import import_facenet_pytorch
+
+__all__ = ["import_facenet_pytorch", "lend_nms"]
 
 
 def lend_nms() -> bool:

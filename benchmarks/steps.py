@@ -119,10 +119,9 @@ def _decodes(photo: Photo) -> bool:
 
 def detect(setup: Setup) -> None:
     """The cascade against facenet-pytorch's."""
-    from facenet import lend_nms
+    from facenet import import_facenet_pytorch, lend_nms
 
     from facebatch.detect import load_detector
-    from facebatch.embed.facenet_package import import_facenet_pytorch
 
     settings = ExtractSettings()
     pictures = []

@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from facebatch.cluster import vote_kernels as kernels
 from facebatch.cluster.labels import canonical, own_labels
-from facebatch.cluster.links import Links, density
-from facebatch.neighbors import Neighbors
+from facebatch.cluster.links import Links
 
 _MOST_PASSES = 100
 """A stop for rounding errors alone: each change raises the weight inside labels, so it must end."""
@@ -69,49 +68,26 @@ def group_nodes(
     )
 
 
-def vote(
-    neighbors: Neighbors,
-    labels: npt.NDArray[np.int32],
-    tau: float,
-    seed: int,
-    conflicts: npt.NDArray[np.int32] | None = None,
-) -> npt.NDArray[np.int32]:
-    """Lets faces take over the labels of their neighbours until nothing changes.
-
-    A link of distance d2 < tau counts in both directions with weight tau - d2, whichever end
-    lists the other as a neighbour.
-
-    Args:
-        neighbors: The k-nearest-neighbour graph of n faces.
-        labels: (n,) the clusters to start from; -1 is a face on its own, which starts with a
-            label of its own.
-        tau: Longest link that counts, as d2.
-        seed: Seed of the order in which faces are asked; a new order is drawn for every pass.
-        conflicts: (n,) int32, faces with the same number of 0 or more never share a label:
-            where they do at the start, the one that its label pulls hardest keeps it. None by
-            default.
-
-    Returns:
-        (n,) int32 labels in canonical form (`facebatch.cluster.labels.canonical`).
-    """
-    links = density(neighbors, 1, tau).links
-    return vote_over(links, labels, tau, seed, group_nodes(conflicts, len(labels)))[0]
-
-
 def vote_over(
     links: Links, labels: npt.NDArray[np.int32], tau: float, seed: int, groups: Groups
 ) -> tuple[npt.NDArray[np.int32], int]:
-    """Votes over links instead of a graph.
+    """Lets nodes take over the labels of their neighbours until nothing changes.
+
+    A link of distance d2 < tau counts in both directions with weight tau - d2, whichever end it
+    was found from. Where nodes that may not share a label do so at the start, the one that its
+    label pulls hardest keeps it.
 
     Args:
         links: Links between n nodes, with their d2.
-        labels: (n,) the clusters to start from, -1 for a node on its own.
+        labels: (n,) the clusters to start from, -1 for a node on its own, which starts with a
+            label of its own.
         tau: Longest link that counts, as d2.
-        seed: Seed of the order in which nodes are asked.
+        seed: Seed of the order in which nodes are asked; a new order is drawn for every pass.
         groups: Which nodes may not share a label.
 
     Returns:
-        The labels, and the number of the clusters given that had to be parted.
+        (n,) int32 labels in canonical form (`facebatch.cluster.labels.canonical`), and the number
+        of the clusters given that had to be parted.
     """
     links = links.up_to(np.nextafter(np.float32(tau), np.float32(0)))
     both_ways = kernels.both_ways(links.sources, links.targets, links.lengths, len(labels))

@@ -105,9 +105,9 @@ def test_metrics_are_written_however_a_run_ends(
     with pytest.raises(type(error)) if error else nullcontext():
         work()
     text = file.read_text()
-    assert f'facebatch_run_exit_code{{collection="faces"}} {code}\n' in text
-    assert f'facebatch_run_success{{collection="faces"}} {int(code == 0)}\n' in text
-    assert 'facebatch_new_items{collection="faces"} 5\n' in text
+    assert f'facebatch_run_exit_code{{collection="faces"}} {float(code)}\n' in text
+    assert f'facebatch_run_success{{collection="faces"}} {float(code == 0)}\n' in text
+    assert 'facebatch_new_items{collection="faces"} 5.0\n' in text
     assert ("facebatch_last_success" in text) == (code == 0)
 
 

@@ -3,10 +3,16 @@ import pytest
 from support.synthetic import TAU, at_angles, d2_of_angle, people
 
 from facebatch.cluster.labels import canonical
-from facebatch.cluster.vote import vote
+from facebatch.cluster.links import density
+from facebatch.cluster.vote import group_nodes, vote_over
 from facebatch.neighbors import Neighbors, exact_neighbors
 
 TEN_DEGREES = d2_of_angle(10)
+
+
+def vote(neighbors, labels, tau, seed, conflicts=None):
+    links = density(neighbors, 1, tau).links
+    return vote_over(links, labels, tau, seed, group_nodes(conflicts, len(labels)))[0]
 
 
 def vote_at(angles, labels, tau=TEN_DEGREES, seed=0):

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from support.data import real_data
+from support.facenet_package import import_facenet_pytorch
 from support.installed import needs_openvino
 
 from facebatch.demo.render import render_face
 from facebatch.detect import load_detector
 from facebatch.detect.mtcnn import MtcnnDetector
 from facebatch.detect.mtcnn_boxes import regions
-from facebatch.embed.facenet_package import import_facenet_pytorch
 from facebatch.errors import UsageError
 
 MIN_FACE = 24

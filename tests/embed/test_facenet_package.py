@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import torch
-
-from facebatch.embed.facenet_package import import_facenet_pytorch
+from support.facenet_package import import_facenet_pytorch
 
 
 def test_a_second_import_gives_the_same_package():

@@ -127,18 +127,6 @@ def parse_root(text: str) -> Root:
     return found[0]
 
 
-def parse_named_root(text: str) -> Root:
-    """Returns the root that ``NAME=URL`` asks for.
-
-    Raises:
-        UsageError: It isn't of that form, or names several roots.
-    """
-    found = parse_roots([], [text])
-    if len(found) != 1:
-        raise UsageError(f"--root {public_url(text)!r} names {len(found)} roots; one is wanted")
-    return found[0]
-
-
 def is_archive(url: str) -> bool:
     """Tells whether a root's URL leads into an archive."""
     return url.startswith(("zip://", "tar://")) and "::" in url

@@ -12,7 +12,6 @@ from facebatch.errors import InputError, UsageError
 from facebatch.media.sources.roots import (
     Root,
     check_reachable,
-    parse_named_root,
     parse_root,
     parse_roots,
 )
@@ -46,14 +45,14 @@ def test_a_root_without_a_name_of_its_own_asks_for_one(url: str) -> None:
 
 
 def test_a_root_may_be_named() -> None:
-    assert parse_named_root("family=/mnt/photos") == Root("family", "/mnt/photos")
-    assert parse_named_root("family=s3://b/x?y=z") == Root("family", "s3://b/x?y=z")
+    assert parse_roots([], ["family=/mnt/photos"]) == [Root("family", "/mnt/photos")]
+    assert parse_roots([], ["family=s3://b/x?y=z"]) == [Root("family", "s3://b/x?y=z")]
 
 
 @pytest.mark.parametrize("text", ["family", "family=", "=/mnt", ""])
 def test_half_a_named_root_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="NAME=URL"):
-        parse_named_root(text)
+        parse_roots([], [text])
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_a_mark_ends_the_root(photos: Path) -> None:
 
 
 def test_a_named_root_may_be_a_selection(photos: Path) -> None:
-    named = parse_named_root("family=photos/20*/*.jpg")
+    (named,) = parse_roots([], ["family=photos/20*/*.jpg"])
     assert named == Root("family", str(photos), patterns=("20*/*.jpg",))
 
 
@@ -155,7 +154,7 @@ def test_a_file_whose_name_begins_with_an_at_is_itself(photos: Path) -> None:
 def test_a_list_of_several_roots_cant_have_one_name(photos: Path) -> None:
     Path("list.txt").write_text("/x/a.jpg\ns3://b/a.jpg\n")
     with pytest.raises(UsageError, match="several roots"):
-        parse_named_root("family=@list.txt")
+        parse_roots([], ["family=@list.txt"])
 
 
 @pytest.mark.parametrize(

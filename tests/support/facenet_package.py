@@ -4,9 +4,7 @@ The package imports torchvision, which PyPI carries as a CUDA build. Beside a CP
 operators don't load, and ``import torchvision`` then raises "operator torchvision::nms does not
 exist", because it describes operators that were never declared. Declaring them is enough for the
 import; they can't be called, but of what facenet_pytorch does only its MTCNN calls one. Facebatch
-never runs that MTCNN: it reads the package's weights, or builds its embedding network.
-
-It imports torch, so light modules must not import it.
+reads the package's weights and never imports it; tests and benchmarks compare with it.
 """
 
 from __future__ import annotations
