@@ -31,7 +31,7 @@ QUANTILES = (0.1, 1, 5, 50, 90, 95, 99)
 LFW = """\
 LFW, all pairs, dlib-resnet mirrored (d2 at a FAR: TAR)
   1e-2 .185 (one pass)   1e-3 .143: .971   1e-4 .114: .852   1e-5 .091: .589
-  strangers' median about .33"""
+  impostors' median about .33"""
 
 CHIP_SIZE = 224
 UNIT = 62.0
@@ -84,7 +84,7 @@ def render_photo(identity: int, rng: np.random.Generator) -> Image.Image:
 
 
 def distances(sample: Sample) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the d2 of all mate pairs and of all stranger pairs."""
+    """Return the d2 of all mate pairs and of all impostor pairs."""
     d2 = 2 - 2 * sample.embeddings @ sample.embeddings.T
     first, second = np.triu_indices(len(d2), 1)
     mates = sample.identities[first] == sample.identities[second]
@@ -121,18 +121,18 @@ def choose(sample: Sample, count: int, photos: int) -> list[int]:
 
 def report(title: str, sample: Sample) -> None:
     """Print detection and the quantiles of both kinds of pairs."""
-    mates, strangers = distances(sample)
+    mates, impostors = distances(sample)
     found = len(sample.scores)
     print(f"{title}: {found} of {sample.rendered} faces found exactly once;", end=" ")
     print(f"scores: least {sample.scores.min():.3f}, 1 % {np.quantile(sample.scores, 0.01):.3f}")
     print("  d2 quantile %  " + "".join(f"{q:>8}" for q in QUANTILES))
-    for name, values in (("mates", mates), ("strangers", strangers)):
+    for name, values in (("mates", mates), ("impostors", impostors)):
         row = "".join(f"{value:8.3f}" for value in np.percentile(values, QUANTILES))
         print(f"  {name:<10}{len(values):>6} {row}")
     for tau in (0.09, 0.143, 0.18):
         print(
             f"  at d2 < {tau}: mates {np.mean(mates < tau):.3f}, "
-            f"strangers {np.mean(strangers < tau):.4f}"
+            f"impostors {np.mean(impostors < tau):.4f}"
         )
 
 

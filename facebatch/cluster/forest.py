@@ -1,7 +1,7 @@
 """The spanning forest of mutual reachability, as a single-linkage tree whose trees stay apart.
 
 Mutual reachability (Campello, Moulavi and Sander 2013) is the largest of a link's own length and
-the core distances of its two ends. Leaving out every link longer than tau keeps strangers apart
+the core distances of its two ends. Leaving out every link longer than tau keeps impostors apart
 whatever their density; what remains are trees that no later step may join by a longer link.
 """
 

@@ -1,6 +1,6 @@
 """Links: the pairs of faces that are near enough to count, each pair once.
 
-A graph of 64 neighbours holds mostly strangers. What clustering needs of it are the few links
+A graph of 64 neighbours holds mostly impostors. What clustering needs of it are the few links
 within tau and one distance a face, so that memory follows the links that count.
 """
 

@@ -14,7 +14,7 @@ from facebatch.errors import UsageError
 from facebatch.faces.far_table import d2_at
 
 FAR_TABLE: Mapping[float, float] = {1e-3: 0.134, 1e-4: 0.110, 1e-5: 0.090, 1e-6: 0.074}
-"""d2 at which two strangers' embeddings lie nearer with probability FAR: the default embedder with
+"""d2 at which two impostors' embeddings lie nearer with probability FAR: the default embedder with
 mirrored chips, mean of LFW and pins. Measured on LFW and pins, docs/concepts.md."""
 
 AVERAGING_SCALE: Mapping[str, float] = {"none": 0.094 / 0.091, "mirror": 1.0, "full": 0.088 / 0.091}

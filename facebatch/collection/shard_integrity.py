@@ -208,9 +208,9 @@ def _links(media: pa.Table, faces: pa.Table) -> Iterator[tuple[str, str]]:
     """Yields where a shard's faces and its media rows don't fit together."""
     extracted = media.filter(pc.equal(media["status"], "ok"))
     contents, found = content_keys(extracted), content_keys(faces)
-    strangers = len(faces) - int(pc.sum(pc.is_in(faces["media_id"], _one(media))).as_py() or 0)
-    if strangers:
-        yield "item_missing", f"the items of {strangers:,} faces are not in {media.num_rows:,} rows"
+    orphans = len(faces) - int(pc.sum(pc.is_in(faces["media_id"], _one(media))).as_py() or 0)
+    if orphans:
+        yield "item_missing", f"the items of {orphans:,} faces are not in {media.num_rows:,} rows"
     places = pc.index_in(found, contents)
     if places.null_count:
         yield "item_missing", f"{places.null_count:,} faces are of contents not extracted here"

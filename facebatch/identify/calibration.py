@@ -1,7 +1,7 @@
 """What a calibration is: thresholds at stated error rates, and the probability of a distance.
 
 A calibration holds what was measured on labelled photos of one space: the d2 at which two
-strangers are taken for one person with a stated probability (FAR), the score at which a stranger
+impostors are taken for one person with a stated probability (FAR), the score at which an impostor
 is taken for somebody of a gallery (FPIR), and the probability that two embeddings of a given d2
 are one person's. Every number says where it came from.
 """

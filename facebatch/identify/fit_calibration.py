@@ -174,9 +174,9 @@ def leave_out(
     *,
     neighbors: int = DEFAULT_NEIGHBORS,
 ) -> HeldOut:
-    """Scores labelled photos as strangers and as known people.
+    """Scores labelled photos as impostors and as known people.
 
-    As strangers: every person's photos against everyone else; beyond 100 people (10 with ``svm``)
+    As impostors: every person's photos against everyone else; beyond 100 people (10 with ``svm``)
     people are left out in so many groups. As known: one photo of every person at a time against
     all other photos; where a person has more than ten, a tenth of them.
 
@@ -239,7 +239,7 @@ def calibrate_gallery(
     """Measures a method's thresholds at FPIR 1e-1 to 1e-3, on the gallery's own or other photos.
 
     See `leave_out`. The threshold at an FPIR is the largest one at which at most that share of
-    the strangers is taken for somebody; an FPIR that is less than one photo has none. How it
+    the impostors is taken for somebody; an FPIR that is less than one photo has none. How it
     changes for more or fewer people, `threshold_for` says.
 
     Args:
@@ -260,7 +260,7 @@ def calibrate_gallery(
     # A known face that is taken for somebody else isn't found at any threshold.
     hits = np.where(scores.right, scores.mated, np.inf)
     points = tuple(
-        _point(rate, np.sort(scores.non_mated), hits, about, "photos of strangers")
+        _point(rate, np.sort(scores.non_mated), hits, about, "photos of impostors")
         for rate in FPIR_RATES
     )
     return Identification(method, scores.people, points)

@@ -32,7 +32,7 @@ def threshold_for(
 ) -> tuple[float, str]:
     """Returns the threshold for a stated error rate and where it comes from.
 
-    For an FPIR: a stranger is compared with everyone, and if each of g people took it for
+    For an FPIR: an impostor is compared with everyone, and if each of g people took it for
     themselves independently with probability FAR, FPIR = 1 - (1 - FAR)^g. People aren't
     independent (a face that is like nobody is so for all), and the rule holds approximately. It
     takes what was measured with one number of people to another. Outside the rates that were
@@ -51,8 +51,8 @@ def threshold_for(
         calibration: Measured for a gallery, or `default_for` its embedder.
         method: One of `facebatch.identify.classifier.METHODS`.
         people: People in the gallery, at least 1.
-        fpir: Share of strangers that may be taken for somebody, above 0 and below 1.
-        far: Instead of it, the share of pairs of strangers that may be taken for one person.
+        fpir: Share of impostors that may be taken for somebody, above 0 and below 1.
+        far: Instead of it, the share of impostor pairs that may be taken for one person.
 
     Returns:
         The largest score to accept, and its source in words.
@@ -205,7 +205,7 @@ _ONE_PASS = (
 )
 _SIX_PASSES = f"{_PROJECT}: all LFW pairs, six passes"
 _LFW_GALLERY = (
-    f"{_PROJECT}: LFW, 1,680 people with two photos or more, everyone else as strangers, one-pass "
+    f"{_PROJECT}: LFW, 1,680 people with two photos or more, everyone else as impostors, one-pass "
     "embeddings aligned to dlib's mean face shape"
 )
 _MIRRORED = " (mirrored embeddings lie about 4 % nearer to each other)"

@@ -17,7 +17,7 @@ from facebatch.media.kinds import PHOTO_EXTENSIONS
 from facebatch.probe.probe import Probe, Prober
 
 DEFAULT_FAR = 1e-3
-"""One pair of strangers in a thousand may be taken for one person."""
+"""One impostor pair in a thousand may be taken for one person."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def verify_faces(
         left: A photo.
         right: Another.
         calibration: What was measured for their embedder.
-        far: Share of strangers that may be taken for one person; `DEFAULT_FAR` by default.
+        far: Share of impostors that may be taken for one person; `DEFAULT_FAR` by default.
         threshold: Instead of it, the largest d2 that is accepted.
 
     Raises:
