@@ -34,7 +34,7 @@ _FPIRS = (1e-1, 1e-2, 1e-3)
 
 @dataclass(frozen=True)
 class TpirAtFpir:
-    """True positive identification rate where at most so many non-mated probes are taken for someone.
+    """True positive identification rate where at most so many non-mated probes are accepted.
 
     All but fpir are None where the non-mated probes with a face are fewer than 1/fpir, which
     can't show such a rate, or where there are no mated probes.

@@ -112,7 +112,7 @@ def evaluate_identification(
     output: str | None = None,
     report: Callable[[Progress], None] = say_nothing,
 ) -> Evaluation:
-    """Scores how well people are found in a gallery of one photo each, and non-mated probes left out.
+    """Scores how well people are found in a gallery of one photo each, with non-mated probes.
 
     The first folder of a photo's path is its person. `open_set_split` draws the gallery; a photo
     without a face stays in its part and counts there as missing.

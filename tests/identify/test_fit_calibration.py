@@ -204,7 +204,7 @@ def test_every_method_can_be_calibrated(method):
     )
     assert all(0 <= point.found <= 1 for point in measured)
     assert "118 photos" in measured[0].source
-    assert "needs 1,000 photos of strangers, there are 118" in made.points[-1].source
+    assert "needs 1,000 photos of impostors, there are 118" in made.points[-1].source
     if method != "svm":
         wrong = leave_out(method, EMBEDDINGS, NAMES).non_mated
         for point in measured:
