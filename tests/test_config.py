@@ -95,13 +95,13 @@ def test_a_whole_number_serves_where_a_fraction_is_meant(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[extract]\nmax_side = 'big'", "max_side = 'big' isn't a int"),
-        ("[extract]\nmax_side = true", "max_side = True isn't a int"),
+        ("[extract]\nmax_side = 'big'", "max_side = 'big' isn't a whole number"),
+        ("[extract]\nmax_side = true", "max_side = True isn't a whole number"),
         ("[extract]\nmax_side = 63", "63 isn't within 64 to 16000"),
         ("[extract]\nmax_side = 16001", "16001 isn't within 64 to 16000"),
         ("[extract]\ntta = 'all'", "'all' isn't one of none, mirror, full"),
         ("[extract]\ndetector = 'eyes'", "'eyes' isn't one of mtcnn"),
-        ("[extract]\nchips = 1", "chips = 1 isn't a bool"),
+        ("[extract]\nchips = 1", "chips = 1 isn't true or false"),
         ("[extract]\nside = 1", r"\[extract\] has no setting 'side'"),
         ("[extrct]\nmax_side = 99", r"unknown table \[extrct\]"),
         ("extract = 1", "extract must be a table"),
@@ -214,25 +214,25 @@ def test_equal_settings_have_equal_fingerprints_and_others_dont(side: int, face:
 
 def test_grouping_settings_come_from_flags_variables_and_the_cluster_table(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text("[cluster]\nfound_size = 40\njoin_score = 0.8\nphoto_constraint = false\n")
-    environment = {"FACEBATCH_JOIN_SCORE": "0.7"}
+    file.write_text("[cluster]\nseed_size = 40\nattach_score = 0.8\nphoto_constraint = false\n")
+    environment = {"FACEBATCH_ATTACH_SCORE": "0.7"}
     asked = resolve_grouping({"photo_constraint": True}, file, environment)
-    assert asked == {"photo_constraint": True, "found_size": 40.0, "join_score": 0.7}
+    assert asked == {"photo_constraint": True, "seed_size": 40.0, "attach_score": 0.7}
     settings = GroupingSettings(**asked)
-    assert settings.gate("found").min_size == 40.0
-    assert settings.gate("join") == replace(settings.gate("join"), min_size=20.0, min_score=0.7)
+    assert settings.gate("seed").min_size == 40.0
+    assert settings.gate("attach") == replace(settings.gate("attach"), min_size=20.0, min_score=0.7)
     assert resolve_grouping({}, None, {}) == {}
 
 
-def test_a_face_needs_no_less_to_found_a_person_than_to_join_one() -> None:
-    found, join = (GroupingSettings().gate(purpose) for purpose in ("found", "join"))
-    assert found.min_size >= join.min_size
-    assert found.min_score >= join.min_score
-    assert found.min_inside >= join.min_inside
+def test_a_face_needs_no_less_to_seed_a_person_than_to_be_attached_to_one() -> None:
+    seed, attach = (GroupingSettings().gate(purpose) for purpose in ("seed", "attach"))
+    assert seed.min_size >= attach.min_size
+    assert seed.min_score >= attach.min_score
+    assert seed.min_inside >= attach.min_inside
 
 
 def test_an_unknown_grouping_setting_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text("[cluster]\nfound_sise = 40\n")
-    with pytest.raises(InputError, match="found_sise"):
+    file.write_text("[cluster]\nseed_sise = 40\n")
+    with pytest.raises(InputError, match="seed_sise"):
         resolve_grouping({}, file, {})

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, get_args
 
+from facebatch.config import in_todays_names
+
 Stage = Literal["index", "matches", "clusters", "people"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -155,6 +157,14 @@ class ClustersManifest(Manifest):
     joined_by_vote: int | None = None
     broke_photo_constraint: int | None = None
     from_scratch_advised: bool | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Returns the manifest of a release's JSON, with the gate by the names of today."""
+        manifest = super().from_json(data)
+        if manifest.gate is None:
+            return manifest
+        return replace(manifest, gate=in_todays_names(manifest.gate))
 
     @property
     def inputs(self) -> tuple[object, ...]:

@@ -30,7 +30,7 @@ from facebatch.collection import (
 )
 from facebatch.config import GroupingSettings
 from facebatch.people import Clustering, EffectiveDecisions, decisions
-from facebatch.stages.faces import GATES, Faces, gates_of, read_faces
+from facebatch.stages.faces import GATE_WORDS, GATES, Faces, gates_of, read_faces
 from facebatch.stages.grouping import Grouping, extend, group
 from facebatch.stages.matches import current_matches
 from facebatch.stages.trees import Finder, KeptTree, find_here, read_tree, write_tree
@@ -320,6 +320,6 @@ def _write(
     columns = {
         "face_id": faces.table["face_id"],
         "cluster": pa.array(labels, pa.int32(), mask=labels < 0),
-        "gate": pa.array([GATES[gate] for gate in faces.gates.tolist()], pa.string()),
+        "gate": pa.array([GATE_WORDS[gate] for gate in faces.gates.tolist()], pa.string()),
     }
     write_table(collection, generation, "clusters", pa.table(columns))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from facebatch import tables
 from facebatch.cluster.photos import conflicts
 from facebatch.collection import ClustersManifest, Collection, Generation, MatchesManifest, Snapshot
-from facebatch.config import GroupingSettings
+from facebatch.config import GroupingSettings, Purpose
 from facebatch.people import EffectiveDecisions
 from facebatch.stages.common import embeddings_of, qualities
 from facebatch.stages.matches import named_by
@@ -22,8 +22,13 @@ from facebatch.stages.matches import named_by
 Labels = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.int64]
 
-GATES = ("none", "join", "found")
-"""What a face is good enough for, as the table ``clusters`` says it."""
+GATES = ("none", "attach", "seed")
+"""What a face is good enough for: nothing, to be attached to a person, or to seed one."""
+
+GATE_WORDS = ("none", "join", "found")
+"""`GATES` in the words of the table ``clusters``, which are part of its contract."""
+
+_LOOSEST_FIRST: tuple[Purpose, ...] = ("attach", "seed")
 
 _COLUMNS = (
     *("face_id", "media_id", "segment", "timestamp_us", "track", "score", "embedding"),
@@ -64,13 +69,13 @@ class Faces:
         return len(self.table)
 
     @property
-    def founding(self) -> npt.NDArray[np.bool_]:
-        """Which faces (n,) a person may be founded on."""
-        return np.asarray((self.gates == GATES.index("found")) & ~self.no_face)
+    def seeds(self) -> npt.NDArray[np.bool_]:
+        """Which faces (n,) may seed a person."""
+        return np.asarray((self.gates == GATES.index("seed")) & ~self.no_face)
 
     @property
-    def joining(self) -> npt.NDArray[np.bool_]:
-        """Which faces (n,) may join a person at least."""
+    def attachable(self) -> npt.NDArray[np.bool_]:
+        """Which faces (n,) may be attached to a person at least."""
         return np.asarray((self.gates > GATES.index("none")) & ~self.no_face)
 
 
@@ -197,13 +202,13 @@ def gates_of(
         path = f"{base.folder}/clusters.parquet"
         rows = tables.read(collection.storage, path, "clusters", ["face_id", "gate"])
         places = pc.index_in(listed["face_id"], rows["face_id"].combine_chunks())
-        known = pc.index_in(rows["gate"].take(places), pa.array(GATES))
+        known = pc.index_in(rows["gate"].take(places), pa.array(GATE_WORDS))
         gates = known.fill_null(-1).to_numpy().astype(np.int8)
     fresh = np.flatnonzero(gates < 0)
     if len(fresh):
         measured = qualities(collection, snapshot, listed.take(pa.array(fresh)))
         gates[fresh] = 0
-        for purpose in ("join", "found"):
+        for purpose in _LOOSEST_FIRST:
             good = grouping.gate(purpose).passes(*measured)
             gates[fresh[good]] = GATES.index(purpose)
     return gates

@@ -72,7 +72,7 @@ def group(
     tree = kept or grow_tree(faces, settings, seed, find)
     cut = cut_tree(faces, tree, settings, seed)
     # What the tree left on its own is near to nobody.
-    active = np.flatnonzero(faces.joining & ~(cut.covered & faces.founding))
+    active = np.flatnonzero(faces.attachable & ~(cut.covered & faces.seeds))
     neighborhood = _Neighborhood(faces, settings.neighbors)
     found = _completed(faces, cut.labels, active, neighborhood, settings, seed)
     return replace(found, broken=cut.broken + found.broken), tree
@@ -85,7 +85,7 @@ def extend(faces: Faces, settings: ClusterSettings, seed: int, base: Clustering)
     labels = np.full(len(faces), -1, np.int32)
     labels[known] = base.labels[places.drop_null().to_numpy()]
     labels[faces.no_face] = -1
-    new = np.flatnonzero(faces.joining & ~known)
+    new = np.flatnonzero(faces.attachable & ~known)
     neighborhood = _Neighborhood(faces, settings.neighbors)
     near = neighborhood.of(new)
     reached = np.unique(near.indices[near.distances < settings.tau]).astype(np.int64)
@@ -122,9 +122,9 @@ def _completed(
     # A face with a name that its picture put out would lend the name to whom it joined.
     put_out = np.flatnonzero((labels >= 0) & (parted < 0) & (faces.named < 0))
     active = np.union1d(active, put_out)
-    active = active[(parted[active] < 0) & faces.joining[active]]
+    active = active[(parted[active] < 0) & faces.attachable[active]]
     rules = Rules(faces.conflict, forbidden, faces.named)
-    strong, weak = active[faces.founding[active]], active[~faces.founding[active]]
+    strong, weak = active[faces.seeds[active]], active[~faces.seeds[active]]
     near = neighborhood.of(strong)
     result = join(faces.embeddings, parted, strong, near, settings, seed, rules)
     before = (result >= 0).sum()
@@ -157,7 +157,7 @@ class _Neighborhood:
 
     def __init__(self, faces: Faces, k: int) -> None:
         self._embeddings = faces.embeddings
-        self._among = np.flatnonzero(faces.joining)
+        self._among = np.flatnonzero(faces.attachable)
         self._k = k
         self._rows = np.zeros(0, np.int64)
         self._found: Neighbors | None = None

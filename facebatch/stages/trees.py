@@ -88,7 +88,7 @@ def grow_tree(
     from facebatch.cluster.tree import grow
     from facebatch.neighbors import choose, recall
 
-    rows = np.flatnonzero(faces.founding)
+    rows = np.flatnonzero(faces.seeds)
     embeddings = faces.embeddings[rows]
     plan = choose(len(rows), embeddings.shape[1], usable_memory(), settings.neighbors)
     neighbors = find(embeddings, settings.neighbors, plan, seed)

@@ -305,3 +305,29 @@ def test_people_of_an_earlier_version_go_on(collection: Collection) -> None:
     again, _ = cluster_people(collection, collection.snapshot())
     assert not again.unchanged
     assert ids_of_people(collection) == before
+
+
+def test_people_clustered_under_earlier_names_of_settings_are_unchanged(
+    collection: Collection,
+) -> None:
+    commit(collection, "0", people(SIZES, seed=6)[0])
+    snapshot = collection.snapshot()
+    asked = {"seed_size": 30.0, "attach_score": 0.85}
+    clusters, made = cluster_people(collection, snapshot, asked=asked)
+    path = f"{clusters.generation.folder}/manifest.json"
+    text = collection.storage.read(path).decode()
+    earlier = text.replace('"seed_', '"found_').replace('"attach_', '"join_')
+    assert '"found_size": 30.0' in earlier
+    assert '"join_score": 0.85' in earlier
+    collection.storage.write(path, earlier.encode())
+    again, still = cluster_people(collection, snapshot)
+    assert (again.unchanged, still.unchanged) == (True, True)
+    assert (again.generation.name, still.generation.name) == (
+        clusters.generation.name,
+        made.generation.name,
+    )
+    commit(collection, "1", people(SIZES, seed=7)[0], first=sum(SIZES))
+    grown, _ = cluster_people(collection, collection.snapshot())
+    assert grown.generation.manifest.gate["seed_size"] == 30.0
+    assert grown.generation.manifest.gate["attach_score"] == 0.85
+    assert grown.generation.manifest.tree == clusters.generation.manifest.tree

@@ -1,0 +1,126 @@
+"""What decides which faces a collection holds, and which embeddings can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from facebatch.config.setting import setting
+from facebatch.embed.averaging import DEFAULT_TTA, TTA, TTA_CHOICES
+from facebatch.media.kinds import FrameChoice
+from facebatch.models import registry
+from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE, DETECTORS, EMBEDDERS
+
+VideoFaces = Literal["best", "all"]
+FRAMES: tuple[FrameChoice, ...] = typing.get_args(FrameChoice)
+VIDEO_FACES: tuple[VideoFaces, ...] = typing.get_args(VideoFaces)
+
+QUALITY_RULES = 1
+"""Version of the measures in ``facebatch.faces.quality``; part of the fingerprint."""
+
+_PANEL = "What is extracted (fixed for a collection's life)"
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """What decides which faces a collection holds; frozen in ``collection.json``."""
+
+    detector: str = setting(
+        "mtcnn",
+        "Detector: mtcnn (weights of facenet-pytorch, MIT).",
+        panel=_PANEL,
+        metavar="NAME",
+        choices=DETECTORS,
+    )
+    max_side: int = setting(
+        1024,
+        "Long side in pixels that photos are shrunk to for detection.",
+        panel=_PANEL,
+        metavar="N",
+        range=(64, 16_000),
+    )
+    min_face: int = setting(
+        DEFAULT_MIN_FACE,
+        "Smallest face looked for, in pixels at detection size: 24 is 94 in a 4000-pixel photo.",
+        panel=_PANEL,
+        metavar="N",
+        range=(12, 2_000),
+    )
+    embedder: str = setting(
+        DEFAULT_EMBEDDER,
+        "Embedder: dlib-resnet (weights of face_recognition_models, CC0).",
+        panel=_PANEL,
+        metavar="NAME",
+        choices=EMBEDDERS,
+    )
+    tta: TTA = setting(
+        DEFAULT_TTA,
+        "Views that are averaged: the chip alone (none), with its mirror image (mirror), or three "
+        "scales mirrored (full).",
+        panel=_PANEL,
+        choices=TTA_CHOICES,
+    )
+    chips: bool = setting(True, "Store the aligned faces beside the embeddings.", panel=_PANEL)
+    frames: FrameChoice = setting(
+        "fps",
+        "Frames of a video that are looked at: --fps of them a second, keyframes, or all.",
+        panel=_PANEL,
+        choices=FRAMES,
+    )
+    fps: float = setting(
+        1.0,
+        "Frames a second, with --frames fps.",
+        panel=_PANEL,
+        metavar="N",
+        range=(0.001, 1_000.0),
+    )
+    video_faces: VideoFaces = setting(
+        "best",
+        "Faces of a video that are kept: the best few of each track, or all.",
+        panel=_PANEL,
+        choices=VIDEO_FACES,
+    )
+
+    def space(self) -> str:
+        """Returns the hash of what makes embeddings comparable, 32 hex digits."""
+        from facebatch.faces.align import TEMPLATES
+
+        model = registry.model(self.embedder)
+        return _hash(
+            embedder=self.embedder,
+            weights=[file.sha256 for file in model.files],
+            template=TEMPLATES[model.template].points.tolist(),
+            averaging=self.tta,
+            colour_order="RGB",
+        )
+
+    def fingerprint(self) -> str:
+        """Returns the hash of what makes two extractions find the same faces, 32 hex digits."""
+        return _hash(
+            space=self.space(),
+            detector=self.detector,
+            detector_weights=[file.sha256 for file in registry.model(self.detector).files],
+            max_side=self.max_side,
+            min_face=self.min_face,
+            frames=self._frames(),
+            quality=QUALITY_RULES,
+        )
+
+    def _frames(self) -> str:
+        """Returns what stands for the sampling of videos.
+
+        The default stands as it did before videos were read, so that collections of that time,
+        which hold none, go on.
+        """
+        if (self.frames, self.fps, self.video_faces) == ("fps", 1.0, "best"):
+            return "photos"
+        rate = f" {self.fps:g}" if self.frames == "fps" else ""
+        return f"{self.frames}{rate} {self.video_faces}"
+
+
+def _hash(**parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

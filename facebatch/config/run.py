@@ -1,0 +1,171 @@
+"""How work is carried out: by whom, how much of it at once, and within which limits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from facebatch.config.setting import setting
+from facebatch.media.limits import DEFAULT_LIMITS, Limits
+from facebatch.media.reasons import REASONS
+from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
+
+_PANEL = "How the work is done"
+_LIMITS = "What one item may ask for"
+
+_AUTO: Mapping[str, int] = MappingProxyType({"auto": 0})
+_RANGES = {entry.name: entry.metadata["range"] for entry in dataclasses.fields(Limits)}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a worker computes; nothing here changes a result beyond rounding.
+
+    Args:
+        engine: What runs the networks, one of ``facebatch.models.engines.ENGINES``.
+        device: Where it runs them, one of ``facebatch.models.engines.DEVICES``.
+        threads: Threads that a shard's items are worked on in.
+        guard: Whether media are decoded in a process of their own.
+        limits: How much one item may ask for.
+    """
+
+    engine: str = DEFAULT_ENGINE
+    device: str = DEFAULT_DEVICE
+    threads: int = 1
+    guard: bool = True
+    limits: Limits = DEFAULT_LIMITS
+
+
+DEFAULT_EXECUTION = Execution()
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How work is carried out; nothing here changes a result beyond rounding."""
+
+    runner: str = setting(
+        "DirectRunner",
+        "Beam runner. DirectRunner works in processes of this machine.",
+        panel=_PANEL,
+        metavar="NAME",
+    )
+    engine: str = setting(
+        DEFAULT_ENGINE,
+        "What runs the networks; auto is OpenVINO if it is installed, else torch.",
+        panel=_PANEL,
+        choices=ENGINES,
+    )
+    device: str = setting(
+        DEFAULT_DEVICE,
+        "Where they run; auto is a GPU if torch can use one, else the CPU.",
+        panel=_PANEL,
+        choices=DEVICES,
+    )
+    workers: int = setting(
+        0,
+        "Worker processes; auto is one for each core, as far as memory allows.",
+        panel=_PANEL,
+        metavar="N|auto",
+        range=(0, 1_024),
+        words=_AUTO,
+    )
+    threads: int = setting(
+        0,
+        "Threads of each worker; auto is 1, or more where memory is too short for a worker on each "
+        "core.",
+        panel=_PANEL,
+        metavar="N|auto",
+        range=(0, 1_024),
+        words=_AUTO,
+    )
+    max_failures: float = setting(
+        0.1,
+        "Share of the items tried that may fail before the exit code is 3; never below 20 items.",
+        panel=_PANEL,
+        metavar="SHARE",
+        range=(0.0, 1.0),
+        unit="share",
+    )
+    retry: tuple[str, ...] = setting(
+        (),
+        "Try items again that failed with this reason code. May be repeated.",
+        panel=_PANEL,
+        metavar="CODE",
+        choices=tuple(REASONS),
+    )
+    prune: bool = setting(
+        False, "Remove from the collection what is no longer below its root.", panel=_PANEL
+    )
+    max_prune: float = setting(
+        0.1,
+        "Share of the items that --prune may remove before it refuses.",
+        panel=_PANEL,
+        metavar="SHARE",
+        range=(0.0, 1.0),
+        unit="share",
+    )
+    allow_empty: bool = setting(
+        False,
+        "Accept an empty root of which items are known, in place of taking it for unmounted.",
+        panel=_PANEL,
+    )
+    guard: bool = setting(
+        True,
+        "Decode in a process of its own, so that a file that crashes or hangs its decoder costs "
+        "itself only.",
+        panel=_LIMITS,
+    )
+    max_pixels: int = setting(
+        DEFAULT_LIMITS.max_pixels,
+        "Largest picture that is decoded, in pixels.",
+        panel=_LIMITS,
+        metavar="N",
+        range=_RANGES["max_pixels"],
+        unit="size",
+    )
+    max_bytes: int = setting(
+        DEFAULT_LIMITS.max_bytes,
+        "Largest photo file that is read, in bytes.",
+        panel=_LIMITS,
+        metavar="N",
+        range=_RANGES["max_bytes"],
+        unit="size",
+    )
+    max_frames: int = setting(
+        DEFAULT_LIMITS.max_frames,
+        "Most frames that are looked at in a video.",
+        panel=_LIMITS,
+        metavar="N",
+        range=_RANGES["max_frames"],
+        unit="size",
+    )
+    max_seconds: float = setting(
+        DEFAULT_LIMITS.max_seconds,
+        "Longest that decoding a photo, or a frame of a video, may take.",
+        panel=_LIMITS,
+        metavar="N",
+        range=_RANGES["max_seconds"],
+    )
+    beam_options: tuple[str, ...] = setting(
+        (), "Options handed to Beam as they are.", panel=_PANEL, has_flag=False
+    )
+
+    def with_resolved_workers(self) -> RunSettings:
+        """Returns the settings with workers and threads as numbers, for what is free now."""
+        from facebatch.workers.machine import Arrangement, arrange, usable_cores, usable_memory
+
+        room = Arrangement(self.workers, 1)
+        if not self.workers:
+            room = arrange(usable_cores(), usable_memory())
+        return dataclasses.replace(self, workers=room.workers, threads=self.threads or room.threads)
+
+    def execution(self) -> Execution:
+        """Returns how each worker computes."""
+        threads = max(1, self.threads)
+        return Execution(self.engine, self.device, threads, self.guard, self.limits())
+
+    def limits(self) -> Limits:
+        """Returns how much one item may ask for."""
+        return Limits(self.max_pixels, self.max_bytes, self.max_frames, self.max_seconds)
