@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from facebatch import tables
 from facebatch.cli import app
+from facebatch.config import TABLES, Field, fields_of
 from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
 
@@ -54,18 +55,53 @@ def _reasons() -> Iterator[str]:
 def cli_page() -> str:
     """Returns docs/cli.md: every command with its help, options and example."""
     group = get_command(app)
-    lines = ["# Commands", "", "Made from the program's own help by `make docs`.", ""]
-    lines += [group.epilog or "", ""]
+    lines = [(FOLDER / "cli.head.md").read_text("utf-8").rstrip(), "", group.epilog or "", ""]
     for name, command in _commands("facebatch", group):
         lines += [f"## {name}", "", command.help or "", "", command.epilog or "", ""]
         lines += ["| option | what it does |", "|---|---|"]
         for parameter in command.params:
-            label = ", ".join([*parameter.opts, *parameter.secondary_opts])
-            if parameter.param_type_name == "argument":
-                label = parameter.metavar or label
-            lines.append(f"| `{label}` | {getattr(parameter, 'help', '') or ''} |")
+            lines.append(f"| `{_label(parameter)}` | {getattr(parameter, 'help', '') or ''} |")
         lines.append("")
+    lines += _settings()
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _label(parameter: Any) -> str:
+    """Returns how a parameter is written on the command line."""
+    if parameter.param_type_name == "argument":
+        return parameter.metavar or parameter.opts[0]
+    names = ", ".join([*parameter.opts, *parameter.secondary_opts])
+    return names if parameter.is_flag else f"{names} {parameter.metavar}"
+
+
+def _settings() -> Iterator[str]:
+    """Yields every setting with the names that it has on the command line, outside and in files."""
+    yield "## Settings\n"
+    yield (
+        "Every setting may be a flag, a variable, or a key of a TOML file that `--config` names. "
+        "The strongest wins: flag, variable, file, what the collection was made with, default. In "
+        "a file lists are TOML lists; in a variable their parts stand between spaces."
+    )
+    for table, cls in TABLES.items():
+        yield f"\n### [{table}]\n"
+        yield "| key | flag | variable | values | default |"
+        yield "|---|---|---|---|---|"
+        for field in fields_of(cls):
+            flag = f"`{field.flag}`" if field.setting.has_flag else "after `--`"
+            yield (
+                f"| `{field.name}` | {flag} | `{field.variable}` | {_values(field)} | "
+                f"{field.default_text} |"
+            )
+
+
+def _values(field: Field) -> str:
+    setting = field.setting
+    if setting.range:
+        low, high = (f"{bound:,}".removesuffix(".0") for bound in setting.range)
+        return " or ".join([f"{low} to {high}", *(word for word, _ in setting.words)])
+    if field.kind is bool:
+        return "yes, no"
+    return ", ".join(setting.choices) or "text"
 
 
 def _commands(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:

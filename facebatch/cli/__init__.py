@@ -23,10 +23,12 @@ from facebatch.cli import (
     evaluate,
     export,
     gallery,
+    help_command,
     identify,
     maintenance,
     people,
 )
+from facebatch.cli.command import COLLECTION_VARIABLE, EVALUATION, PEOPLE, group
 from facebatch.errors import FacebatchError, Interrupted
 from facebatch.monitor import logs
 from facebatch.storage.printable import printable
@@ -37,23 +39,33 @@ _ABORTING = frozenset({"apache_beam", "pyarrow"})
 _interrupted = threading.Event()
 """Set from the moment on in which the user asked the program to stop."""
 
-app = typer.Typer(
-    name="facebatch",
-    help="Turn an archive of photos and videos into an index of faces and a list of people.",
-    epilog="Exit codes: 0 done; 1 bug or dead worker; 2 usage or input error; "
+app = group(
+    "facebatch",
+    "Turn an archive of photos and videos into an index of faces and a list of people.",
+    (
+        *commands.PIPELINE[:3],
+        identify.IDENTIFY,
+        *commands.PIPELINE[3:],
+        export.EXPORT,
+        *identify.ONE_PHOTO,
+        identify.CALIBRATE,
+        commands.INSPECT,
+        *maintenance.ALL,
+        erase.ERASE,
+        help_command.HELP,
+    ),
+    epilog="Settings are given as flags, as variables (`FACEBATCH_MAX_SIDE=1024`) or in a TOML "
+    f"file (`--config`). `{COLLECTION_VARIABLE}` names the collection where an argument doesn't. "
+    "`facebatch help COMMAND` says more of a command.\n\n"
+    "Exit codes: 0 done; 1 bug or dead worker; 2 usage or input error; "
     "3 too many failures; 4 refused, different, damaged or incomplete (unlock, verify, check, "
     "erase); 130 interrupted.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (*commands.ALL, *identify.ALL, *export.ALL, *erase.ALL, *maintenance.ALL):
-    app.command(epilog=command.epilog)(command.function)
-app.add_typer(gallery.app, name="gallery")
-app.add_typer(people.app, name="people")
-app.add_typer(evaluate.app)
+app.add_typer(people.app, rich_help_panel=PEOPLE)
+app.add_typer(gallery.app, rich_help_panel=PEOPLE)
+app.add_typer(evaluate.app, rich_help_panel=EVALUATION)
 
 
 def _show_version(asked: bool) -> None:
@@ -66,7 +78,9 @@ def _show_version(asked: bool) -> None:
 def _general(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", "-V", callback=_show_version, is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     pass

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import inspect as introspection
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebatch.cli import options, output
+from facebatch.cli import command, options, output
+from facebatch.cli.command import Command
 from facebatch.cli.recording import Record, recorded
+from facebatch.cli.settings_options import Asked, takes_settings
+from facebatch.config import ExtractSettings, GroupingSettings, RunSettings
 from facebatch.monitor import logs
 
 if TYPE_CHECKING:
     from facebatch.collection import Collection
-    from facebatch.config import RunSettings
     from facebatch.extract.progress import Progress
     from facebatch.media.sources.roots import Root
     from facebatch.stages import IdentificationQuery
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command and the example that its help ends with."""
-
-    function: Callable[..., None]
-    example: str
-
-    @property
-    def epilog(self) -> str:
-        """The example, as the help shows it."""
-        return f"Example: `{self.example}`"
 
 
 @dataclass(frozen=True)
@@ -42,11 +30,24 @@ class _Request:
 
     roots: list[Root]
     url: str
-    flags: Mapping[str, Any]
-    config: Path | None
+    asked: Asked
     settings: RunSettings
     as_json: bool
-    record: Record = field(default_factory=Record)
+
+    @classmethod
+    def of(
+        cls,
+        asked: Asked,
+        context: typer.Context,
+        places: tuple[Sequence[str] | None, Sequence[str] | None, str],
+        as_json: bool,
+    ) -> _Request:
+        """Returns the request; ``places`` are photos, named roots and the collection."""
+        from facebatch.media.sources.roots import parse_roots
+
+        photos, named, url = places
+        settings = asked.run(beam_options=context.obj or None)
+        return cls(parse_roots(photos or [], named or []), url, asked, settings, as_json)
 
     def progress(self) -> AbstractContextManager[Callable[[Progress], None]]:
         """Gives a function that shows the progress it is called with, or logs it."""
@@ -54,12 +55,24 @@ class _Request:
             return nullcontext(logs.progress_events())
         return output.progress_bar(shown=not self.as_json)
 
-    def collection(self) -> Collection:
-        from facebatch.collection import Collection
-        from facebatch.jobs.run import check_input
+    def recorded(self, command: str, metrics_file: Path | None) -> AbstractContextManager[Record]:
+        """Says that a command began and how it ended."""
+        return recorded(command, [root.name for root in self.roots], self.url, metrics_file)
 
-        check_input(self.roots, self.url, self.settings)
-        return Collection.for_extraction(self.url, self.flags, self.config)
+    def collection(self) -> Collection:
+        """Opens or makes the collection, if everything that was asked for can be done."""
+        from facebatch.jobs.run import open_collection
+
+        flags, config = self.asked.flags, self.asked.config
+        return open_collection(self.roots, self.url, flags, config, self.settings)
+
+    def print_plan(self) -> None:
+        """Says what would be done."""
+        from facebatch.jobs.run import make_plan
+
+        flags, config = self.asked.flags, self.asked.config
+        plan = make_plan(self.roots, self.url, flags, config, self.settings)
+        output.emit(plan, output.plan_lines(plan), self.as_json)
 
 
 def query(
@@ -77,128 +90,23 @@ def query(
     return IdentificationQuery(Gallery.open(gallery), method or DEFAULT_METHOD, rate, threshold)
 
 
-def _extracting(work: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command that extracts its options, which `run` and `extract` share.
-
-    Options of its own are the parameters that ``work`` has beside the request.
-    """
-
-    def command(
-        context: typer.Context,
-        photos: options.Photos = None,
-        root: options.Roots = None,
-        *,
-        output_url: options.Output,
-        config: options.Config = None,
-        detector: options.Detector = None,
-        max_side: options.MaxSide = None,
-        min_face: options.MinFace = None,
-        embedder: options.Embedder = None,
-        tta: options.Tta = None,
-        chips: options.Chips = None,
-        frames: options.Frames = None,
-        fps: options.Fps = None,
-        video_faces: options.VideoFaces = None,
-        runner: options.Runner = None,
-        engine: options.Engine = None,
-        device: options.Device = None,
-        workers: options.Workers = None,
-        threads: options.Threads = None,
-        max_failures: options.MaxFailures = None,
-        retry: options.Retry = None,
-        prune: options.Prune = None,
-        max_prune: options.MaxPrune = None,
-        allow_empty: options.AllowEmpty = None,
-        guard: options.Guard = None,
-        max_pixels: options.MaxPixels = None,
-        max_bytes: options.MaxBytes = None,
-        max_frames: options.MaxFrames = None,
-        max_seconds: options.MaxSeconds = None,
-        dry_run: options.DryRun = False,
-        as_json: options.Json = False,
-        verbose: options.Verbose = False,
-        log_format: options.LogFormat = "text",
-        metrics_file: options.MetricsFile = None,
-        **own: Any,
-    ) -> None:
-        logs.configure(logs.parse_format(log_format), verbose)
-        from facebatch.config import resolve_run
-        from facebatch.media.sources.roots import parse_roots
-
-        settings = resolve_run(
-            {
-                "runner": runner,
-                "engine": engine,
-                "device": device,
-                "workers": workers,
-                "threads": threads,
-                "max_failures": max_failures,
-                "retry": tuple(retry) if retry else None,
-                "prune": prune,
-                "max_prune": max_prune,
-                "allow_empty": allow_empty,
-                "guard": guard,
-                "max_pixels": max_pixels,
-                "max_bytes": max_bytes,
-                "max_frames": max_frames,
-                "max_seconds": max_seconds,
-                "beam_options": context.obj or None,
-            },
-            config,
-        )
-        flags = {
-            "detector": detector,
-            "max_side": max_side,
-            "min_face": min_face,
-            "embedder": embedder,
-            "tta": tta,
-            "chips": chips,
-            "frames": frames,
-            "fps": fps,
-            "video_faces": video_faces,
-        }
-        roots = parse_roots(photos or [], root or [])
-        request = _Request(roots, output_url, flags, config, settings, as_json)
-        if dry_run:
-            _print_plan(request)
-            return
-        names = [each.name for each in roots]
-        with recorded(work.__name__, names, output_url, metrics_file) as record:
-            work(replace(request, record=record), **own)
-
-    command.__signature__ = introspection.Signature(  # type: ignore[attr-defined]
-        [*_parameters(command), *_parameters(work)[1:]]
-    )
-    command.__name__, command.__doc__ = work.__name__, work.__doc__
-    return command
-
-
-def _parameters(function: Callable[..., None]) -> list[introspection.Parameter]:
-    """Returns a function's named parameters, with their annotations as Typer needs them."""
-    kinds = get_type_hints(function, include_extras=True)
-    return [
-        parameter.replace(annotation=kinds[name])
-        for name, parameter in introspection.signature(function).parameters.items()
-        if parameter.kind is not parameter.VAR_KEYWORD
-    ]
-
-
-def _print_plan(request: _Request) -> None:
-    from facebatch.jobs.run import make_plan
-
-    plan = make_plan(request.roots, request.url, request.flags, request.config, request.settings)
-    output.emit(plan, output.plan_lines(plan), request.as_json)
-
-
-@_extracting
+@takes_settings(ExtractSettings, RunSettings, GroupingSettings, file=True)
 def run(
-    request: _Request,
+    asked: Asked,
+    context: typer.Context,
+    photos: options.Photos = None,
+    root: options.Roots = None,
     *,
+    output_url: options.Output,
     gallery: options.GalleryOption = None,
     method: options.Method = None,
     fpir: options.Fpir = None,
     threshold: options.Threshold = None,
-    photo_constraint: options.PhotoConstraint = None,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+    log_format: options.LogFormat = "text",
+    metrics_file: options.MetricsFile = None,
 ) -> None:
     """Photos to people: extract what is new, index, cluster, write the report.
 
@@ -206,43 +114,72 @@ def run(
     unchanged folder extracts nothing. Stopped at any moment, the same command goes on where it was.
     Options of Beam itself follow after a `--`.
     """
-    from facebatch.config import resolve_grouping
-    from facebatch.jobs.run import run_all
+    logs.configure(logs.parse_format(log_format), verbose)
+    request = _Request.of(asked, context, (photos, root, output_url), as_json)
+    if dry_run:
+        request.print_plan()
+        return
+    with request.recorded("run", metrics_file) as record:
+        from facebatch.jobs.run import run_all
 
-    asked = query(gallery, method, fpir, threshold) if gallery else None
-    grouping = resolve_grouping({"photo_constraint": photo_constraint}, request.config)
-    collection = request.collection()
-    with request.progress() as show:
-        done = run_all(request.roots, collection, request.settings, show, asked, grouping)
-    summary = done.as_json()
-    request.record.put(summary, collection)
-    output.emit(summary, output.run_lines(summary), request.as_json)
-    done.extraction.check_failures(request.settings.max_failures)
+        against = query(gallery, method, fpir, threshold) if gallery else None
+        grouping = asked.grouping()
+        collection = request.collection()
+        with request.progress() as show:
+            done = run_all(request.roots, collection, request.settings, show, against, grouping)
+        summary = done.as_json()
+        record.put(summary, collection)
+        output.emit(summary, output.run_lines(summary), as_json)
+        done.extraction.check_failures(request.settings.max_failures)
 
 
-@_extracting
-def extract(request: _Request) -> None:
+@takes_settings(ExtractSettings, RunSettings, file=True)
+def extract(
+    asked: Asked,
+    context: typer.Context,
+    photos: options.Photos = None,
+    root: options.Roots = None,
+    *,
+    output_url: options.Output,
+    dry_run: options.DryRun = False,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+    log_format: options.LogFormat = "text",
+    metrics_file: options.MetricsFile = None,
+) -> None:
     """Photos to faces: list, decode, detect, align, embed and commit what is new."""
-    from facebatch.jobs.run import run_extract
+    logs.configure(logs.parse_format(log_format), verbose)
+    request = _Request.of(asked, context, (photos, root, output_url), as_json)
+    if dry_run:
+        request.print_plan()
+        return
+    with request.recorded("extract", metrics_file) as record:
+        from facebatch.jobs.run import run_extract
 
-    collection = request.collection()
-    with request.progress() as show:
-        done = run_extract(request.roots, collection, request.settings, show)
-    summary = done.as_json()
-    request.record.put(summary, collection)
-    output.emit(summary, output.extraction_lines(summary), request.as_json)
-    done.check_failures(request.settings.max_failures)
+        collection = request.collection()
+        with request.progress() as show:
+            done = run_extract(request.roots, collection, request.settings, show)
+        summary = done.as_json()
+        record.put(summary, collection)
+        output.emit(summary, output.extraction_lines(summary), as_json)
+        done.check_failures(request.settings.max_failures)
 
 
 def index(
     collection: options.CollectionArgument,
     kind: Annotated[
         str | None,
-        typer.Option(help="flat, ivf, hnsw or ivfpq. Default: by faces, memory and recall."),
+        typer.Option(
+            help="How faces are indexed. Default: by faces, memory and recall.",
+            metavar="flat|ivf|hnsw|ivfpq",
+        ),
     ] = None,
     recall: Annotated[
         float | None,
-        typer.Option(help="Share of the ten nearest faces that a search finds. Default 0.95."),
+        typer.Option(
+            help="Share of the ten nearest faces that a search finds. Default: 0.95.",
+            metavar="RATE",
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -260,12 +197,12 @@ def index(
     output.emit(summary, output.index_lines(summary), as_json)
 
 
+@takes_settings(GroupingSettings, file=True)
 def cluster(
+    asked: Asked,
     collection: options.CollectionArgument,
     tau: options.Tau = None,
     from_scratch: options.FromScratch = False,
-    photo_constraint: options.PhotoConstraint = None,
-    config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
     """Faces to people: new faces join whom they resemble, or found somebody; nobody else changes.
@@ -274,13 +211,12 @@ def cluster(
     nearest-neighbour graph), and people keep their ids by the faces they share.
     """
     from facebatch.collection import Collection
-    from facebatch.config import resolve_grouping
     from facebatch.stages import cluster_people
 
-    asked = resolve_grouping({"photo_constraint": photo_constraint}, config)
+    grouping = asked.grouping()
     opened = Collection.open(collection)
     results = cluster_people(
-        opened, opened.snapshot(), tau=tau, from_scratch=from_scratch, asked=asked
+        opened, opened.snapshot(), tau=tau, from_scratch=from_scratch, asked=grouping
     )
     summary = {result.generation.stage: result.as_json() for result in results}
     output.emit(summary, output.people_lines(summary), as_json)
@@ -311,30 +247,30 @@ def inspect(
     output.emit(summary, output.inspection_lines(summary), as_json)
 
 
+@takes_settings("workers")
 def demo(
+    asked: Asked,
     folder: Annotated[
         Path, typer.Argument(help="Where the album and its collection go.", metavar="FOLDER")
     ] = Path("facebatch-demo"),
-    workers: options.Workers = None,
     as_json: options.Json = False,
 ) -> None:
     """Render an album of invented people, run everything on it, and score it against the truth."""
     output.quiet(verbose=False)
-    from facebatch.config import resolve_run
     from facebatch.jobs.demo import run_demo
 
-    settings = resolve_run({"workers": workers})
+    settings = asked.run()
     with output.progress_bar(shown=not as_json) as show:
         summary = run_demo(folder, settings, show)
     output.emit(summary, output.demo_lines(summary), as_json)
 
 
-ALL = (
-    Command(run, "facebatch run ~/Pictures --output ~/faces"),
-    Command(extract, "facebatch extract ~/Pictures --output ~/faces --workers 2"),
-    Command(index, "facebatch index ~/faces"),
-    Command(cluster, "facebatch cluster ~/faces --threshold 0.08"),
-    Command(inspect, "facebatch inspect ~/faces --failures"),
-    Command(report, "facebatch report ~/faces"),
-    Command(demo, "facebatch demo"),
+PIPELINE = (
+    Command(run, "facebatch run ~/Pictures --output ~/faces", command.PIPELINE),
+    Command(extract, "facebatch extract ~/Pictures --output ~/faces --workers 2", command.PIPELINE),
+    Command(index, "facebatch index ~/faces", command.PIPELINE),
+    Command(cluster, "facebatch cluster ~/faces --threshold 0.08", command.PIPELINE),
+    Command(report, "facebatch report ~/faces", command.PIPELINE),
+    Command(demo, "facebatch demo", command.PIPELINE),
 )
+INSPECT = Command(inspect, "facebatch inspect ~/faces --failures", command.UPKEEP)

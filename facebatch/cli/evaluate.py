@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facebatch.cli import options, output
-from facebatch.cli.commands import Command
+from facebatch.cli.command import COLLECTION_VARIABLE, Command, group
 from facebatch.cli.evaluation_lines import evaluation_lines
+from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,11 +21,15 @@ if TYPE_CHECKING:
 
 Images = Annotated[
     str,
-    typer.Option("--images", help="The folder of photos, as a path or fsspec URL."),
+    typer.Option("--images", help="The folder of photos, as a path or fsspec URL.", metavar="URL"),
 ]
 MaybeImages = Annotated[
     str | None,
-    typer.Option("--images", help="The folder of photos; or name a COLLECTION that holds them."),
+    typer.Option(
+        "--images",
+        help="The folder of photos; or name a COLLECTION that holds them.",
+        metavar="URL",
+    ),
 ]
 PairsFile = Annotated[
     Path,
@@ -39,9 +42,14 @@ PairsFile = Annotated[
 ]
 Method = Annotated[
     str,
-    typer.Option(help="How a person is recognised: nearest, centroid, both, vote, svm or knn."),
+    typer.Option(
+        help="How a person is recognised: nearest, centroid, both, vote, svm or knn.",
+        metavar="NAME",
+    ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the draw of each person's photo.", min=0)]
+Seed = Annotated[
+    int, typer.Option(help="Seed of the draw of each person's photo.", min=0, metavar="N")
+]
 Labels = Annotated[
     str,
     typer.Option(
@@ -64,7 +72,10 @@ Truth = Annotated[
 Iou = Annotated[
     float,
     typer.Option(
-        help="Overlap (intersection over union) that makes a box the face.", min=0.01, max=1.0
+        help="Overlap (intersection over union) that makes a box the face.",
+        min=0.01,
+        max=1.0,
+        metavar="RATE",
     ),
 ]
 MaybeCollection = Annotated[
@@ -74,7 +85,10 @@ MaybeCollection = Annotated[
 Folder = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", help="Folder for the figures (JSON), curves, plots and an HTML page."
+        "--output",
+        "-o",
+        help="Folder for the figures (JSON), curves, plots and an HTML page.",
+        metavar="FOLDER",
     ),
 ]
 Kept = Annotated[
@@ -83,111 +97,65 @@ Kept = Annotated[
         "--collection",
         help="Keep the faces in this collection: a second evaluation extracts nothing. "
         "Default: they are thrown away.",
+        metavar="URL",
     ),
 ]
 
 
-@dataclass(frozen=True)
-class _Extraction:
-    """How photos are to be extracted."""
-
-    collection: str | None
-    flags: Mapping[str, Any]
-    config: Path | None
-    settings: RunSettings
-
-    def source(self, images: str) -> Source:
-        from facebatch.jobs.evaluated_photos import Source
-
-        return Source(images, self.collection, self.flags, self.config, self.settings)
+_takes_extraction = takes_settings(
+    *("detector", "max_side", "min_face", "embedder", "tta"),
+    *("engine", "device", "workers", "threads", "max_failures"),
+    file=True,
+)
 
 
-def _extraction(
-    collection: Kept = None,
-    config: options.Config = None,
-    detector: options.Detector = None,
-    max_side: options.MaxSide = None,
-    min_face: options.MinFace = None,
-    embedder: options.Embedder = None,
-    tta: options.Tta = None,
-    engine: options.Engine = None,
-    device: options.Device = None,
-    workers: options.Workers = None,
-    threads: options.Threads = None,
-    max_failures: options.MaxFailures = None,
-    verbose: options.Verbose = False,
-) -> _Extraction:
-    output.quiet(verbose)
-    from facebatch.config import resolve_run
+def _source(asked: Asked, images: str, kept: str | None, settings: RunSettings) -> Source:
+    from facebatch.jobs.evaluated_photos import Source
 
-    execution = {
-        "engine": engine,
-        "device": device,
-        "workers": workers,
-        "threads": threads,
-        "max_failures": max_failures,
-    }
-    flags = {
-        "detector": detector,
-        "max_side": max_side,
-        "min_face": min_face,
-        "embedder": embedder,
-        "tta": tta,
-    }
-    return _Extraction(collection, flags, config, resolve_run(execution, config))
+    return Source(images, kept, asked.flags, asked.config, settings)
 
 
-def _extracting(work: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options of `_extraction` to a command's own; it is called with what they give."""
-    shared = inspect.signature(_extraction, eval_str=True).parameters
-    first, *own = inspect.signature(work, eval_str=True).parameters.values()
-
-    def command(**given: Any) -> None:
-        asked = {name: given.pop(name) for name in shared}
-        work(**{first.name: _extraction(**asked)}, **given)
-
-    parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in (*own, *shared.values())
-    ]
-    command.__name__, command.__doc__ = work.__name__, work.__doc__
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
-    return command
-
-
-@_extracting
+@_takes_extraction
 def pairs(
-    extraction: _Extraction,
+    asked: Asked,
     pairs_file: PairsFile,
     images: Images,
     output_folder: Folder = None,
+    collection: Kept = None,
     as_json: options.Json = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Verification: do two photos show one person? Accuracy, EER, TAR at FAR, by LFW's protocol."""
+    output.quiet(verbose)
     from facebatch.jobs.evaluate import evaluate_pairs
 
+    settings = asked.run()
+    source = _source(asked, images, collection, settings)
     with output.progress_bar(shown=not as_json) as show:
-        done = evaluate_pairs(pairs_file, extraction.source(images), output_folder, show)
-    _finish(done, as_json, extraction)
+        done = evaluate_pairs(pairs_file, source, output_folder, show)
+    _finish(done, as_json, settings)
 
 
-@_extracting
+@_takes_extraction
 def identification(
-    extraction: _Extraction,
+    asked: Asked,
     images: Images,
     method: Method = "nearest",
     seed: Seed = 0,
     output_folder: Folder = None,
+    collection: Kept = None,
     as_json: options.Json = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Identification: who is it, if anybody? Rank-1, CMC, TPIR at FPIR; one folder a person."""
+    output.quiet(verbose)
     from facebatch.jobs.evaluate import evaluate_identification
 
-    source = extraction.source(images)
+    settings = asked.run()
+    source = _source(asked, images, collection, settings)
     with output.progress_bar(shown=not as_json) as show:
         done = evaluate_identification(source, method, seed, output_folder, show)
-    _finish(done, as_json, extraction)
+    _finish(done, as_json, settings)
 
 
 def clusters(
@@ -203,31 +171,39 @@ def clusters(
     _finish(evaluate_clusters(collection, labels, output_folder), as_json)
 
 
-@_extracting
+@_takes_extraction
 def detection(
-    extraction: _Extraction,
+    asked: Asked,
     truth: Truth,
     collection_argument: MaybeCollection = None,
     images: MaybeImages = None,
     iou: Iou = 0.5,
     output_folder: Folder = None,
+    collection: Kept = None,
     as_json: options.Json = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Detection: are the faces found, and are they faces? Recall, precision, average precision."""
-    source = extraction.source(images) if images is not None else collection_argument
+    output.quiet(verbose)
+    settings = asked.run()
+    source: Source | str | None = collection_argument
+    if images is not None:
+        source = _source(asked, images, collection, settings)
+    elif collection_argument is None:
+        source = os.environ.get(COLLECTION_VARIABLE) or None
     if source is None or (images is not None and collection_argument is not None):
         raise UsageError("name either a COLLECTION or --images FOLDER")
     from facebatch.jobs.evaluate import evaluate_detection
 
     with output.progress_bar(shown=not as_json) as show:
         done = evaluate_detection(truth, source, iou, output_folder, show)
-    _finish(done, as_json, extraction)
+    _finish(done, as_json, settings)
 
 
-def _finish(done: Evaluation, as_json: bool, extraction: _Extraction | None = None) -> None:
+def _finish(done: Evaluation, as_json: bool, settings: RunSettings | None = None) -> None:
     output.emit(done.summary, evaluation_lines(done.summary), as_json)
-    if extraction:
-        done.check_failures(extraction.settings.max_failures)
+    if settings:
+        done.check_failures(settings.max_failures)
 
 
 ALL = (
@@ -237,11 +213,4 @@ ALL = (
     Command(detection, "facebatch evaluate detection --truth faces.xml --images ~/Pictures"),
 )
 
-app = typer.Typer(
-    name="evaluate",
-    help="Score faces, names and people against the truth.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
-for _command in ALL:
-    app.command(epilog=_command.epilog)(_command.function)
+app = group("evaluate", "Score faces, names and people against the truth.", ALL)

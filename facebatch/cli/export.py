@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facebatch.cli import options, output
-from facebatch.cli.commands import Command
+from facebatch.cli.command import PEOPLE, Command
 
 if TYPE_CHECKING:
     from facebatch.export import Target
@@ -48,7 +48,8 @@ def export(
         str,
         typer.Option(
             help="append: photo.jpg.xmp, as digiKam and darktable have it; replace: photo.xmp, as "
-            "Lightroom has it."
+            "Lightroom has it.",
+            metavar="append|replace",
         ),
     ] = "append",
     as_json: options.Json = False,
@@ -130,4 +131,4 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"{summary['csv']}: {output.count(summary['faces'], 'face')}"
 
 
-ALL = (Command(export, "facebatch export ~/faces --xmp ~/sidecars --csv faces.csv"),)
+EXPORT = Command(export, "facebatch export ~/faces --xmp ~/sidecars --csv faces.csv", PEOPLE)

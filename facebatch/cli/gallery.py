@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from facebatch.cli import options, output
+from facebatch.cli.command import Command, group
+from facebatch.cli.settings_options import Asked, takes_settings
 
-app = typer.Typer(
-    help="Enrol people into a gallery, and look after it.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
-
-Folders = Annotated[
-    list[str],
-    typer.Argument(
-        help="Folders with one folder of photos a person; a person is called as its folder is.",
-        metavar="FOLDER...",
-    ),
-]
-GalleryOutput = Annotated[
-    str, typer.Option("--output", "-o", help="The gallery: a folder or fsspec URL.")
-]
 Strict = Annotated[
     bool,
     typer.Option(
@@ -36,14 +21,11 @@ Strict = Annotated[
 def _enrol(
     folders: list[str],
     url: str,
-    flags: dict[str, Any],
-    run: dict[str, Any],
+    asked: Asked,
     strict: bool,
-    config: Path | None,
     as_json: bool,
 ) -> None:
     output.quiet(verbose=False)
-    from facebatch.config import resolve_run
     from facebatch.jobs.enrol import build_gallery
     from facebatch.media.sources.roots import parse_roots
 
@@ -51,56 +33,48 @@ def _enrol(
         done = build_gallery(
             parse_roots(folders),
             url,
-            flags,
-            resolve_run(run, config),
+            asked.flags,
+            asked.run(),
             show,
             rule="strict" if strict else "central",
-            config_file=config,
+            config_file=asked.config,
         )
     summary = done.as_json()
     output.emit(summary, output.enrolment_lines(summary), as_json)
 
 
-@app.command(epilog="Example: `facebatch gallery build ~/known -o ~/gallery`")
+@takes_settings(
+    *("max_side", "min_face", "embedder", "tta", "engine", "device", "workers"), file=True
+)
 def build(
-    folders: Folders,
-    output_url: GalleryOutput,
+    asked: Asked,
+    folders: options.PeopleFolders,
+    output_url: options.GalleryOutput,
     strict: Strict = False,
-    config: options.Config = None,
-    max_side: options.MaxSide = None,
-    min_face: options.MinFace = None,
-    embedder: options.Embedder = None,
-    tta: options.Tta = None,
-    engine: options.Engine = None,
-    device: options.Device = None,
-    workers: options.Workers = None,
     as_json: options.Json = False,
 ) -> None:
     """Enrol people from folders of their photos, one folder each; one photo is enough.
 
     A photo of several faces gives the one nearest the centre, weighted by size, and is reported.
     """
-    flags = {"max_side": max_side, "min_face": min_face, "embedder": embedder, "tta": tta}
-    run = {"engine": engine, "device": device, "workers": workers}
-    _enrol(folders, output_url, flags, run, strict, config, as_json)
+    _enrol(folders, output_url, asked, strict, as_json)
 
 
-@app.command(epilog="Example: `facebatch gallery add ~/gallery ~/more-people`")
+@takes_settings("workers")
 def add(
+    asked: Asked,
     gallery: options.GalleryArgument,
-    folders: Folders,
+    folders: options.PeopleFolders,
     strict: Strict = False,
-    workers: options.Workers = None,
     as_json: options.Json = False,
 ) -> None:
     """Enrol more people, or more photos of the same, into a gallery that is there."""
     from facebatch.identify import Gallery
 
     Gallery.open(gallery)
-    _enrol(folders, gallery, {}, {"workers": workers}, strict, None, as_json)
+    _enrol(folders, gallery, asked, strict, as_json)
 
 
-@app.command(epilog='Example: `facebatch gallery remove ~/gallery "Ada Lovelace"`')
 def remove(
     gallery: options.GalleryArgument,
     name: Annotated[str, typer.Argument(help="The person's name.", metavar="NAME")],
@@ -112,7 +86,6 @@ def remove(
     typer.echo(f"{name}: {output.count(removed, 'entry', 'entries')} removed")
 
 
-@app.command("list", epilog="Example: `facebatch gallery list ~/gallery`")
 def list_people(gallery: options.GalleryArgument, as_json: options.Json = False) -> None:
     """List the people of a gallery, with their number of entries."""
     from facebatch.identify import Gallery
@@ -129,10 +102,9 @@ def list_people(gallery: options.GalleryArgument, as_json: options.Json = False)
     output.emit(summary, output.gallery_lines(summary), as_json)
 
 
-@app.command("from-people", epilog="Example: `facebatch gallery from-people ~/faces -o ~/gallery`")
 def from_people(
     collection: options.CollectionArgument,
-    output_url: GalleryOutput,
+    output_url: options.GalleryOutput,
     as_json: options.Json = False,
 ) -> None:
     """Enrol the named people of a collection, with all of their faces."""
@@ -141,3 +113,18 @@ def from_people(
 
     summary = enrol_people(Collection.open(collection), output_url).as_json()
     output.emit(summary, output.enrolment_lines(summary), as_json)
+
+
+app = group(
+    "gallery",
+    "Enrol people into a gallery, and look after it.",
+    (
+        Command(build, "facebatch gallery build ~/known -o ~/gallery"),
+        Command(add, "facebatch gallery add ~/gallery ~/more-people"),
+        Command(remove, 'facebatch gallery remove ~/gallery "Ada Lovelace"'),
+        Command(list_people, "facebatch gallery list ~/gallery", name="list"),
+        Command(
+            from_people, "facebatch gallery from-people ~/faces -o ~/gallery", name="from-people"
+        ),
+    ),
+)

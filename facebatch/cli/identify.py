@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebatch.cli import options, output
-from facebatch.cli.commands import Command, query
+from facebatch.cli import command, options, output
+from facebatch.cli.command import Command
+from facebatch.cli.commands import query
+from facebatch.cli.settings_options import Asked, takes_settings
 
 if TYPE_CHECKING:
     from facebatch.config import Execution, ExtractSettings
@@ -21,19 +23,18 @@ REFUSED_EXIT_CODE = 4
 """What `verify` and `unlock` end with when the answer is no."""
 
 
-def _execution(engine: str | None, device: str | None) -> Execution:
+def _execution(asked: Asked) -> Execution:
     output.quiet(verbose=False)
-    from facebatch.config import resolve_run
     from facebatch.models.engines import choose
 
-    settings = resolve_run({"engine": engine, "device": device})
+    settings = asked.run()
     choose(settings.engine, settings.device)
     return settings.execution()
 
 
 def identify(
     collection: options.CollectionArgument,
-    gallery: Annotated[str, typer.Option("--gallery", "-g", help="The gallery.")],
+    gallery: Annotated[str, typer.Option("--gallery", "-g", help="The gallery.", metavar="URL")],
     method: options.Method = None,
     fpir: options.Fpir = None,
     threshold: options.Threshold = None,
@@ -46,24 +47,25 @@ def identify(
     from facebatch.collection import Collection
     from facebatch.stages import identify_faces
 
-    asked = query(gallery, method, fpir, threshold)
+    against = query(gallery, method, fpir, threshold)
     opened = Collection.open(collection)
-    summary = identify_faces(opened, opened.snapshot(), asked).as_json()
+    summary = identify_faces(opened, opened.snapshot(), against).as_json()
     output.emit(summary, output.matches_lines(summary), as_json)
 
 
+@takes_settings("engine", "device")
 def search(
+    asked: Asked,
     collection: options.CollectionArgument,
     photo: PhotoArgument,
     count: Annotated[
-        int, typer.Option("-k", help="How many faces are shown.", min=1, max=10_000)
+        int,
+        typer.Option("-k", help="How many faces are shown.", min=1, max=10_000, metavar="N"),
     ] = 20,
-    engine: options.Engine = None,
-    device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
     """Find the faces of a collection that are nearest to a photo's central face."""
-    execution = _execution(engine, device)
+    execution = _execution(asked)
     from facebatch.collection import Collection
     from facebatch.probe.probe import Prober
     from facebatch.probe.search import search_collection
@@ -74,16 +76,14 @@ def search(
     output.emit(summary, output.search_lines(summary), as_json)
 
 
+@takes_settings("embedder", "tta", "engine", "device")
 def verify(
+    asked: Asked,
     left: Annotated[str, typer.Argument(help="A photo.", metavar="A")],
     right: Annotated[str, typer.Argument(help="Another photo.", metavar="B")],
     far: options.Far = None,
     threshold: options.Threshold = None,
     gallery: options.GalleryOption = None,
-    embedder: options.Embedder = None,
-    tta: options.Tta = None,
-    engine: options.Engine = None,
-    device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
     """Say whether two photos show the same person, by their central faces.
@@ -91,11 +91,11 @@ def verify(
     Ends with exit code 0 for the same person and 4 for different ones. With a gallery its settings
     and its calibration are used.
     """
-    execution = _execution(engine, device)
+    execution = _execution(asked)
     from facebatch.probe.probe import Prober
     from facebatch.probe.verify import verify_faces
 
-    settings, calibration = _compared_under(gallery, {"embedder": embedder, "tta": tta})
+    settings, calibration = _compared_under(gallery, asked)
     prober = Prober(settings, execution)
     answer = verify_faces(
         prober.probe(left), prober.probe(right), calibration, far=far, threshold=threshold
@@ -106,15 +106,15 @@ def verify(
         raise typer.Exit(REFUSED_EXIT_CODE)
 
 
+@takes_settings("engine", "device")
 def unlock(
+    asked: Asked,
     photo: PhotoArgument,
     enrol: Annotated[
         Path, typer.Option("--enrol", help="Folder of photos of the person.", metavar="FOLDER")
     ],
     far: options.Far = None,
     threshold: options.Threshold = None,
-    engine: options.Engine = None,
-    device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
     """Accept or refuse one claimed person, against the centroid of the enrolled photos.
@@ -122,11 +122,11 @@ def unlock(
     Ends with exit code 0 for accepted and 4 for refused. It is a comparison of faces and no
     protection against a photo held before the camera.
     """
-    execution = _execution(engine, device)
+    execution = _execution(asked)
     from facebatch.probe.probe import Prober
     from facebatch.probe.verify import claim
 
-    settings, calibration = _compared_under(None, {})
+    settings, calibration = _compared_under(None, asked)
     answer = claim(Prober(settings, execution), enrol, photo, calibration, far, threshold)
     summary = answer.as_json()
     output.emit(summary, output.verification_lines(summary), as_json)
@@ -134,7 +134,9 @@ def unlock(
         raise typer.Exit(REFUSED_EXIT_CODE)
 
 
+@takes_settings("workers")
 def calibrate(
+    asked: Asked,
     folders: Annotated[
         list[str],
         typer.Argument(
@@ -149,9 +151,12 @@ def calibrate(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="Measure this method against a gallery. Default: nearest, centroid."),
+        typer.Option(
+            help="Measure this method against a gallery. May be repeated. Default: nearest, "
+            "centroid.",
+            metavar="NAME",
+        ),
     ] = None,
-    workers: options.Workers = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure thresholds for stated error rates on labelled photos, and keep them.
@@ -160,17 +165,16 @@ def calibrate(
     identification against it uses them.
     """
     output.quiet(verbose=False)
-    from facebatch.config import resolve_run
     from facebatch.jobs.enrol import calibrate_photos
     from facebatch.media.sources.roots import parse_roots
 
     opened = _opened(gallery)
-    settings, _ = _compared_under(gallery, {})
+    settings, _ = _compared_under(gallery, asked)
     with output.progress_bar(shown=not as_json) as show:
         calibration = calibrate_photos(
             parse_roots(folders),
             settings,
-            resolve_run({"workers": workers}),
+            asked.run(),
             show,
             methods=method or ("nearest", "centroid"),
         )
@@ -183,7 +187,9 @@ def calibrate(
     output.emit(summary, output.calibration_lines(summary), as_json)
 
 
+@takes_settings("engine", "device")
 def annotate(
+    asked: Asked,
     media: Annotated[list[str], typer.Argument(help="Photos and videos.", metavar="FILE...")],
     folder: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the copies.", metavar="FOLDER")
@@ -195,11 +201,12 @@ def annotate(
     fps: Annotated[
         float,
         typer.Option(
-            help="Frames a second of a video in which faces are looked for.", min=0.1, max=240
+            help="Frames a second of a video in which faces are looked for.",
+            min=0.1,
+            max=240,
+            metavar="N",
         ),
     ] = 10.0,
-    engine: options.Engine = None,
-    device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
     """Write copies of photos and videos with a box around every face, and a name by a gallery.
@@ -207,13 +214,13 @@ def annotate(
     In a video a face is followed from frame to frame and keeps its name; the copy is an MP4 file
     with the sound of the original, where MP4 can hold it.
     """
-    execution = _execution(engine, device)
+    execution = _execution(asked)
     from facebatch.probe.annotate import annotate_media
     from facebatch.probe.probe import Prober
 
-    asked = query(gallery, method, fpir, threshold) if gallery else None
-    settings, _ = _compared_under(gallery, {})
-    summary = annotate_media(media, folder, Prober(settings, execution), asked, fps)
+    against = query(gallery, method, fpir, threshold) if gallery else None
+    settings, _ = _compared_under(gallery, asked)
+    summary = annotate_media(media, folder, Prober(settings, execution), against, fps)
     output.emit(summary, output.annotation_lines(summary), as_json)
 
 
@@ -223,19 +230,16 @@ def _opened(gallery: str | None) -> Gallery | None:
     return None if gallery is None else Gallery.open(gallery)
 
 
-def _compared_under(
-    gallery: str | None, flags: dict[str, Any]
-) -> tuple[ExtractSettings, Calibration]:
+def _compared_under(gallery: str | None, asked: Asked) -> tuple[ExtractSettings, Calibration]:
     """Returns settings and calibration: a gallery's, else what was asked for and the shipped."""
     from dataclasses import asdict
 
-    from facebatch.config import resolve_extract
     from facebatch.errors import UsageError
     from facebatch.identify import Calibration
     from facebatch.identify.thresholds import default_for
 
     opened = _opened(gallery)
-    settings = resolve_extract(flags, None, asdict(opened.settings) if opened else None)
+    settings = asked.extract(asdict(opened.settings) if opened else None)
     kept = opened.calibration() if opened else None
     try:
         return settings, kept or default_for(settings.embedder, settings.tta)
@@ -243,11 +247,15 @@ def _compared_under(
         return settings, Calibration(settings.embedder, settings.tta)
 
 
-ALL = (
-    Command(identify, "facebatch identify ~/faces --gallery ~/gallery"),
-    Command(search, "facebatch search ~/faces portrait.jpg -k 20"),
-    Command(verify, "facebatch verify a.jpg b.jpg"),
-    Command(unlock, "facebatch unlock door.jpg --enrol ~/known/Ada"),
-    Command(calibrate, "facebatch calibrate ~/labelled --gallery ~/gallery"),
-    Command(annotate, "facebatch annotate party.jpg -o annotated --gallery ~/gallery"),
+IDENTIFY = Command(identify, "facebatch identify ~/faces --gallery ~/gallery", command.PIPELINE)
+ONE_PHOTO = (
+    Command(search, "facebatch search ~/faces portrait.jpg -k 20", command.ONE_PHOTO),
+    Command(verify, "facebatch verify a.jpg b.jpg", command.ONE_PHOTO),
+    Command(unlock, "facebatch unlock door.jpg --enrol ~/known/Ada", command.ONE_PHOTO),
+    Command(
+        annotate, "facebatch annotate party.jpg -o annotated --gallery ~/gallery", command.ONE_PHOTO
+    ),
+)
+CALIBRATE = Command(
+    calibrate, "facebatch calibrate ~/labelled --gallery ~/gallery", command.EVALUATION
 )

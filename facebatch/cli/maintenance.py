@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from facebatch.cli import options, output
-from facebatch.cli.commands import Command
+from facebatch.cli.command import UPKEEP, Command
 
 DAMAGED_EXIT_CODE = 4
 """What `check` ends with when something is damaged."""
@@ -96,6 +96,6 @@ def _checked(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 ALL = (
-    Command(compact, "facebatch compact ~/faces --dry-run"),
-    Command(check, "facebatch check ~/faces --repair"),
+    Command(compact, "facebatch compact ~/faces --dry-run", UPKEEP),
+    Command(check, "facebatch check ~/faces --repair", UPKEEP),
 )

@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facebatch.cli import options, output
+from facebatch.cli.command import Command, group
 
 if TYPE_CHECKING:
     from facebatch.people.edit import Outcome, People
-
-app = typer.Typer(
-    help="Look at people, name them, and put right whom the clustering took for whom.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
 
 _PERSON = "Their name, their id, or the beginning of it."
 Person = Annotated[str, typer.Argument(help=_PERSON, metavar="PERSON")]
@@ -25,7 +20,6 @@ FaceIds = Annotated[
 ]
 
 
-@app.command("list", epilog="Example: `facebatch people list ~/faces`")
 def list_(
     collection: options.CollectionArgument,
     everyone: Annotated[bool, typer.Option("--all", help="Those that are hidden too.")] = False,
@@ -38,7 +32,6 @@ def list_(
     output.emit({"people": people}, output.people_table(people), as_json)
 
 
-@app.command(epilog="Example: `facebatch people show ~/faces Ada --sheet ada.png`")
 def show(
     collection: options.CollectionArgument,
     person: Person,
@@ -62,7 +55,6 @@ def show(
     output.emit(summary, output.portrait_lines(summary), as_json)
 
 
-@app.command(epilog="Example: `facebatch people name ~/faces 3f9a21c0 Ada`")
 def name(
     collection: options.CollectionArgument,
     person: Person,
@@ -76,7 +68,6 @@ def name(
     _apply(people, name_person(people, person, called), as_json)
 
 
-@app.command(epilog="Example: `facebatch people merge ~/faces Ada 77b0c3d2`")
 def merge(
     collection: options.CollectionArgument,
     person: Person,
@@ -92,7 +83,6 @@ def merge(
     _apply(people, merge_people(people, person, others), as_json)
 
 
-@app.command(epilog="Example: `facebatch people split ~/faces Ada --faces 5d20a1 --faces 91cc4e`")
 def split(
     collection: options.CollectionArgument,
     person: Person,
@@ -111,7 +101,6 @@ def split(
     _apply(people, split_person(people, person, faces), as_json)
 
 
-@app.command(epilog="Example: `facebatch people reject ~/faces Ada 5d20a1`")
 def reject(
     collection: options.CollectionArgument,
     person: Person,
@@ -128,7 +117,6 @@ def reject(
     _apply(people, reject_faces(people, person, faces, no_face=not_a_face), as_json)
 
 
-@app.command(epilog="Example: `facebatch people hide ~/faces 77b0c3d2`")
 def hide(
     collection: options.CollectionArgument, person: Person, as_json: options.Json = False
 ) -> None:
@@ -139,7 +127,6 @@ def hide(
     _apply(people, hide_person(people, person), as_json)
 
 
-@app.command(epilog="Example: `facebatch people undo ~/faces`")
 def undo(
     collection: options.CollectionArgument,
     decision: Annotated[
@@ -172,3 +159,19 @@ def _apply(people: People, outcome: Outcome, as_json: bool) -> None:
     _, made = cluster_people(people.collection, people.collection.snapshot())
     summary = {**outcome.as_json(), "people": made.as_json()}
     output.emit(summary, output.decision_lines(summary), as_json)
+
+
+app = group(
+    "people",
+    "Look at people, name them, and put right whom the clustering took for whom.",
+    (
+        Command(list_, "facebatch people list ~/faces", name="list"),
+        Command(show, "facebatch people show ~/faces Ada --sheet ada.png"),
+        Command(name, "facebatch people name ~/faces 3f9a21c0 Ada"),
+        Command(merge, "facebatch people merge ~/faces Ada 77b0c3d2"),
+        Command(split, "facebatch people split ~/faces Ada --faces 5d20a1 --faces 91cc4e"),
+        Command(reject, "facebatch people reject ~/faces Ada 5d20a1"),
+        Command(hide, "facebatch people hide ~/faces 77b0c3d2"),
+        Command(undo, "facebatch people undo ~/faces"),
+    ),
+)

@@ -25,7 +25,7 @@ def _limit(default: float, measure: str, largest: float, formerly: str) -> float
         panel=_PANEL,
         metavar="N",
         range=(0, largest),
-        default_text=f"as for the current people, at first {default:g}",
+        default_text=f"{default:g} at first",
         formerly=formerly,
     )
 
@@ -45,7 +45,7 @@ class GroupingSettings:
         "Two faces in one photo, or one frame of a video, are two people. Switch it off for "
         "collages and mirrors.",
         panel=_PANEL,
-        default_text="as for the current people, at first yes",
+        default_text="yes at first",
     )
     seed_size: float = _limit(
         28.0,

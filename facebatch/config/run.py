@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from facebatch.config.setting import setting
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
@@ -15,7 +13,7 @@ from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, EN
 _PANEL = "How the work is done"
 _LIMITS = "What one item may ask for"
 
-_AUTO: Mapping[str, int] = MappingProxyType({"auto": 0})
+_AUTO = (("auto", 0),)
 _RANGES = {entry.name: entry.metadata["range"] for entry in dataclasses.fields(Limits)}
 
 

@@ -48,7 +48,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     range: tuple[float, float] | None = None
     unit: Unit | None = None
-    words: Mapping[str, int] = field(default_factory=dict)
+    words: tuple[tuple[str, int], ...] = ()
     default_text: str | None = None
     formerly: str | None = None
     has_flag: bool = True
@@ -97,7 +97,7 @@ class Field:
             return self.setting.default_text
         if isinstance(self.default, bool):
             return "yes" if self.default else "no"
-        for word, number in self.setting.words.items():
+        for word, number in self.setting.words:
             if number == self.default:
                 return word
         if self.is_list:

@@ -180,7 +180,7 @@ def _toml_table(path: Path, table: str) -> dict[str, Any]:
 
 def _parsed(value: Any, field: Field, source: str) -> Any:
     """Returns a value from what a flag or a variable says as text."""
-    if not isinstance(value, str) or value in field.setting.words:
+    if not isinstance(value, str) or value in dict(field.setting.words):
         return value
     if field.kind is bool:
         if value.lower() not in _TRUTH:
@@ -211,8 +211,8 @@ def _without_unit(text: str, unit: Unit | None) -> tuple[str, float]:
 def _checked(value: Any, field: Field, source: str) -> Any:
     """Returns a value as its type, after every check."""
     setting, said = field.setting, f"{source}: {field.name}"
-    if isinstance(value, str) and value in setting.words:
-        return setting.words[value]
+    if isinstance(value, str) and value in (words := dict(setting.words)):
+        return words[value]
     if isinstance(value, str) and (setting.words or setting.unit):
         # From a file, where a number may be text for the sake of its unit.
         value = _number(value, field, source)

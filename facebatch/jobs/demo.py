@@ -16,7 +16,7 @@ from facebatch.demo.truth import Truth, label_faces
 from facebatch.errors import CollectionError
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 from facebatch.extract.progress import Progress
-from facebatch.jobs.run import run_all
+from facebatch.jobs.run import check_input, run_all
 from facebatch.media.sources.roots import Root
 
 _ALBUM, _COLLECTION, _TRUTH, _MARK = "album", "collection", "truth.json", ".facebatch-demo"
@@ -42,8 +42,10 @@ def run_demo(
     album = folder / _ALBUM
     truth = write_album(album)
     (folder / _TRUTH).write_text(truth.to_json(), "utf-8")
-    collection = Collection.create(str(folder / _COLLECTION), ExtractSettings())
-    done = run_all([Root(_ALBUM, str(album))], collection, settings, report)
+    roots, url = [Root(_ALBUM, str(album))], str(folder / _COLLECTION)
+    check_input(roots, url, settings)
+    collection = Collection.create(url, ExtractSettings())
+    done = run_all(roots, collection, settings, report)
     return {
         "album": str(album),
         "photos": len(truth.files),

@@ -20,7 +20,7 @@ from facebatch.extract.progress import Progress
 from facebatch.identify import Calibration, Gallery
 from facebatch.identify.enrol import Problem, Rule, enrol_snapshot, from_people
 from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pairs, pair_distances
-from facebatch.jobs.run import Extraction, run_extract
+from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.roots import Root
 from facebatch.storage.urls import public_url
 from facebatch.tables import matrix
@@ -158,7 +158,9 @@ def extracted(
 ) -> Iterator[tuple[Collection, Extraction]]:
     """Gives a collection of the roots' photos, which is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
-        collection = Collection.create(str(Path(folder) / "collection"), extraction)
+        url = str(Path(folder) / "collection")
+        check_input(roots, url, settings)
+        collection = Collection.create(url, extraction)
         yield collection, run_extract(roots, collection, settings, report)
 
 

@@ -86,7 +86,7 @@ def evaluate_pairs(
 
     Raises:
         InputError: The file is malformed, or none of its photos is in the folder.
-        FacebatchError: As for `extract_photos`.
+        FacebatchError: As for `extracted_photos`.
     """
     pairs = read_file(pairs_file, read_pairs)
     names = sorted({name for pair in pairs for name in (pair.left, pair.right)})
@@ -127,7 +127,7 @@ def evaluate_identification(
     Raises:
         InputError: No person has two photos, or no photo of the gallery has a face.
         UsageError: There is no such method.
-        FacebatchError: As for `extract_photos`.
+        FacebatchError: As for `extracted_photos`.
     """
     if method not in METHODS:
         raise UsageError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
@@ -232,7 +232,7 @@ def evaluate_detection(
     Raises:
         InputError: A file is malformed, or none of its photos is in the folder or collection.
         CollectionError: There is no such collection.
-        FacebatchError: As for `extract_photos`.
+        FacebatchError: As for `extracted_photos`.
     """
     truth = read_truths(truth_files)
     names = list(truth)

@@ -63,59 +63,44 @@ class Opened:
 
 
 @contextmanager
-def extract_photos(
-    source: Source, report: Callable[[Progress], None] = say_nothing
-) -> Iterator[tuple[Collection, Extraction]]:
-    """Extracts photos by the stage that users run, and lends the collection that holds them.
+def extracted_photos(
+    source: Source, report: Callable[[Progress], None], names: Sequence[str] = ()
+) -> Iterator[Opened]:
+    """Gives photos that were extracted for an evaluation by the stage that users run.
+
+    A collection of theirs is continued, so that a second time extracts nothing; without one they
+    go to a temporary folder, which is gone afterwards.
 
     Args:
-        source: The photos. A collection of theirs is continued, so that a second time extracts
-            nothing; without one they go to a temporary folder, which is gone afterwards.
+        source: The photos.
         report: Called with the extraction's progress a few times a second.
+        names: Photos that are named as truth; one at least has to be there.
 
     Raises:
-        InputError: There is no such folder.
+        InputError: There is no such folder, or it holds no photos, or none that is named.
         UsageError: A setting is wrong, or differs from the collection's.
         FacebatchError: As for `run_extract`.
     """
     root = parse_root(source.images)
-    check_input([root], source.collection or "", source.settings)
     with ExitStack() as stack:
         url = source.collection
         if url is None:
             url = stack.enter_context(tempfile.TemporaryDirectory(prefix="facebatch-"))
+        check_input([root], url, source.settings)
+        paths = frozenset(_listed(root))
+        if not paths:
+            raise InputError(f"{source.images} holds no photos")
+        if names:
+            known = paths | {f"{root.name}/{path}" for path in paths}
+            check_any(
+                lambda name: posixpath.normpath(name) in known, names, source.images, min(paths)
+            )
         collection = Collection.for_extraction(url, source.flags, source.config)
-        yield collection, run_extract([root], collection, source.settings, report)
-
-
-@contextmanager
-def extracted_photos(
-    source: Source, report: Callable[[Progress], None], names: Sequence[str] = ()
-) -> Iterator[Opened]:
-    """Gives photos that were extracted for an evaluation, for as long as it lasts.
-
-    Args:
-        source: The photos.
-        report: Called with the extraction's progress.
-        names: Photos that are named as truth; one at least has to be there.
-
-    Raises:
-        InputError: The folder holds no photos, or none that is named.
-        FacebatchError: As for `extract_photos`.
-    """
-    root = parse_root(source.images)
-    check_input([root], source.collection or "", source.settings)
-    paths = frozenset(_listed(root))
-    if not paths:
-        raise InputError(f"{source.images} holds no photos")
-    if names:
-        known = paths | {f"{root.name}/{path}" for path in paths}
-        check_any(lambda name: posixpath.normpath(name) in known, names, source.images, min(paths))
-    continued = public_url(source.collection) if source.collection else None
-    inputs = {"images": public_url(source.images), "collection": continued}
-    with extract_photos(source, report) as (collection, extraction):
+        extraction = run_extract([root], collection, source.settings, report)
         # A collection that is continued may know photos that aren't in the folder today.
         photos = Photos.of(extraction.snapshot, {root.name: paths})
+        continued = public_url(source.collection) if source.collection else None
+        inputs = {"images": public_url(source.images), "collection": continued}
         yield Opened(collection, photos, inputs, extraction)
 
 

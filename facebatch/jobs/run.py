@@ -132,6 +132,29 @@ def check_input(roots: Sequence[Root], url: str, settings: RunSettings) -> None:
     choose(settings.engine, settings.device)
 
 
+def open_collection(
+    roots: Sequence[Root],
+    url: str,
+    flags: Mapping[str, Any],
+    config_file: Path | None,
+    settings: RunSettings,
+) -> Collection:
+    """Opens the collection that an extraction writes to, and makes it if it isn't there.
+
+    Args:
+        roots: What is to be listed.
+        url: The collection.
+        flags: Extraction settings given on the command line.
+        config_file: TOML file with further settings.
+        settings: Runner and engine.
+
+    Raises:
+        UsageError: As for `check_input`, or a setting is wrong or differs from the collection's.
+    """
+    check_input(roots, url, settings)
+    return Collection.for_extraction(url, flags, config_file)
+
+
 def make_plan(
     roots: Sequence[Root],
     url: str,
@@ -226,7 +249,7 @@ def run_all(
         grouping: Settings of the clustering that were asked for.
 
     Raises:
-        FacebatchError: As for `run_extract`.
+        FacebatchError: As for `run_extract`, whose input is to be checked before.
         SpaceMismatch: The gallery is of another space; nothing was extracted.
     """
     if query is not None:
@@ -281,7 +304,8 @@ def run_extract(
     """Extracts what is new below the roots.
 
     The summary counts the rows of the shards committed meanwhile as a snapshot has them: of several
-    photos with one content, one is counted with its faces and the others are duplicates.
+    photos with one content, one is counted with its faces and the others are duplicates. Whoever
+    opens the collection checks the input first (`check_input`).
 
     Args:
         roots: What is to be listed.
@@ -290,12 +314,11 @@ def run_extract(
         report: Called with the progress a few times a second.
 
     Raises:
-        UsageError: The roots, the runner or the engine can't be used.
+        InputError: A root is empty that wasn't.
         WorkerDied: A worker process ended too early; what was committed stays.
         Interrupted: The user stopped the run; what was committed stays.
     """
     begun = time.monotonic()
-    check_input(roots, collection.storage.url, settings)
     settings = settings.with_resolved_workers()
     if not settings.allow_empty:
         _check_not_emptied(roots, collection)

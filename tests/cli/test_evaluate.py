@@ -11,7 +11,7 @@ from support.program import facebatch
 from typer.testing import CliRunner
 
 from facebatch.cli import app, evaluate
-from facebatch.cli.commands import Command
+from facebatch.cli.command import Command
 from facebatch.cli.evaluation_lines import evaluation_lines
 from facebatch.collection.collection import Collection
 from facebatch.errors import UsageError

@@ -1,0 +1,135 @@
+"""What every command is made of: function, example, place in the help, and its collection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from facebatch.errors import UsageError
+
+COLLECTION_VARIABLE = "FACEBATCH_COLLECTION"
+"""Names the collection of commands that are given none."""
+
+PIPELINE = "Pipeline: from photos to people"
+PEOPLE = "People: who they are, and what you know of them"
+ONE_PHOTO = "One photo at a time"
+EVALUATION = "Evaluation"
+UPKEEP = "Upkeep of a collection"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command and the example that its help ends with.
+
+    Args:
+        function: What it calls; its parameters are the command's.
+        example: A command line that it accepts.
+        panel: Panel of the program's help that it stands in.
+        name: Its name, where that isn't the function's.
+    """
+
+    function: Callable[..., None]
+    example: str
+    panel: str | None = None
+    name: str | None = None
+
+    @property
+    def epilog(self) -> str:
+        """The example, as the help shows it."""
+        return f"Example: `{self.example}`"
+
+
+class _Command(TyperCommand):
+    """A command whose collection may be left out where `COLLECTION_VARIABLE` names one."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Returns the parameters; types stay out of the help."""
+        return _typed(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the arguments, with the collection put first where it was left out."""
+        arguments = [each for each in self.params if each.param_type_name == "argument"]
+        needs_collection = bool(arguments) and arguments[0].envvar == COLLECTION_VARIABLE
+        if needs_collection and not ctx.resilient_parsing:
+            given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+            if not given.get("help"):
+                words = [word for each in arguments for word in _words(given.get(each.name))]
+                args = [*self._collection(ctx, arguments, words), *args]
+        return super().parse_args(ctx, args)
+
+    def _collection(self, ctx: Any, arguments: Sequence[Any], words: Sequence[str]) -> list[str]:
+        """Returns the collection to put before the words that were given, if it isn't there."""
+        needed = sum(each.required for each in arguments)
+        left_out = len(words) < needed or (
+            (len(words) < len(arguments) or arguments[-1].nargs != 1) and not _is_place(words[0])
+        )
+        named = [os.environ[COLLECTION_VARIABLE]] if os.environ.get(COLLECTION_VARIABLE) else []
+        if len(words) + len(named) < needed:
+            names = " ".join(each.metavar for each in arguments)
+            example = (self.epilog or "").partition("`")[2].rstrip("`")
+            raise UsageError(
+                f"{ctx.command_path} needs {names}, as in `{example}`; {COLLECTION_VARIABLE} may "
+                "name the collection in place of the argument"
+            )
+        return named if left_out else []
+
+
+class _Group(TyperGroup):
+    """A group of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Returns the parameters; types stay out of the help."""
+        return _typed(super().get_params(ctx))
+
+
+def _typed(parameters: list[Any]) -> list[Any]:
+    """Keeps types such as ``<bool>`` out of the help, where names and metavars say more."""
+    for each in parameters:
+        if each.param_type_name == "argument":
+            each.display_type_rich = lambda **_: None
+        elif each.is_flag and each.metavar is None:
+            each.metavar = ""
+    return parameters
+
+
+def _words(value: Any) -> list[str]:
+    """Returns what was given for an argument, before it is converted."""
+    if isinstance(value, str):
+        return [value]
+    return [word for word in value if isinstance(word, str)] if isinstance(value, tuple) else []
+
+
+def _is_place(word: str) -> bool:
+    """Tells whether a word that may be a collection or a name is meant as a collection."""
+    return "/" in word or (Path(word) / "collection.json").exists()
+
+
+def group(name: str, text: str, commands: Iterable[Command], **settings: Any) -> typer.Typer:
+    """Returns a group of commands.
+
+    Args:
+        name: Its name.
+        text: What its help says.
+        commands: Its commands, in the order in which the help lists them.
+        settings: Further settings of `typer.Typer`.
+    """
+    app = typer.Typer(
+        name=name,
+        help=text,
+        cls=_Group,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        **settings,
+    )
+    for command in commands:
+        add = app.command(
+            command.name, cls=_Command, epilog=command.epilog, rich_help_panel=command.panel
+        )
+        add(command.function)
+    return app
