@@ -12,12 +12,12 @@ import typer
 
 from facebatch.cli import command, options, output
 from facebatch.cli.command import Command
-from facebatch.cli.recording import Record, recorded
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.config import ExtractSettings, GroupingSettings, RunSettings
 from facebatch.monitor import logs
 
 if TYPE_CHECKING:
+    from facebatch.cli.recording import Record
     from facebatch.collection import Collection
     from facebatch.extract.progress import Progress
     from facebatch.media.sources.roots import Root
@@ -57,14 +57,17 @@ class _Request:
 
     def recorded(self, command: str, metrics_file: Path | None) -> AbstractContextManager[Record]:
         """Says that a command began and how it ended."""
+        from facebatch.cli.recording import recorded
+
         return recorded(command, [root.name for root in self.roots], self.url, metrics_file)
 
     def collection(self) -> Collection:
         """Opens or makes the collection, if everything that was asked for can be done."""
-        from facebatch.jobs.run import open_collection
+        from facebatch.collection import Collection
+        from facebatch.jobs.run import check_input
 
-        flags, config = self.asked.flags, self.asked.config
-        return open_collection(self.roots, self.url, flags, config, self.settings)
+        check_input(self.roots, self.url, self.settings)
+        return Collection.for_extraction(self.url, self.asked.flags, self.asked.config)
 
     def print_plan(self) -> None:
         """Says what would be done."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from facebatch.config.setting import setting
-from facebatch.embed.averaging import DEFAULT_TTA, TTA, TTA_CHOICES
+from facebatch.embed import DEFAULT_TTA, TTA, TTA_CHOICES
 from facebatch.media.kinds import FrameChoice
 from facebatch.models import registry
 from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE, DETECTORS, EMBEDDERS

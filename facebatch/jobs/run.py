@@ -132,29 +132,6 @@ def check_input(roots: Sequence[Root], url: str, settings: RunSettings) -> None:
     choose(settings.engine, settings.device)
 
 
-def open_collection(
-    roots: Sequence[Root],
-    url: str,
-    flags: Mapping[str, Any],
-    config_file: Path | None,
-    settings: RunSettings,
-) -> Collection:
-    """Opens the collection that an extraction writes to, and makes it if it isn't there.
-
-    Args:
-        roots: What is to be listed.
-        url: The collection.
-        flags: Extraction settings given on the command line.
-        config_file: TOML file with further settings.
-        settings: Runner and engine.
-
-    Raises:
-        UsageError: As for `check_input`, or a setting is wrong or differs from the collection's.
-    """
-    check_input(roots, url, settings)
-    return Collection.for_extraction(url, flags, config_file)
-
-
 def make_plan(
     roots: Sequence[Root],
     url: str,

@@ -1,0 +1,66 @@
+"""What can't be run is refused once a command, before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from facebatch.cli import app
+from facebatch.errors import UsageError
+from facebatch.jobs import evaluated_photos, run
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The places that were checked; the check itself is what it is."""
+    places: list[str] = []
+    check = run.check_input
+
+    def counted(roots: Any, url: str, settings: Any) -> None:
+        places.append(url)
+        check(roots, url, settings)
+
+    monkeypatch.setattr(run, "check_input", counted)
+    monkeypatch.setattr(evaluated_photos, "check_input", counted)
+    return places
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
+@pytest.mark.parametrize("command", ["run", "extract"])
+def test_a_command_checks_its_input_once(
+    command: str, photos: Path, tmp_path: Path, checked: list[str]
+) -> None:
+    url = str(tmp_path / "collection")
+    arguments = [command, str(photos), "--output", url, "--workers", "1"]
+    done = CliRunner().invoke(app, arguments, obj=(), catch_exceptions=False)
+    assert done.exit_code == 0
+    assert checked == [url]
+
+
+def test_an_evaluation_checks_its_input_once(
+    photos: Path, tmp_path: Path, checked: list[str]
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("left,right,same\nbroken.jpg,broken.jpg,1\nbroken.jpg,broken.jpg,0\n")
+    url = str(tmp_path / "collection")
+    places = ["--pairs", str(pairs), "--images", str(photos), "--collection", url]
+    CliRunner().invoke(app, ["evaluate", "pairs", *places, "--workers", "1"])
+    assert checked == [url]
+
+
+def test_nothing_is_written_where_the_input_is_refused(photos: Path, tmp_path: Path) -> None:
+    url = tmp_path / "collection"
+    arguments = ["run", str(photos), "--output", str(url), "--runner", "NoRunner"]
+    with pytest.raises(UsageError):
+        CliRunner().invoke(app, arguments, obj=(), catch_exceptions=False)
+    assert not url.exists()
