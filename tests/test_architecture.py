@@ -113,7 +113,9 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 
 
 def test_rooms_stand_on_few_floors_without_a_circle() -> None:
-    found = floors(graph((room_of(one.module), room_of(one.source)) for one in imports()))
+    # The root gives public names, lazily: who takes the version from it stands on none of them.
+    taken = [one for one in imports() if one.module != "facebatch"]
+    found = floors(graph((room_of(one.module), room_of(one.source)) for one in taken))
     assert len(found) <= MOST_ROOMS
     assert max(found.values()) <= MOST_FLOORS
 

@@ -210,8 +210,9 @@ def cluster(
 ) -> None:
     """Faces to people: new faces join whom they resemble, or found somebody; nobody else changes.
 
-    The first time, with another threshold and from scratch all faces are clustered (HDBSCAN on the
-    nearest-neighbour graph), and people keep their ids by the faces they share.
+    The first time, with another threshold or algorithm and from scratch all faces are clustered
+    (HDBSCAN on the nearest-neighbour graph, or the package hdbscan on all distances), and people
+    keep their ids by the faces they share. Gates, photos, names and decisions hold with either.
     """
     from facebatch.collection import Collection
     from facebatch.stages import cluster_people

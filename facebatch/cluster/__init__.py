@@ -5,7 +5,8 @@ together to one (``bursts``); the spanning forest of mutual reachability leaves 
 than tau (``forest``); HDBSCAN chooses clusters in it (``hdbscan``); the guard breaks up those too
 wide to be one person (``guard``); a vote brings back pairs and strays (``vote``). ``tree`` keeps
 what is the same wherever it is cut. ``people`` carries identities over from one clustering to the
-next. Arrays in, arrays out; importing this module loads none of the compiled parts.
+next. ``exact`` runs the package hdbscan in place of all five. Arrays in, arrays out; importing this
+module loads none of the compiled parts.
 """
 
 from __future__ import annotations

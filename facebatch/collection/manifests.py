@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from facebatch.config import in_todays_names
+from facebatch.config import DEFAULT_ALGORITHM, in_todays_names
 
 Stage = Literal["index", "matches", "clusters", "people"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -129,6 +129,8 @@ class ClustersManifest(Manifest):
         decisions_hash: Hash of the names of all that it follows.
         tree: Name of the clusters that hold the tree it was cut from.
         graph: How neighbours were found, and what was missed.
+        algorithm: What groups all faces; before there was a choice it was the default.
+        hdbscan: Version of the package that grouped all faces here.
         faces: Number of faces.
         clusters: Number of clusters.
         alone: Faces in none.
@@ -149,6 +151,8 @@ class ClustersManifest(Manifest):
     decisions_hash: str | None = None
     tree: str | None = None
     graph: Mapping[str, Any] | None = None
+    algorithm: str = DEFAULT_ALGORITHM
+    hdbscan: str | None = None
     faces: int | None = None
     clusters: int | None = None
     alone: int | None = None
@@ -175,12 +179,12 @@ class ClustersManifest(Manifest):
     @property
     def policy(self) -> tuple[object, ...]:
         """What clusterings that follow each other have in common."""
-        return (self.config, self.gate, self.tau_chosen_at_faces)
+        return (self.config, self.gate, self.algorithm, self.tau_chosen_at_faces)
 
     @property
     def is_extendable(self) -> bool:
         """Whether later clusterings keep its people; those of the first release had no tree."""
-        return self.tree is not None
+        return self.tree is not None or self.algorithm != DEFAULT_ALGORITHM
 
     @property
     def tau(self) -> float:

@@ -8,7 +8,13 @@ makes its options from that.
 """
 
 from facebatch.config.extract import ExtractSettings
-from facebatch.config.grouping import GroupingSettings, Purpose, in_todays_names
+from facebatch.config.grouping import (
+    ALGORITHMS,
+    DEFAULT_ALGORITHM,
+    GroupingSettings,
+    Purpose,
+    in_todays_names,
+)
 from facebatch.config.run import DEFAULT_EXECUTION, Execution, RunSettings
 from facebatch.config.setting import Field, fields_of
 from facebatch.config.sources import (
@@ -21,6 +27,8 @@ from facebatch.config.sources import (
 )
 
 __all__ = [
+    "ALGORITHMS",
+    "DEFAULT_ALGORITHM",
     "DEFAULT_EXECUTION",
     "TABLES",
     "Execution",

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Purpose = Literal["seed", "attach"]
 """What a face may be good enough for: to make a person of, or to be brought to one."""
 
+ALGORITHMS = ("graph", "hdbscan")
+"""What may group all faces: the steps of `facebatch.cluster`, or the package hdbscan."""
+DEFAULT_ALGORITHM = "graph"
+
 _PANEL = "Which faces count (stays with a collection once given)"
 _MEASURES = ("size", "score", "inside", "sharpness", "yaw")
 
@@ -40,6 +44,14 @@ class GroupingSettings:
     (docs/people.md).
     """
 
+    algorithm: str = setting(
+        DEFAULT_ALGORITHM,
+        "What groups all faces: graph, or hdbscan, the package itself: exact, slow, up to 30,000 "
+        "faces. Another one groups all faces anew.",
+        panel=_PANEL,
+        choices=ALGORITHMS,
+        default_text="graph at first",
+    )
     photo_constraint: bool = setting(
         True,
         "Two faces in one photo, or one frame of a video, are two people. Switch it off for "

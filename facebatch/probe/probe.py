@@ -20,11 +20,10 @@ from facebatch.embed import load_embedder
 from facebatch.embed.base import Embedder
 from facebatch.errors import InputError, MediaError
 from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
+from facebatch.extract.photo import read_photo
 from facebatch.extract.pictures import FramePicture
 from facebatch.faces.central import central_face
 from facebatch.media.photo.decode import Photo, PhotoFacts
-from facebatch.storage.retry import retried
-from facebatch.storage.store import filesystem
 from facebatch.storage.urls import public_url
 
 
@@ -107,7 +106,7 @@ class Prober:
             InputError: The photo can't be read or decoded.
         """
         try:
-            photo = Photo(_read(path))
+            photo = Photo(read_photo(path))
             faces = find_faces(photo, self._detector, self._settings)
         except MediaError as error:
             raise InputError(f"{public_url(path)}: {error.message} ({error.reason})") from error
@@ -121,13 +120,3 @@ class Prober:
         """
         faces = faces_of(FramePicture(frame, self._settings), self._detector, self._settings)
         return faces, self._embedder.embed(faces.views)
-
-
-def _read(path: str) -> bytes:
-    store, place = filesystem(path)
-    try:
-        return bytes(retried(lambda: store.cat_file(place)))
-    except FileNotFoundError as error:
-        raise InputError(f"{public_url(path)}: there is no such photo") from error
-    except OSError as error:
-        raise InputError(f"{public_url(path)}: it can't be read: {error}") from error

@@ -35,7 +35,26 @@ def search_collection(collection: Collection, probe: Probe, count: int) -> dict[
     Raises:
         InputError: The probe shows no face.
     """
-    query = probe.embeddings[probe.central][None]
+    searched, results = search_embedding(collection, probe.embeddings[probe.central], count)
+    return {
+        "photo": probe.path,
+        "other_faces": probe.others,
+        "searched": searched,
+        "results": results,
+    }
+
+
+def search_embedding(
+    collection: Collection, embedding: npt.NDArray[np.float32], count: int
+) -> tuple[int, list[dict[str, Any]]]:
+    """Returns how many faces were searched, and those nearest to an embedding, as plain data.
+
+    Args:
+        collection: The collection.
+        embedding: (d,) float32 of length 1, of the collection's space.
+        count: Faces wanted.
+    """
+    query = embedding[None]
     generation, snapshot = _index_of(collection)
     index = read(collection.storage, f"{generation.folder}/faces.index", query.shape[1])
     similarity, rows = search(index, query, count)
@@ -51,12 +70,8 @@ def search_collection(collection: Collection, probe: Probe, count: int) -> dict[
         faces = snapshot.faces(["face_id", "media_id", *_PLACE[2:]])
         faces = faces.take(pc.index_in(face_ids, faces["face_id"].combine_chunks()))
         found = places_of(snapshot, faces)
-    return {
-        "photo": probe.path,
-        "other_faces": probe.others,
-        "searched": generation.manifest.faces,
-        "results": _described(collection, found, face_ids, d2),
-    }
+    searched = generation.manifest.faces or 0
+    return searched, _described(collection, found, face_ids, d2)
 
 
 def _index_of(collection: Collection) -> tuple[Generation[IndexManifest], Snapshot | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from facebatch.collection import (
 from facebatch.config import GroupingSettings
 from facebatch.people import Clustering, EffectiveDecisions, decisions
 from facebatch.stages.faces import GATE_WORDS, GATES, Faces, gates_of, read_faces
-from facebatch.stages.grouping import Grouping, extend, group
+from facebatch.stages.grouping import Grouping, extend, group, group_exactly
 from facebatch.stages.matches import current_matches
 from facebatch.stages.trees import Finder, KeptTree, find_here, read_tree, write_tree
 
@@ -57,7 +58,8 @@ class ClusteringPolicy:
         """Returns what the manifest says of it."""
         return ClustersManifest(
             config=asdict(self.settings),
-            gate=asdict(self.grouping),
+            gate=_gates_as_manifest(self.grouping),
+            algorithm=self.grouping.algorithm,
             tau_chosen_at_faces=self.chosen_at,
         )
 
@@ -77,6 +79,10 @@ class ClusteringRequest:
     grouping: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _gates_as_manifest(grouping: GroupingSettings) -> dict[str, Any]:
+    return {name: value for name, value in asdict(grouping).items() if name != "algorithm"}
+
+
 def resolve_policy(
     collection: Collection, snapshot: Snapshot, request: ClusteringRequest, base: Base | None
 ) -> ClusteringPolicy:
@@ -93,6 +99,8 @@ def resolve_policy(
     current = base.clusters if base else collection.current("clusters")
     kept = (current.manifest.gate if current else None) or {}
     known = {name: kept[name] for name in asdict(GroupingSettings()) if name in kept}
+    if current:
+        known["algorithm"] = current.manifest.algorithm
     grouping = GroupingSettings(**{**known, **request.grouping})
     if tau is not None:
         same = current is not None and current.manifest.tau == tau
@@ -199,7 +207,7 @@ class Task:
             lineage = [current.name, *current.manifest.parents]
             if self.base.clusters.name not in lineage:
                 return None
-        begun = current.manifest.tree == current.name
+        begun = current.manifest.tree == current.name or current.manifest.hdbscan is not None
         same = current.manifest.inputs == self.manifest().inputs
         return current if same and (begun or not self.from_scratch) else None
 
@@ -223,7 +231,9 @@ class Task:
             return None
         before, wanted = self.base.clusters.manifest, self.policy.manifest()
         other = {**wanted.config, "tau": before.tau}
-        if before.config != other or before.gate != wanted.gate:
+        if (before.config, before.gate) != (other, wanted.gate):
+            return None
+        if before.algorithm != wanted.algorithm:
             return None
         kept = read_tree(self.collection, self.base.clusters)
         return kept if kept and kept.tree.settings.tau >= self.policy.settings.tau else None
@@ -251,7 +261,7 @@ def cluster(task: Task, find: Finder = find_here) -> Clustered:
     """
     name = generation_name(task.collection.current("clusters"))
     seed = int(task.snapshot.faces_hash[:8], 16)
-    base, grown, tree = task.base, None, None
+    base, grown, tree, package = task.base, None, None, None
     if base is not None and task.reason in _GOING_ON:
         tree = base.clusters.manifest.tree
         faces = task.faces(base.clusters)
@@ -259,6 +269,9 @@ def cluster(task: Task, find: Finder = find_here) -> Clustered:
         found = replace(
             found, broken=found.broken + (base.clusters.manifest.broke_photo_constraint or 0)
         )
+    elif task.policy.grouping.algorithm == "hdbscan":
+        faces, package = task.faces(), metadata.version("hdbscan")
+        found = group_exactly(faces, task.policy.settings, seed)
     else:
         faces = task.faces()
         found, used = group(faces, task.policy.settings, seed, task.kept_tree(), find)
@@ -275,6 +288,7 @@ def cluster(task: Task, find: Finder = find_here) -> Clustered:
             parents=tuple(made for made in dict.fromkeys(parents) if made and made != name),
             tree=tree,
             graph=grown.graph if grown else None,
+            hdbscan=package,
             **_figures(found, faces, task.policy),
         ),
     )

@@ -78,6 +78,31 @@ def group(
     return replace(found, broken=cut.broken + found.broken), tree
 
 
+def group_exactly(faces: Faces, settings: ClusterSettings, seed: int) -> Grouping:
+    """Groups all faces by the package hdbscan in the place of a tree and its cut.
+
+    Args:
+        faces: The faces.
+        settings: The sizes that decide; tau is for what is brought to the clusters afterwards:
+            faces that may only join, and those that a photo or a decision put out.
+        seed: Seed of the vote's order.
+
+    Raises:
+        UsageError: There are more faces than hdbscan takes.
+    """
+    from facebatch.cluster.exact import exact_labels
+
+    rows = np.flatnonzero(faces.seeds)
+    labels = np.full(len(faces), -1, np.int32)
+    labels[rows] = exact_labels(
+        faces.embeddings[rows], settings.min_cluster_size, settings.min_samples
+    )
+    # What HDBSCAN calls noise stays noise.
+    active = np.flatnonzero(faces.attachable & ~faces.seeds)
+    neighborhood = _Neighborhood(faces, settings.neighbors)
+    return _completed(faces, labels, active, neighborhood, settings, seed)
+
+
 def extend(faces: Faces, settings: ClusterSettings, seed: int, base: Clustering) -> Grouping:
     """Brings new faces to the clusters that are there."""
     places = pc.index_in(faces.table["face_id"], ids.to_arrow(base.face_ids))
