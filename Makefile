@@ -6,10 +6,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PHOTOS ?=
 
-.PHONY: help setup check test demo bench docs clean
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
+# The tests start many processes; each would compile facebatch anew where Python may keep nothing.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup check test test-full demo bench docs clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(STAMP)  ## make the virtual environment and install facebatch into it
 
@@ -29,8 +33,11 @@ check: setup  ## lint, formatting, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: setup  ## run the tests
-	$(BIN)/pytest
+test: setup  ## run the tests, in a few minutes
+	$(PYTEST) -m 'not full'
+
+test-full: setup  ## run what takes longer: fuzzing, fault sequences, comparisons over many photos
+	$(PYTEST) -m 'full or hypothesis' --hypothesis-profile full
 
 demo: setup  ## render an album, run the whole pipeline on it, score it against the truth
 	$(BIN)/facebatch demo demo

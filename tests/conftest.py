@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.albums import Album
+from support.examples import register_profiles
 from support.faulty import FaultyFileSystem
-from support.program import facebatch
+from support.program import command
+from support.shared import made_once
 
 from facebatch.collection.collection import Collection
 from facebatch.demo.album import SMALL, write_album
+from facebatch.demo.truth import Truth
+
+register_profiles()
 
 
 @pytest.fixture(scope="session")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Album:
-    folder = tmp_path_factory.mktemp("photos") / "album"
-    return Album(folder, write_album(folder, preset=SMALL))
+    """The small album; it is read only."""
+
+    def make(place: Path) -> None:
+        truth = write_album(place / "album", preset=SMALL)
+        (place / "truth.json").write_text(truth.to_json(), encoding="utf-8")
+
+    place = made_once("photos", make, tmp_path_factory)
+    truth = Truth.from_json((place / "truth.json").read_text(encoding="utf-8"))
+    return Album(place / "album", truth)
 
 
 @pytest.fixture(scope="session")
 def undisturbed(album: Album, tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    """The album after one undisturbed `facebatch run` in two processes, as a user runs it."""
-    url = str(tmp_path_factory.mktemp("undisturbed") / "collection")
-    done = facebatch("run", str(album.folder), "--output", url, "--workers", "2")
-    assert done.returncode == 0, done.stderr
-    return Collection.open(url)
+    """The album after one undisturbed `facebatch run` in two processes, as a user runs it.
+
+    It is read only: what writes takes a copy.
+    """
+
+    def make(place: Path) -> None:
+        words = command("run", str(album.folder), "--output", str(place / "collection"))
+        done = subprocess.run(
+            [*words, "--workers", "2"], capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    place = made_once("undisturbed", make, tmp_path_factory)
+    return Collection.open(str(place / "collection"))
 
 
 @pytest.fixture(autouse=True)

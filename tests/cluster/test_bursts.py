@@ -1,6 +1,7 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.synthetic import at_angles, d2_of_angle, people
 
 from facebatch.cluster.bursts import representatives
@@ -23,7 +24,7 @@ def test_radius_zero_leaves_even_duplicates_alone():
     assert stand_ins([5, 5, 5], 0) == [0, 1, 2]
 
 
-@settings(deadline=None, max_examples=20)
+@examples(4, 20)
 @given(seed=st.integers(0, 10**6), radius=st.floats(0.01, 0.2))
 def test_representatives_are_within_the_radius_and_stand_for_themselves(seed, radius):
     embeddings, _ = people([20, 20], seed)

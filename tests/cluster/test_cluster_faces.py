@@ -4,8 +4,9 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.synthetic import TAU, at_angles, d2_of_angle, partition, people, unit
 
 from facebatch.cluster import cluster_faces
@@ -85,7 +86,7 @@ def test_clusters_are_numbered_by_their_smallest_row():
     assert np.bincount(labels[labels >= 0]).min() >= 2
 
 
-@settings(deadline=None, max_examples=5)
+@examples(2, 5)
 @given(seed=st.integers(0, 2**31))
 def test_row_order_hardly_matters(seed):
     embeddings, _ = people(ALBUM, seed=7)

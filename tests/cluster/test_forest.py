@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.sparse.csgraph import minimum_spanning_tree
+from support.examples import examples
 from support.synthetic import TAU, at_angles, d2_of_angle, partition, people
 
 from facebatch.cluster.forest import mutual_reachability, spanning_forest
@@ -65,7 +66,7 @@ def test_forest_weighs_as_much_as_scipys_minimum_spanning_tree(min_samples):
     np.testing.assert_allclose(forest.heights**2, np.sort(tree.data), atol=1e-6)
 
 
-@settings(deadline=None, max_examples=20)
+@examples(4, 20)
 @given(seed=st.integers(0, 10**6), clusters=st.integers(1, 20))
 def test_trees_are_those_of_single_linkage(seed, clusters):
     embeddings, _ = people([12, 8], seed)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.synthetic import TAU, at_angles, d2_of_angle, people, unit
 
@@ -34,7 +34,6 @@ def roots_of(forest):
     return np.setdiff1d(np.arange(len(forest.sizes)), forest.children.ravel()).astype(np.int32)
 
 
-@settings(deadline=None)
 @given(n=st.integers(2, 30), seed=st.integers(0, 2**32 - 1))
 def test_width_is_the_mean_of_all_pairs(n, seed):
     embeddings = unit(np.random.default_rng(seed).standard_normal((n, 8)))

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.synthetic import at_angles, d2_of_angle, people
 
 from facebatch.cluster.joining import Rules, attach, join
@@ -115,7 +116,7 @@ def test_the_first_faces_of_all_need_nobody_to_join(n):
     assert joined([-1] * n, [0, 1][:n]) == [[-1], [0, 0]][n - 1]
 
 
-@settings(max_examples=15, deadline=None)
+@examples(5, 15)
 @given(st.integers(0, 50), st.floats(0.05, 0.5))
 def test_nobody_who_is_there_changes(seed, share):
     embeddings, truth = people([8, 6, 5, 4, 3, 1, 1], seed)

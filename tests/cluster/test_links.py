@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.synthetic import TAU, at_angles, d2_of_angle, people
 
 from facebatch.cluster.bursts import representatives
@@ -14,7 +15,7 @@ def pairs_of(links):
     return dict(zip(ends, links.lengths.tolist(), strict=True))
 
 
-@settings(deadline=None, max_examples=20)
+@examples(4, 20)
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 39), tau=st.floats(0.02, 0.4))
 def test_links_are_the_pairs_that_either_end_lists_within_tau(seed, k, tau):
     embeddings, _ = people([20, 20], seed)

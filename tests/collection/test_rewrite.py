@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import rows
+from support.examples import examples
 from support.histories import FACES, SEGMENTS, Archive, is_vanished, media_id, says
 
 from facebatch import ids, tables
@@ -72,7 +73,7 @@ def compact(archive: Archive, chosen: set[int], purge: bool) -> None:
         assert new.equals(old)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(25, 150)
 @given(st.lists(STEPS, max_size=12))
 def test_whatever_happens_a_collection_says_what_its_archive_is(steps: list[Any]) -> None:
     archive = Archive(rows.memory_collection())

@@ -9,9 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import rows
+from support.examples import examples
 
 from facebatch import ids
 from facebatch.collection.snapshot import content_keys, take
@@ -158,7 +159,7 @@ def as_rows(table: pa.Table) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in table.to_pylist()]
 
 
-@settings(deadline=None, max_examples=120)
+@examples(24, 120)
 @given(commits().map(written))
 def test_any_history_gives_the_rows_that_the_design_says(history: list[Commit]) -> None:
     storage = rows.memory_collection().storage
@@ -170,7 +171,7 @@ def test_any_history_gives_the_rows_that_the_design_says(history: list[Commit]) 
     assert as_rows(faces) == expected_faces(history)
 
 
-@settings(deadline=None, max_examples=30)
+@examples(6, 30)
 @given(
     st.dictionaries(st.sampled_from(ITEMS), st.sampled_from(CONTENTS), min_size=1),
     st.lists(st.integers(1, 4), min_size=4, max_size=4),

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.examples import examples
 
 from facebatch.detect.integral import MAX_PIXELS, area_crops, area_level, integral_image
 
@@ -28,7 +29,7 @@ side = st.integers(1, 70)
 out_side = st.integers(2, 70)  # for one single pixel torch takes a global mean, rounded otherwise
 
 
-@settings(max_examples=150, deadline=None)
+@examples(25, 150)
 @given(height=side, width=side, out_height=out_side, out_width=out_side, seed=st.integers(0, 9))
 def test_a_level_equals_torch_area_interpolation(height, width, out_height, out_width, seed):
     image = noise(height, width, seed)
@@ -36,7 +37,7 @@ def test_a_level_equals_torch_area_interpolation(height, width, out_height, out_
     np.testing.assert_array_equal(level, torch_area(image, out_height, out_width))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(20, 100)
 @given(data=st.data(), height=side, width=side, net=st.sampled_from([24, 48]))
 def test_a_crop_equals_torch_adaptive_pooling_of_the_region(data, height, width, net):
     image = noise(height, width)

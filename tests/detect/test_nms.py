@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.examples import examples
 
 from facebatch.detect.nms import suppress_minimum, suppress_union
 
@@ -39,7 +40,7 @@ def scored_boxes(draw: st.DrawFn) -> tuple[Boxes, NDArray[np.float32]]:
     [(suppress_union, 0, False), (suppress_minimum, 1, True)],
     ids=["union", "minimum"],
 )
-@settings(max_examples=150, deadline=None)
+@examples(25, 150)
 @given(scored=scored_boxes(), threshold=st.sampled_from([0.3, 0.5, 0.7]))
 def test_kept_boxes_do_not_overlap_and_every_dropped_box_has_a_better_one(
     suppress, edge, minimum, scored, threshold
@@ -58,7 +59,7 @@ def test_kept_boxes_do_not_overlap_and_every_dropped_box_has_a_better_one(
         )
 
 
-@settings(max_examples=50, deadline=None)
+@examples(10, 50)
 @given(scored=scored_boxes(), seed=st.integers(0, 99))
 def test_the_order_of_the_input_does_not_matter(scored, seed):
     boxes, scores = scored

@@ -6,8 +6,9 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from facebatch.embed.dlib_dat import Convolution, FullyConnected, MetricNetwork, read_network
 from facebatch.errors import DatFormatError
@@ -53,7 +54,7 @@ def test_the_published_file_has_the_published_size():
     assert network.size == (150, 150)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(25, 200)
 @given(length=st.integers(0, 2000) | st.integers(0, len(CONTENT) - 1))
 def test_a_truncated_file_is_refused(length):
     assert not parses_or_is_refused(CONTENT[:length])
@@ -64,7 +65,7 @@ def test_a_file_with_something_after_its_end_is_refused():
         read_network(CONTENT + b"\0")
 
 
-@settings(max_examples=150, deadline=None)
+@examples(25, 150)
 @given(position=st.sampled_from(STRUCTURE), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_refused_or_parses(position, bit):
     damaged = bytearray(CONTENT)
@@ -82,7 +83,7 @@ def test_every_flipped_bit_in_the_head_before_the_weights_is_refused_or_parses()
     assert outcomes == {False}  # the rest of the file is missing
 
 
-@settings(max_examples=200, deadline=None)
+@examples(25, 200)
 @given(content=st.binary(max_size=200))
 def test_any_other_bytes_are_refused(content):
     assert not parses_or_is_refused(content)

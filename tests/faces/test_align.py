@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.examples import examples
 
 from facebatch.faces.align import (
     TEMPLATES,
@@ -163,7 +164,7 @@ def test_outside_the_picture_is_black(scale):
     assert not far.any()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(25, 150)
 @given(
     angle=st.floats(-math.pi, math.pi),
     scale=st.floats(2, 9),

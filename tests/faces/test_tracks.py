@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from support.synthetic import people, unit
@@ -102,7 +102,6 @@ def scenes(draw: st.DrawFn) -> tuple[Boxes, Times, npt.NDArray[np.float32]]:
     return boxes.astype(np.float32), times, unit(embeddings[rows] + noise)
 
 
-@settings(deadline=None)
 @given(scene=scenes(), seed=st.integers(0, 1000))
 def test_the_order_of_faces_makes_no_difference(
     scene: tuple[Boxes, Times, npt.NDArray[np.float32]], seed: int
@@ -114,7 +113,6 @@ def test_the_order_of_faces_makes_no_difference(
     assert again.tolist() == tracks[shuffled].tolist()
 
 
-@settings(deadline=None)
 @given(scene=scenes())
 def test_two_faces_of_one_frame_are_never_one_track(
     scene: tuple[Boxes, Times, npt.NDArray[np.float32]],

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from support.synthetic import at_angles, d2_of_angle, people, unit
@@ -67,7 +67,6 @@ def test_vote_is_four_less_the_votes_over_k():
     assert scores == pytest.approx({"a": near, "b": 4.0}, abs=1e-5)
 
 
-@settings(deadline=None)
 @given(galleries(), st.sampled_from(DISTANCES))
 def test_an_entry_itself_is_nearest_to_its_own_person(gallery, method):
     embeddings, names = gallery

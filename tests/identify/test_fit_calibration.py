@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
@@ -44,7 +44,6 @@ def thresholds(calibration):
     return [point.threshold for point in calibration.far]
 
 
-@settings(deadline=None)
 @given(distances, st.integers(0, 2**31))
 def test_no_more_strangers_are_accepted_than_stated(values, seed):
     same = np.random.default_rng(seed).random(len(values)) < 0.5

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 
 from facebatch.errors import WeightsError
 from facebatch.models import registry
@@ -182,7 +183,7 @@ def test_any_byte_may_be_damaged():
         st.tuples(st.integers(0, 2000), st.integers(0, 8), st.binary(max_size=8)), max_size=6
     )
 )
-@settings(max_examples=300, deadline=None)
+@examples(25, 300)
 def test_any_bytes_may_be_exchanged(edits):
     content = PNET
     for at, dropped, put in edits:

@@ -3,8 +3,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.synthetic import at_angles, d2_of_angle, people, unit
 
 from facebatch.errors import CollectionError
@@ -35,7 +36,7 @@ def assert_equal(one: Neighbors, other: Neighbors) -> None:
     np.testing.assert_array_equal(one.distances, other.distances)
 
 
-@settings(deadline=None, max_examples=30)
+@examples(6, 30)
 @given(n=st.integers(2, 60), k=st.integers(1, 70), seed=st.integers(0, 2**32 - 1))
 def test_neighbours_are_those_of_all_pairs(n, k, seed):
     embeddings = unit(np.random.default_rng(seed).standard_normal((n, 16)))
@@ -94,7 +95,7 @@ def test_distances_of_near_duplicates_are_exact():
     assert graph.distances[0, 0] == pytest.approx(d2_of_angle(0.03), rel=1e-3)
 
 
-@settings(deadline=None, max_examples=20)
+@examples(4, 20)
 @given(cuts=st.lists(st.integers(0, 90), max_size=4))
 def test_any_division_into_shards_gives_the_same_graph(cuts):
     embeddings, _ = people([30, 40, 20], seed=3)

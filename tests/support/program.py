@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+from support.forkserver import ForkServer
+
+IN_ONE_PROCESS = ("--", "--direct_running_mode=in_memory")
+"""Arguments that let a run's workers be threads of its own process: for tests of what a run
+results in, where starting a worker would take longer than all it does."""
 
 
 def facebatch(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Runs the program in a process of its own, to its end."""
+    """Runs the program in a process of its own, to its end.
+
+    On Linux the process is forked with the libraries imported; elsewhere, where a process with
+    these libraries can't be forked safely, it is started.
+    """
+    if sys.platform == "linux":
+        return _fork_server().run(arguments, timeout)
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+@functools.cache
+def _fork_server() -> ForkServer:
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
 
 
 def command(*arguments: str) -> list[str]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from support.data import real_data
+from support.examples import examples
 from support.pictures import as_stored, encode, gradient, with_orientation
 
 from facebatch.errors import MediaError
@@ -54,7 +55,7 @@ def marked_pictures(draw: st.DrawFn) -> tuple[Pixels, tuple[int, int]]:
     return marked(width, height, (x, y), half), (x, y)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(25, 200)
 @given(marked_pictures(), ORIENTATIONS, st.sampled_from(JPEG_SCALES))
 def test_a_mark_is_found_where_scale_and_offset_say(
     picture: tuple[Pixels, tuple[int, int]], orientation: int, scale: int
@@ -68,7 +69,7 @@ def test_a_mark_is_found_where_scale_and_offset_say(
     assert found(decoded.pixels) * scale + decoded.offset == pytest.approx(centre, abs=0.15)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(25, 200)
 @given(marked_pictures(), ORIENTATIONS, st.sampled_from(JPEG_SCALES), st.integers(64, 500))
 def test_a_mark_is_found_where_a_shrunk_picture_says(
     picture: tuple[Pixels, tuple[int, int]], orientation: int, scale: int, max_side: int
@@ -128,7 +129,7 @@ def test_every_format_is_turned_upright_once(kind: str, orientation: int) -> Non
     assert (picture.scale, picture.offset) == (1, (0, 0))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(12, 60)
 @given(st.integers(1, 40), st.integers(1, 40), ORIENTATIONS, st.sampled_from(JPEG_SCALES))
 def test_the_tiniest_jpeg_covers_its_picture_at_every_scale(
     width: int, height: int, orientation: int, scale: int

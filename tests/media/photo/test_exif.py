@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
+from support.examples import examples
 from support.pictures import encode, gradient, png_chunk
 
 from facebatch.media.photo import tiff
@@ -225,7 +226,7 @@ def test_a_rational_with_a_zero_denominator_is_absent() -> None:
     assert Photo(data).facts.exif.latitude is None
 
 
-@settings(deadline=None, max_examples=200)
+@examples(25, 200)
 @given(st.binary(max_size=200), st.booleans())
 def test_no_exif_whatever_it_holds_costs_the_photo(noise: bytes, oriented: bool) -> None:
     exif = raw_exif(ORIENTED, tail=noise) if oriented else b"Exif\0\0II*\0" + noise
@@ -267,7 +268,7 @@ def test_a_block_that_is_no_exif_has_no_facts() -> None:
     assert read_exif_block(raw_exif(ORIENTED).removeprefix(b"Exif\0\0")).orientation == 6
 
 
-@settings(deadline=None, max_examples=300)
+@examples(25, 300)
 @given(st.sampled_from([b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]), st.binary(max_size=300))
 def test_directories_of_any_bytes_are_read_to_their_end(start: bytes, rest: bytes) -> None:
     for directory in tiff.directories(start + rest):

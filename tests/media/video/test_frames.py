@@ -11,9 +11,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.data import real_data
+from support.examples import examples
 from support.pictures import as_stored, encode, gradient
 from support.videos import (
     encode_video,
@@ -109,7 +110,7 @@ def test_every_format_gives_every_frame_once_at_its_time(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=5, deadline=None)
+@examples(2, 5)
 @given(data=st.data())
 def test_segments_together_give_what_one_pass_gives(name: str, data: st.DataObject) -> None:
     how = FORMATS[name]
@@ -146,7 +147,7 @@ def test_any_few_frames_are_the_same_alone(name: str, length: int) -> None:
         assert taken(video, segment) == whole[number : number + length]
 
 
-@settings(max_examples=15, deadline=None)
+@examples(5, 15)
 @given(
     gaps=st.lists(st.integers(1, 400), min_size=1, max_size=40),
     fps=st.sampled_from([0.5, 1.0, 2.5, 4.0, 10.0, 29.97]),
@@ -415,7 +416,7 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         list(frames(Failing(noise(100)), WHOLE, Sampling()))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(12, 60)
 @given(data=st.data())
 def test_damaged_videos_end_with_a_reason_or_give_frames(data: st.DataObject) -> None:
     video = bytearray(data.draw(st.sampled_from([MP4, with_index_first(MP4)])))
