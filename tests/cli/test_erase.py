@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image = Image.fromarray(render_face(person, size=240, noise_seed=shot))
             image.save(album / f"{name}-{shot}.jpg", quality=92)
     shutil.copy(album / "ada-0.jpg", album / "copy.jpg")
-    done = facebatch("run", str(album), "-o", str(folder / "collection"), "--workers", "1")
+    done = facebatch("run", str(album), "-o", str(folder / "collection"))
     assert done.returncode == 0, done.stderr
     return folder / "collection"
 

@@ -15,7 +15,7 @@ from facebatch.demo.render import render_face
 
 
 def run(album: Path, url: Path) -> dict[str, int]:
-    done = facebatch("run", str(album), "-o", str(url), "--workers", "1", "--json")
+    done = facebatch("run", str(album), "-o", str(url), "--json")
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout)["extract"]["plan"])
 

@@ -30,7 +30,7 @@ class Archive:
 
     def __init__(self, place: Path) -> None:
         self.folder = place / "archive"
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.collection = Collection.create(str(place / "collection"), ExtractSettings())
 
     def add(self, path: str, person: int) -> Path:
@@ -58,13 +58,21 @@ class Archive:
         return found
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    made = Archive(tmp_path)
+@pytest.fixture(scope="module")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of four photos and the collection after its first night."""
+    place = tmp_path_factory.mktemp("nights")
+    made = Archive(place)
     for number in range(4):
         made.add(f"2019/{number}.jpg", number)
     made.night()
-    return made
+    return place
+
+
+@pytest.fixture
+def archive(first_night: Path, tmp_path: Path) -> Archive:
+    """One's own copy of it."""
+    return Archive(shutil.copytree(first_night, tmp_path, dirs_exist_ok=True))
 
 
 @pytest.fixture

@@ -48,6 +48,6 @@ def test_an_archive_of_an_album_gives_the_faces_of_the_album(
     archive = shutil.make_archive(str(tmp_path / "album"), "zip", album.folder)
     url = str(tmp_path / "collection")
     named = ("--root", f"{album.folder.name}={archive}")
-    done = facebatch("extract", *named, "--output", url, "--workers", "2")
+    done = facebatch("extract", *named, "--output", url)
     assert done.returncode == 0, done.stderr
     assert_equal_extractions(Collection.open(url), undisturbed, same_store=False)

@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,7 +47,9 @@ class ForkServer:
         theirs.close()
         self._socket = ours
 
-    def run(self, arguments: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float
+    ) -> subprocess.CompletedProcess[str]:
         """Runs the program to its end.
 
         Raises:
@@ -55,7 +57,7 @@ class ForkServer:
         """
         request = {
             "arguments": arguments,
-            "environment": dict(os.environ),
+            "environment": dict(environment),
             "folder": str(Path.cwd()),
         }
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +12,28 @@ from pathlib import Path
 import psutil
 from support.forkserver import ForkServer
 
-IN_ONE_PROCESS = ("--", "--direct_running_mode=in_memory")
-"""Arguments that let a run's workers be threads of its own process: for tests of what a run
-results in, where starting a worker would take longer than all it does."""
+_IN_ONE_PROCESS = {"FACEBATCH_BEAM_OPTIONS": "--direct_running_mode=in_memory"}
 
 
 def facebatch(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Runs the program in a process of its own, to its end.
 
+    Without ``--workers`` all its work is done in that process, since starting a worker takes longer
+    than what most tests let it do.
+
     On Linux the process is forked with the libraries imported; elsewhere, where a process with
     these libraries can't be forked safely, it is started.
     """
+    environment = {**os.environ, **({} if "--workers" in arguments else _IN_ONE_PROCESS)}
     if sys.platform == "linux":
-        return _fork_server().run(arguments, timeout)
+        return _fork_server().run(arguments, environment, timeout)
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=timeout, check=False
+        command(*arguments),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
 
 
