@@ -133,7 +133,13 @@ def test_rendered_faces_are_those_of_facenet_pytorch(reference, detector, render
 
 
 @pytest.mark.parametrize(
-    ("folder", "side", "count"), [("groups", 640, 6), ("dlib_faces", 640, 10), ("lfw100", 250, 30)]
+    ("folder", "side", "count"),
+    [
+        ("lfw100", 250, 4),
+        pytest.param("groups", 640, 6, marks=pytest.mark.full),
+        pytest.param("dlib_faces", 640, 10, marks=pytest.mark.full),
+        pytest.param("lfw100", 250, 30, marks=pytest.mark.full),
+    ],
 )
 def test_photographed_faces_are_those_of_facenet_pytorch(reference, detector, folder, side, count):
     for image in photos(real_data(folder), side, count):

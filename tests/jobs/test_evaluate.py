@@ -349,6 +349,7 @@ def test_a_collection_without_clusters_says_what_to_run(people: People, tmp_path
         evaluate_clusters(url, BY_FOLDER)
 
 
+@pytest.mark.full
 def test_all_pairs_of_real_photos_are_told_apart(tmp_path: Path) -> None:
     folder = real_data("lfw100")
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
