@@ -29,8 +29,7 @@ import numpy.typing as npt
 from common import extract_command, own_peak
 from generator import SPREADS, faces, population
 
-from facebatch.cluster import cluster_faces
-from facebatch.cluster.settings import ClusterSettings
+from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tau import choose_tau
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 
@@ -135,7 +134,7 @@ def write_photos(photos: Path, folder: Path) -> tuple[str, float]:
     from people_by_folder import central_faces
 
     from facebatch import tables
-    from facebatch.collection.collection import Collection
+    from facebatch.collection import Collection
 
     collection = folder / "collection"
     subprocess.run(extract_command(photos, collection, 2), check=True, stdout=subprocess.DEVNULL)

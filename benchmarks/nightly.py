@@ -24,10 +24,13 @@ import pyarrow as pa
 from generator import DIMENSION, faces, population
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
-from facebatch.collection.generations import Generation
-from facebatch.collection.manifests import ClustersManifest, PeopleManifest
+from facebatch.collection import (
+    ClustersManifest,
+    Collection,
+    Generation,
+    PeopleManifest,
+    read_clusters,
+)
 from facebatch.config import ExtractSettings
 from facebatch.evaluate.clustering import pairwise_scores
 from facebatch.stages import cluster_people

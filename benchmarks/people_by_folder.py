@@ -14,8 +14,7 @@ import sys
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
+from facebatch.collection import Collection, read_clusters
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 
 

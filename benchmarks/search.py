@@ -20,7 +20,7 @@ import generator
 import numpy as np
 from nightly import commit
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.stages import build_index
 

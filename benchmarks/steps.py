@@ -36,7 +36,7 @@ from common import ONE_THREAD, photo_folder, photos_in
 from PIL import Image
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
 from facebatch.extract.items import Item, Shard

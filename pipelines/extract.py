@@ -20,10 +20,8 @@ from apache_beam.utils.shared import Shared
 from facebatch.collection import Collection
 from facebatch.collection.suppression import suppress
 from facebatch.config import Execution, ExtractSettings
-from facebatch.detect import load_detector
-from facebatch.detect.base import Detector
-from facebatch.embed import load_embedder
-from facebatch.embed.base import Embedder
+from facebatch.detect import Detector, load_detector
+from facebatch.embed import Embedder, load_embedder
 from facebatch.extract import stopping
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Shard

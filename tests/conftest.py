@@ -14,7 +14,7 @@ from support.faulty import FaultyFileSystem
 from support.program import command
 from support.shared import made_once
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.demo.album import SMALL, write_album
 from facebatch.demo.truth import Truth
 

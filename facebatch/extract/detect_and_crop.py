@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.config import ExtractSettings
-from facebatch.detect.base import Detector
-from facebatch.embed.averaging import SCALES
+from facebatch.detect import Detector
+from facebatch.embed import SCALES
 from facebatch.extract.pictures import FacePicture, PhotoPicture, Views, template_of
 from facebatch.faces import align
 from facebatch.media.photo.decode import Photo

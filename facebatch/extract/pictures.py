@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from facebatch.config import ExtractSettings
-from facebatch.embed.averaging import SCALES
+from facebatch.embed import SCALES
 from facebatch.faces import align
 from facebatch.media.photo.decode import JPEG_SCALES, Photo, PhotoFacts, Picture
 from facebatch.media.photo.exif import ExifFacts

@@ -17,7 +17,7 @@ from PIL import Image
 
 from facebatch import ids, tables
 from facebatch.config import ExtractSettings
-from facebatch.embed.averaging import SCALES
+from facebatch.embed import SCALES
 from facebatch.extract.detect_and_crop import Faces
 from facebatch.extract.items import Item
 from facebatch.extract.pictures import template_of

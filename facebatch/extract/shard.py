@@ -18,9 +18,8 @@ import pyarrow as pa
 
 from facebatch import ids, tables
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
-from facebatch.detect import load_detector
-from facebatch.detect.base import Detector
-from facebatch.embed.base import Embedder
+from facebatch.detect import Detector, load_detector
+from facebatch.embed import Embedder
 from facebatch.errors import MediaError
 from facebatch.extract.decoder import Decoder, LocalDecoder
 from facebatch.extract.detect_and_crop import Faces, faces_of, no_faces

@@ -14,10 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
-from facebatch.detect import load_detector
-from facebatch.detect.base import Detector
-from facebatch.embed import load_embedder
-from facebatch.embed.base import Embedder
+from facebatch.detect import Detector, load_detector
+from facebatch.embed import Embedder, load_embedder
 from facebatch.errors import InputError, MediaError
 from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
 from facebatch.extract.photo import read_photo

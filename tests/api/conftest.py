@@ -11,10 +11,11 @@ from PIL import Image
 from support.commits import commit
 
 import facebatch
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.demo.render import render_face
-from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
+from facebatch.identify import Gallery
+from facebatch.identify.gallery import ENTRY_COLUMNS
 from facebatch.people.edit import People, name_person
 from facebatch.stages import cluster_people
 

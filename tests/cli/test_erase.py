@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from support.program import command, facebatch
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.collection.suppression import FOLDER
 from facebatch.demo.render import render_face
 

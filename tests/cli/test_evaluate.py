@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from facebatch.cli import app, evaluate
 from facebatch.cli.command import Command
 from facebatch.cli.evaluation_lines import evaluation_lines
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.errors import UsageError
 
 NAMES = [entry.function.__name__ for entry in evaluate.ALL]

@@ -11,7 +11,7 @@ import pytest
 from support.albums import Album
 from support.program import facebatch
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 
 
 @pytest.fixture

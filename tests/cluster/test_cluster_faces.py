@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.synthetic import TAU, at_angles, d2_of_angle, partition, people, unit
 
-from facebatch.cluster import cluster_faces
-from facebatch.cluster.settings import ClusterSettings
+from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.errors import UsageError
 from facebatch.evaluate.clustering import pairwise_scores
 from facebatch.neighbors import exact_neighbors

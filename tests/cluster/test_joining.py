@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.synthetic import at_angles, d2_of_angle, people
 
+from facebatch.cluster import ClusterSettings
 from facebatch.cluster.joining import Rules, attach, join
-from facebatch.cluster.settings import ClusterSettings
 from facebatch.neighbors import Neighbors, exact_neighbors
 
 TAU = d2_of_angle(10)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebatch.cluster.settings import ClusterSettings
+from facebatch.cluster import ClusterSettings
 from facebatch.cluster.tau import FAR_TABLE, choose_tau, tau
 from facebatch.errors import UsageError
 

@@ -6,8 +6,7 @@ import pytest
 from support.synthetic import TAU, at_angles, people
 
 from facebatch import ids, tables
-from facebatch.cluster import cluster_faces
-from facebatch.cluster.settings import ClusterSettings
+from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tree import cut, from_tables, grow, to_tables
 from facebatch.errors import UsageError
 from facebatch.neighbors import exact_neighbors

@@ -13,10 +13,8 @@ import pyarrow.compute as pc
 import pytest
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generations import Generation
+from facebatch.collection import Collection, Generation, IndexManifest
 from facebatch.collection.integrity import check, repair
-from facebatch.collection.manifests import IndexManifest
 from facebatch.collection.snapshot import with_column
 from facebatch.errors import CollectionError
 from facebatch.storage.store import TEMPORARY_MARK

@@ -11,10 +11,8 @@ from support import rows
 from support.histories import Archive, face_rows, media_id, says
 
 from facebatch import tables
-from facebatch.collection import maintenance
-from facebatch.collection.collection import Collection
+from facebatch.collection import STAGES, Collection, maintenance
 from facebatch.collection.maintenance import compact, prune
-from facebatch.collection.manifests import STAGES
 from facebatch.config import ExtractSettings
 from facebatch.errors import UsageError
 

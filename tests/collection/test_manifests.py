@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from facebatch.collection.manifests import (
-    MANIFESTS,
-    ClustersManifest,
-    Manifest,
-    PeopleManifest,
-)
+from facebatch.collection import ClustersManifest, Manifest, PeopleManifest
+from facebatch.collection.manifests import MANIFESTS
 
 RELEASED = Path(__file__).parents[1] / "released"
 FILES = sorted(RELEASED.glob("*/*/*/manifest.json"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.collection.integrity import check
 from facebatch.collection.summary import inspect_collection
 from facebatch.report import write_report

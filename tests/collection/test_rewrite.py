@@ -19,7 +19,7 @@ from support.examples import examples
 from support.histories import FACES, SEGMENTS, Archive, is_vanished, media_id, says
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.collection.rewrite import drop, groups, rewrite
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError

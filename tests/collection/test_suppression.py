@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from support.rows import memory_collection
 
 from facebatch import ids
-from facebatch.collection.suppression import FOLDER, KEY_VARIABLE, Suppression, suppress
+from facebatch.collection import Suppression
+from facebatch.collection.suppression import FOLDER, KEY_VARIABLE, suppress
 from facebatch.errors import CollectionError, UsageError
 from facebatch.storage.store import Storage
 

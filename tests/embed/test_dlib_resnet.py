@@ -10,8 +10,7 @@ from support.data import real_data
 from support.installed import needs_bfloat16, needs_openvino
 
 from facebatch.demo.render import render_face
-from facebatch.embed import load_embedder
-from facebatch.embed.averaging import SCALES, TTA_CHOICES
+from facebatch.embed import SCALES, TTA_CHOICES, load_embedder
 from facebatch.embed.dlib_resnet import DlibResnetEmbedder, load_network
 from facebatch.errors import DatFormatError, UsageError
 from facebatch.models import registry

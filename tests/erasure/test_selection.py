@@ -11,19 +11,16 @@ from support.archives import CHIP, Archive, archive_of_four, copied, face_of, fa
 from support.rows import content, media, media_row
 
 from facebatch import ids, tables
-from facebatch.collection import integrity
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters, read_matches
+from facebatch.collection import Collection, Suppression, integrity, read_clusters, read_matches
 from facebatch.collection.rewrite import rewrite
-from facebatch.collection.suppression import Suppression
-from facebatch.erasure.removal import erase, verify
-from facebatch.erasure.selection import Request, select, targets_of
+from facebatch.erasure import Request, erase, select, verify
+from facebatch.erasure.selection import targets_of
 from facebatch.erasure.verification import check
 from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.items import Item, Shard
 from facebatch.media.sources.listing import MediaFile
-from facebatch.people.view import PeopleView
+from facebatch.people import PeopleView
 from facebatch.stages import build_index, cluster_people
 
 

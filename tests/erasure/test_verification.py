@@ -18,11 +18,9 @@ from support.archives import Archive, archive_of_four, copied, face_of, face_row
 from support.rows import content, media
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generations import generation_name
-from facebatch.collection.suppression import Suppression
-from facebatch.erasure.removal import verify
-from facebatch.erasure.selection import Selection, targets_of
+from facebatch.collection import Collection, Suppression, generation_name
+from facebatch.erasure import Selection, verify
+from facebatch.erasure.selection import targets_of
 from facebatch.erasure.verification import check
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.identify.gallery import ENTRY_COLUMNS

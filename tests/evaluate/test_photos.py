@@ -7,7 +7,7 @@ import pytest
 from support.rows import content, faces, media, media_row, memory_collection, put_shard
 
 from facebatch import ids
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Snapshot
 from facebatch.evaluate.photos import Photos
 
 

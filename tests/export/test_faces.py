@@ -6,7 +6,7 @@ import pytest
 from support.exportable import Archive
 
 from facebatch.errors import UsageError
-from facebatch.export.faces import named_faces
+from facebatch.export import named_faces
 
 BOX = (10.0, 10.0, 30.0, 40.0)
 

@@ -9,8 +9,8 @@ import pytest
 from support.exportable import Archive
 
 from facebatch.errors import InputError, UsageError
-from facebatch.export.faces import named_faces
-from facebatch.export.sidecars import Target, Written, write_sidecars
+from facebatch.export import Target, named_faces, write_sidecars
+from facebatch.export.sidecars import Written
 from facebatch.export.xmp import is_ours
 
 BOX = (10.0, 10.0, 30.0, 40.0)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.exportable import Archive
 
 from facebatch.errors import InputError
-from facebatch.export.faces import named_faces
-from facebatch.export.tabular import csv_rows, marked_text, write_csv
+from facebatch.export import named_faces, write_csv
+from facebatch.export.tabular import csv_rows, marked_text
 
 FORMULA = "[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-]"
 BOX = (-3.25, 10.0, 30.126, 40.0)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebatch import ids
-from facebatch.collection.suppression import Suppression
+from facebatch.collection import Suppression
 from facebatch.extract.decide import (
     DEAD_ATTEMPTS,
     MAX_ATTEMPTS,

@@ -5,7 +5,7 @@ import json
 import pytest
 from support import rows
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress, ProgressReader
 

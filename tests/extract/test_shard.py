@@ -14,13 +14,11 @@ from support.faulty import DeadlyFileSystem
 from support.pictures import as_stored, encode, gradient, with_orientation
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
-from facebatch.detect import load_detector
-from facebatch.detect.base import Detector
-from facebatch.embed import load_embedder
-from facebatch.embed.base import Embedder
+from facebatch.detect import Detector, load_detector
+from facebatch.embed import Embedder, load_embedder
 from facebatch.extract.detect_and_crop import find_faces
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Item, Shard

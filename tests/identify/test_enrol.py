@@ -13,15 +13,15 @@ from support.rows import content, media, media_row, memory_collection
 from support.synthetic import people
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.errors import CollectionError
+from facebatch.identify import Gallery
 from facebatch.identify.enrol import (
     PhotoFaces,
     choose_enrolled,
     enrol_snapshot,
     from_people,
 )
-from facebatch.identify.gallery import Gallery
 from facebatch.stages import cluster_people
 
 DIMENSION = 128

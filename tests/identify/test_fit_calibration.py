@@ -15,8 +15,8 @@ from scipy.optimize import minimize
 from support.synthetic import people
 
 from facebatch.errors import UsageError
-from facebatch.identify import classifier
-from facebatch.identify.calibration import Calibration, Identification, Point
+from facebatch.identify import Calibration, classifier
+from facebatch.identify.calibration import Identification, Point
 from facebatch.identify.fit_calibration import (
     FAR_RATES,
     calibrate_gallery,

@@ -20,8 +20,9 @@ from support.synthetic import unit
 from facebatch import ids, tables
 from facebatch.config import ExtractSettings
 from facebatch.errors import GalleryError, SpaceMismatch, UsageError
-from facebatch.identify.calibration import Calibration, Point
-from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery, entry_id
+from facebatch.identify import Calibration, Gallery
+from facebatch.identify.calibration import Point
+from facebatch.identify.gallery import ENTRY_COLUMNS, entry_id
 
 DIMENSION = 128
 ONE_PASS = ExtractSettings(tta="none")

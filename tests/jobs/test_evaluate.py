@@ -15,7 +15,7 @@ from PIL import Image
 from support.albums import Album
 from support.data import real_data
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import RunSettings
 from facebatch.demo.album import draw_light, draw_view
 from facebatch.demo.cast import PEOPLE, STRANGERS

@@ -13,7 +13,7 @@ from support.albums import Album
 from support.equality import assert_equal_clusters, assert_equal_extractions
 from support.program import facebatch
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 
 
 def test_a_run_in_two_processes_turns_an_album_into_people(

@@ -13,10 +13,13 @@ from support.synthetic import at_angles, d2_of_angle
 from support.synthetic import people as simulated
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import write_table
-from facebatch.collection.generations import Generation, generation_name
-from facebatch.collection.manifests import MatchesManifest
+from facebatch.collection import (
+    Collection,
+    Generation,
+    MatchesManifest,
+    generation_name,
+    write_table,
+)
 from facebatch.people.edit import (
     People,
     hide_person,

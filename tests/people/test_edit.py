@@ -14,9 +14,8 @@ from support.synthetic import at_angles, d2_of_angle
 from support.synthetic import people as simulated
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.erasure.removal import erase, verify
-from facebatch.erasure.selection import Request, select
+from facebatch.collection import Collection
+from facebatch.erasure import Request, erase, select, verify
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import decisions
 from facebatch.people.decisions import PLACE, Concern, Decision, fold, locate

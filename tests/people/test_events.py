@@ -8,8 +8,9 @@ from hypothesis.extra import numpy as hnp
 from support.generations import clustering, found, ids, step
 
 from facebatch.cluster.labels import canonical
+from facebatch.people import Clustering
 from facebatch.people.events import compare
-from facebatch.people.identity import Clustering, carry_over
+from facebatch.people.identity import carry_over
 
 NOBODY = Clustering(ids(), np.zeros(0, np.int32))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from facebatch.collection.manifests import ClustersManifest
+from facebatch.collection import ClustersManifest
 from facebatch.people.health import (
     BOUNDS,
     FEW_FACES,

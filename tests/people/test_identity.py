@@ -9,7 +9,8 @@ from hypothesis.extra import numpy as hnp
 from support.generations import clustering, found, ids, step
 
 from facebatch.cluster.labels import canonical
-from facebatch.people.identity import Clustering, Person, carry_over, person_id
+from facebatch.people import Clustering, Person
+from facebatch.people.identity import carry_over, person_id
 
 
 def of_cluster(people, cluster):

@@ -15,9 +15,8 @@ from support.rows import content, memory_collection
 from support.synthetic import people
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
-from facebatch.collection.generations import GENERATIONS_KEPT, Generation, generation_name
+from facebatch.collection import Collection, Generation, generation_name, read_clusters
+from facebatch.collection.generations import GENERATIONS_KEPT
 from facebatch.errors import CollectionError
 from facebatch.neighbors import Neighbors
 from facebatch.neighbors.index import Plan

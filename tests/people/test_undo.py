@@ -7,7 +7,7 @@ from support.commits import commit, follow, listed, partition
 from support.rows import memory_collection
 from support.synthetic import people as simulated
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.people.edit import (
     People,
     merge_people,

@@ -13,15 +13,15 @@ from support.rows import memory_collection
 from support.synthetic import people as simulated
 
 from facebatch import ids
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
-from facebatch.erasure.selection import Request, select
+from facebatch.erasure import Request, select
 from facebatch.errors import CollectionError, FacebatchError, UsageError
 from facebatch.identify.enrol import from_people
+from facebatch.people import PeopleView, Person
 from facebatch.people.contact_sheet import write_sheet
 from facebatch.people.edit import People, merge_people, name_person
-from facebatch.people.identity import Person
-from facebatch.people.view import SHORTEST_PREFIX, PeopleView
+from facebatch.people.view import SHORTEST_PREFIX
 from facebatch.stages import cluster_people
 from facebatch.storage.store import Storage
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from support.program import facebatch
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.demo.render import render_face
 
 

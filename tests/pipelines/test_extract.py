@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.pictures import encode
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.extract.items import Item

@@ -26,7 +26,7 @@ from support.faulty import FullFileSystem
 from support.pictures import encode
 from support.program import command, facebatch, leftover_workers, workers_of
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import Execution, ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import CollectionError, StageFailed

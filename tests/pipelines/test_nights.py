@@ -12,10 +12,10 @@ import pytest
 from support.pictures import encode
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
-from facebatch.detect.base import Detector
+from facebatch.detect import Detector
 from facebatch.errors import InputError, UsageError
 from facebatch.jobs.run import Extraction, make_plan, run_extract
 from facebatch.media.sources.roots import parse_roots

@@ -14,7 +14,7 @@ from support.buckets import s3_server, upload
 from support.equality import assert_equal_clusters, assert_equal_extractions
 from support.program import facebatch
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from support import album_checks
 from support.albums import Album
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.detect.mtcnn import MtcnnDetector
 from facebatch.faces import align

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.videos import encode_video, numbered, sound_only
 
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.collection.suppression import suppress
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face

@@ -11,8 +11,8 @@ from support.rows import media, media_row, memory_collection
 from support.synthetic import people
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot, listing_of
+from facebatch.collection import Collection, Snapshot
+from facebatch.collection.snapshot import listing_of
 from facebatch.errors import UsageError
 from facebatch.probe.search import search_collection
 from facebatch.stages import build_index, cluster_people

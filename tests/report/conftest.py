@@ -18,10 +18,15 @@ from PIL import Image
 from support.synthetic import at_angles
 
 from facebatch import ids, tables
-from facebatch.cluster.settings import ClusterSettings
-from facebatch.collection.collection import Collection
-from facebatch.collection.generations import Generation, generation_name
-from facebatch.collection.manifests import ClustersManifest, MatchesManifest, PeopleManifest
+from facebatch.cluster import ClusterSettings
+from facebatch.collection import (
+    ClustersManifest,
+    Collection,
+    Generation,
+    MatchesManifest,
+    PeopleManifest,
+    generation_name,
+)
 from facebatch.config import ExtractSettings
 from facebatch.report import collect, render
 

@@ -13,12 +13,12 @@ from support.rows import memory_collection
 from support.synthetic import people
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters, read_matches
+from facebatch.collection import Collection, read_clusters, read_matches
 from facebatch.config import ExtractSettings
 from facebatch.errors import GalleryError, SpaceMismatch
+from facebatch.identify import Gallery
 from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
-from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
+from facebatch.identify.gallery import ENTRY_COLUMNS
 from facebatch.ids import from_arrow
 from facebatch.people.records import read_events
 from facebatch.stages import IdentificationQuery, cluster_people, identify_faces

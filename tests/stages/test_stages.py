@@ -12,13 +12,12 @@ from support.rows import memory_collection
 from support.synthetic import people
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
-from facebatch.collection.generations import GENERATIONS_KEPT, generation_name
+from facebatch.collection import Collection, generation_name, read_clusters
+from facebatch.collection.generations import GENERATIONS_KEPT
 from facebatch.errors import CollectionError
 from facebatch.neighbors import index
+from facebatch.people import Clustering
 from facebatch.people.edit import People, hide_person
-from facebatch.people.identity import Clustering
 from facebatch.stages import build_index, cluster_people
 from facebatch.stages.clusters import Base, ClusteringRequest, Task, cluster
 

@@ -16,12 +16,10 @@ from support.buckets import s3_server, upload
 from support.faulty import FlakyFileSystem
 from support.places import files_of, listed, put, unreadable, web_server, write_tar, write_zip
 
-from facebatch.collection.collection import Collection
-from facebatch.collection.generations import Generation, generation_name
-from facebatch.collection.manifests import IndexManifest
+from facebatch.collection import Collection, Generation, IndexManifest, generation_name
 from facebatch.config import ExtractSettings
 from facebatch.errors import InputError, MediaError, UsageError
-from facebatch.identify.gallery import Gallery
+from facebatch.identify import Gallery
 from facebatch.media.sources.listing import MediaFile, check_roots
 from facebatch.media.sources.reader import MediaReader
 from facebatch.media.sources.roots import Root, parse_root, parse_roots

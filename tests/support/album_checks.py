@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from support.albums import Album
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.demo.truth import match_truth
 from facebatch.faces import align
 from facebatch.jobs.demo import score

@@ -14,13 +14,13 @@ from support.rows import content, media, media_row, memory_collection
 from support.synthetic import people
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
-from facebatch.erasure.removal import erase
-from facebatch.erasure.selection import Request, Selection, select
+from facebatch.erasure import Request, Selection, erase, select
 from facebatch.erasure.verification import Finding
-from facebatch.identify.gallery import ENTRY_COLUMNS, Gallery
-from facebatch.people.view import PeopleView
+from facebatch.identify import Gallery
+from facebatch.identify.gallery import ENTRY_COLUMNS
+from facebatch.people import PeopleView
 from facebatch.report import write_report
 from facebatch.stages import IdentificationQuery, build_index, cluster_people, identify_faces
 from facebatch.storage.store import filesystem

@@ -8,9 +8,9 @@ import pyarrow as pa
 from support.rows import content, media, media_row
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
+from facebatch.people import PeopleView
 from facebatch.people.edit import People, list_people
-from facebatch.people.view import PeopleView
 from facebatch.stages import cluster_people
 
 CHIP = 150

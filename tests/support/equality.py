@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from facebatch import tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generation_tables import read_clusters
+from facebatch.collection import Collection, read_clusters
 
 DISCRETE_MEDIA = (
     *("media_id", "root", "path", "segment", "size", "marker", "content_id", "status", "reason"),

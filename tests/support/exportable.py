@@ -12,8 +12,7 @@ import pyarrow as pa
 from support.rows import faces, media_row
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.generations import Generation, generation_name
+from facebatch.collection import Collection, Generation, generation_name
 from facebatch.collection.manifests import MANIFESTS
 from facebatch.collection.snapshot import with_column
 from facebatch.config import ExtractSettings

@@ -6,7 +6,8 @@ import numpy as np
 
 from facebatch import tables
 from facebatch.ids import as_array
-from facebatch.people.identity import Clustering, carry_over
+from facebatch.people import Clustering
+from facebatch.people.identity import carry_over
 from facebatch.people.records import persons
 
 

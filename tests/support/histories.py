@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 from support import rows
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection import Collection, Snapshot
 
 FACES = {1: 1, 2: 2, 3: 0}
 """How many faces each content has, whoever extracts it."""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from facebatch import ids, tables
-from facebatch.collection.collection import Collection
+from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.storage.store import Storage
 

@@ -1,6 +1,6 @@
 import pytest
 
-from facebatch.neighbors.index import choose
+from facebatch.neighbors import choose
 
 GIB = 1 << 30
 
