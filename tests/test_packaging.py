@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from typer.main import get_command
 
@@ -87,3 +88,13 @@ def test_only_the_demos_own_job_imports_the_demo() -> None:
                 importing.add(room)
     outside = {room for room in importing if not room.startswith("facebatch/demo/")}
     assert outside == {"facebatch/jobs/demo.py"}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", WORKFLOW])
+def test_targets_that_pages_and_workflows_name_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    there = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    text = page.read_text("utf-8")
+    named = set(re.findall(r"(?:^ +|run: |`)make ([a-z-]+)", text, re.MULTILINE))
+    assert named
+    assert named <= there
