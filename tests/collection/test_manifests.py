@@ -9,6 +9,7 @@ import pytest
 
 from facebatch.collection import ClustersManifest, Manifest, PeopleManifest
 from facebatch.collection.manifests import MANIFESTS
+from facebatch.config import in_todays_names
 
 RELEASED = Path(__file__).parents[1] / "released"
 FILES = sorted(RELEASED.glob("*/*/*/manifest.json"))
@@ -28,7 +29,10 @@ def test_every_stage_of_every_release_is_among_the_files() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: "-".join(file.parts[-4:-2]))
 def test_a_released_manifest_is_written_as_it_was(file: Path) -> None:
     data, manifest = read(file)
+    if isinstance(data.get("gate"), dict):
+        data["gate"] = in_todays_names(data["gate"])
     written = manifest.as_json()
+    assert written.pop("algorithm", "graph") == "graph"
     added = {name for name in written if name not in data}
     assert {name: written[name] for name in data} == data
     # Written by every version that knows them, as null where there are none.

@@ -20,11 +20,16 @@ def run(items: Sequence[object], offset: int = 100) -> list[object]:
     return list(run_isolated(prepare_arithmetic, (offset,), items))
 
 
+def _is_of_the_suite(child: psutil.Process) -> bool:
+    """Tells whether a process serves other tests too."""
+    return any(name in _command(child) for name in ("resource_tracker", "forkserver.py"))
+
+
 def children() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in _command(child)
+        if child.status() != psutil.STATUS_ZOMBIE and not _is_of_the_suite(child)
     ]
 
 

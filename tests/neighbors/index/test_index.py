@@ -7,13 +7,14 @@ import pytest
 from support.synthetic import at_angles, people
 
 from facebatch.errors import CollectionError, SpaceMismatch
-from facebatch.neighbors import choose, recall
 from facebatch.neighbors.index import (
     build,
+    choose,
     effort,
     from_bytes,
     merge,
     read,
+    recall,
     search,
     shard,
     to_bytes,

@@ -1,6 +1,6 @@
 import pytest
 
-from facebatch.neighbors import choose
+from facebatch.neighbors.index import choose
 
 GIB = 1 << 30
 
