@@ -17,6 +17,7 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 from facebatch.config import ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
+from facebatch.extract.photo import checked
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
 
 Pixels = npt.NDArray[np.uint8]
@@ -44,7 +45,7 @@ class DetectorHandler(ModelHandler):
         max_batch_size: int = 8,
     ) -> None:
         super().__init__(max_batch_size=max_batch_size)
-        self._settings = settings or ExtractSettings()
+        self._settings = checked(settings)
         self._engine, self._device = engine, device
 
     def load_model(self) -> Detector:
@@ -100,7 +101,7 @@ class EmbedderHandler(ModelHandler):
         max_batch_size: int = 64,
     ) -> None:
         super().__init__(max_batch_size=max_batch_size)
-        self._settings = settings or ExtractSettings()
+        self._settings = checked(settings)
         self._engine, self._device = engine, device
 
     def load_model(self) -> Embedder:

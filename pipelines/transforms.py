@@ -17,7 +17,7 @@ from apache_beam.metrics import Metrics
 
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
-from facebatch.extract.photo import EmbeddedFaces, Faces, detect_faces, embed_faces
+from facebatch.extract.photo import EmbeddedFaces, Faces, checked, detect_faces, embed_faces
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
 
 
@@ -62,7 +62,7 @@ class DetectFaces(beam.PTransform):
         device: str = DEFAULT_DEVICE,
     ) -> None:
         super().__init__()
-        self._settings = settings or ExtractSettings()
+        self._settings = checked(settings)
         self._where = {"engine": engine, "device": device}
 
     def expand(self, photos: Any) -> Any:
@@ -89,7 +89,7 @@ class EmbedFaces(beam.PTransform):
         device: str = DEFAULT_DEVICE,
     ) -> None:
         super().__init__()
-        self._settings = settings or ExtractSettings()
+        self._settings = checked(settings)
         self._where = {"engine": engine, "device": device}
 
     def expand(self, outcomes: Any) -> Any:
@@ -115,7 +115,10 @@ class _Detect(beam.DoFn):
             self._faces.inc(len(outcome.faces))
         yield key, outcome
 
-    def _outcome(self, data: bytes) -> PhotoOutcome:
+    def _outcome(self, data: object) -> PhotoOutcome:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            # A path would be opened wherever the worker is.
+            return PhotoOutcome(reason="not_an_image", message=f"bytes, not {type(data).__name__}")
         try:
             return PhotoOutcome(detect_faces(data, self._settings, **self._where))
         except MediaError as error:

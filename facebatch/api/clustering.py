@@ -43,7 +43,12 @@ def cluster_embeddings(
             or there are too many faces for ``hdbscan``.
     """
     embeddings = np.ascontiguousarray(embeddings, np.float32)
+    photos = None if photos is None else np.asarray(photos)
     _check(embeddings, photos, algorithm)
+    if tau is not None and not 0 < tau <= 4:
+        raise UsageError(f"tau = {tau} isn't a squared distance above 0 and up to 4")
+    if seed < 0:
+        raise UsageError(f"seed = {seed} is below 0")
     settings = ClusterSettings(tau=_tau(len(embeddings)) if tau is None else tau)
     conflicts = None if photos is None else _several(photos)
     if algorithm == "hdbscan":
@@ -65,6 +70,8 @@ def _check(
         raise UsageError(f"embeddings are (n, d), not of shape {embeddings.shape}")
     if photos is not None and photos.shape != (len(embeddings),):
         raise UsageError(f"photos are of shape {photos.shape} for {len(embeddings)} embeddings")
+    if photos is not None and not np.issubdtype(photos.dtype, np.integer):
+        raise UsageError(f"photos are integers, not {photos.dtype}")
     if algorithm not in ALGORITHMS:
         raise UsageError(f"no algorithm named {algorithm!r}; there are {', '.join(ALGORITHMS)}")
     check_unit_rows(embeddings, "embedding", UsageError)

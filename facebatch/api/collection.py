@@ -15,6 +15,7 @@ from facebatch.collection import Snapshot
 from facebatch.config import ExtractSettings
 from facebatch.errors import UsageError
 from facebatch.extract.photo import EmbeddedFaces, Faces, PhotoLike, embed_faces
+from facebatch.people import PeopleView
 
 PERSON_COLUMNS = ("person_id", "person")
 """Columns of `Collection.faces` beside the table's own."""
@@ -76,10 +77,9 @@ class Collection:
         read = [name for name in wanted if name not in PERSON_COLUMNS]
         rows = self._snapshot.faces(list(dict.fromkeys(["face_id", *read])))
         if len(read) < len(wanted):
-            people = self._person_of
-            places = pc.index_in(rows["face_id"], people["face_id"])
+            people = self._people.people_of(rows["face_id"]).rename_columns(list(PERSON_COLUMNS))
             for name in PERSON_COLUMNS:
-                rows = rows.append_column(name, people[name].take(places))
+                rows = rows.append_column(name, people[name])
         return rows.select(wanted)
 
     def media(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -104,7 +104,8 @@ class Collection:
         Raises:
             CollectionError: A file can't be read.
         """
-        rows = self._people.filter(pc.equal(self._people["status"], "active"))
+        rows = self._people.table
+        rows = rows.filter(pc.equal(rows["status"], "active"))
         order = [("faces", "descending"), ("person_id", "ascending")]
         rows = rows.take(pc.sort_indices(rows, sort_keys=order))
         hidden = rows["hidden"].fill_null(fill_value=False)
@@ -155,28 +156,9 @@ class Collection:
         return self.stored.snapshot()
 
     @cached_property
-    def _people(self) -> pa.Table:
-        """Everyone whom the current generation knows, as the table ``people`` has it."""
-        current = self.stored.current("people")
-        if current is None:
-            return tables.from_rows("people", [])
-        return tables.read(self.stored.storage, f"{current.folder}/people.parquet", "people")
+    def _people(self) -> PeopleView:
+        return PeopleView.of(self.stored)
 
-    @cached_property
-    def _person_of(self) -> pa.Table:
-        """The person of every face that is somebody's: face_id, person_id, person."""
-        from facebatch.people import PeopleView
-
-        if self.stored.current("people") is None:
-            return pa.table([pa.array([], kind) for kind in (_ID, _ID, pa.string())], _OWNED)
-        people = PeopleView.of(self.stored)
-        owner = people.owner
-        names = [people.known[who].name for who in owner.values()]
-        columns = [pa.array(list(owner), _ID), pa.array(list(owner.values()), _ID)]
-        return pa.table([*columns, pa.array(names, pa.string())], _OWNED)
-
-
-_OWNED = ["face_id", *PERSON_COLUMNS]
 
 _FOUND = pa.schema(
     [

@@ -239,7 +239,9 @@ def _check_generation(
     rows = read_checked(collection, f"{generation.folder}/{table}.parquet", table)
     face_ids = ids.from_arrow(rows["face_id"])
     if len(rows) != manifest.faces:
-        raise CollectionError(f"{table}.parquet has {len(rows):,} rows of {manifest.faces} faces")
+        raise CollectionError(
+            f"{table}.parquet has {len(rows):,} rows of {manifest.faces or 0:,} faces"
+        )
     if not np.array_equal(ids.order(face_ids), np.arange(len(rows))):
         raise CollectionError(f"the face ids of {table}.parquet are not in order")
     if isinstance(manifest, IndexManifest):

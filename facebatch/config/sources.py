@@ -152,10 +152,11 @@ def _asked(
 
 def _given(values: Mapping[str, Any], keys: Sequence[str], where: str) -> str | None:
     """Returns the key that a value was given under, if it was; warns of an earlier one."""
-    found = next((key for key in keys if key in values), None)
-    if found is not None and found != keys[0]:
-        warnings.warn(f"{where}: {found} is called {keys[0]} now", RenamedSetting, stacklevel=4)
-    return found
+    given = [key for key in keys if key in values]
+    for key in given:
+        if key != keys[0]:
+            warnings.warn(f"{where}: {key} is called {keys[0]} now", RenamedSetting, stacklevel=4)
+    return next(iter(given), None)
 
 
 def _toml_table(path: Path, table: str) -> dict[str, Any]:

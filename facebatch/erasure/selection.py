@@ -34,6 +34,7 @@ from facebatch.people.membership import (
 from facebatch.storage.store import Storage
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_LEAST_DIGITS = 8
 _FACE_IDS = ("face_id", "media_id", "content_id")
 
 Place = tuple[str, str]
@@ -227,11 +228,30 @@ class _Asked:
         self._not_there(text, self._suppression.hides_face(face), message)
         return set()
 
+    def _by_id(self, text: str, view: PeopleView) -> Person | None:
+        """Returns the person of an id; more is asked of it than elsewhere, since erasing is final.
+
+        Raises:
+            UsageError: It is short, or of somebody who became a part of another.
+        """
+        found = view.by_id(text)
+        if found is None:
+            return None
+        if len(text) < _LEAST_DIGITS:
+            raise UsageError(
+                f"--person {text!r} is short for what is final: give 8 digits at least"
+            )
+        if not found.person_id.hex().startswith(text.lower()):
+            raise UsageError(
+                f"--person {text!r} became a part of {found.person_id.hex()}: give that id"
+            )
+        return found
+
     def person(self, text: str, view: PeopleView) -> tuple[list[Person], set[bytes]]:
         """Returns everyone of that name, or the one of that id, and their faces."""
         persons, faces = view.by_name(text), matched_faces(view.collection, text)
         # A name that only matches give is a name as well, and not the beginning of an id.
-        by_id = view.by_id(text) if not persons and not faces else None
+        by_id = self._by_id(text, view) if not persons and not faces else None
         persons += [by_id] if by_id else []
         faces |= {face for one in persons for face in view.faces.get(one.person_id, ())}
         if not persons and not faces:

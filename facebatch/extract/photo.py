@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from facebatch.config import ExtractSettings
+from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import TTA, Embedder, load_embedder
-from facebatch.errors import InputError, UsageError
+from facebatch.errors import InputError, MediaError, UsageError
 from facebatch.extract.detect_and_crop import faces_of
 from facebatch.extract.pictures import FacePicture, FramePicture, PhotoPicture
 from facebatch.faces.central import central_face
@@ -25,7 +25,7 @@ from facebatch.storage.retry import retried
 from facebatch.storage.store import filesystem
 from facebatch.storage.urls import public_url
 
-PhotoLike = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+PhotoLike = str | Path | bytes | bytearray | memoryview | Image.Image | npt.NDArray[np.uint8]
 """A photo: a path or fsspec URL, a file's bytes, a Pillow image, or uint8 (height, width, 3) RGB
 pixels, C-contiguous."""
 
@@ -114,10 +114,11 @@ def detect_faces(
     Raises:
         InputError: The path can't be read.
         MediaError: The bytes aren't a photo that can be decoded; ``reason`` says why.
-        UsageError: The pixels are of another shape or type, or the engine can't be used.
+        UsageError: The photo is of another type or shape, or a setting or the engine can't be
+            used.
         WeightsError: The model's weights are missing or aren't the expected ones.
     """
-    settings = settings or ExtractSettings()
+    settings = checked(settings)
     picture, width, height = _picture_of(photo, settings)
     detector = _detector(settings.detector, settings.min_face, engine, device)
     found = faces_of(picture, detector, settings)
@@ -149,7 +150,7 @@ def embed_faces(
         InputError, MediaError, WeightsError: As for `detect_faces`.
         UsageError: As for `detect_faces`, or the faces were cut out for another averaging.
     """
-    settings = settings or ExtractSettings()
+    settings = checked(settings)
     if isinstance(photo, Faces):
         faces = photo
     else:
@@ -173,10 +174,40 @@ def _picture_of(photo: PhotoLike, settings: ExtractSettings) -> tuple[FacePictur
             )
         photo = Image.fromarray(photo)
     if isinstance(photo, Image.Image):
-        upright = as_rgb(ImageOps.exif_transpose(photo))
+        upright = _upright(photo)
         return FramePicture(upright, settings), *upright.size
-    decoded = Photo(photo if isinstance(photo, bytes) else read_photo(str(photo)))
+    if isinstance(photo, str | Path):
+        photo = read_photo(str(photo))
+    if not isinstance(photo, bytes | bytearray | memoryview):
+        raise UsageError(
+            "a photo is a path, a URL, a file's bytes, a Pillow image or an array of pixels, not "
+            f"a {type(photo).__name__}"
+        )
+    decoded = Photo(bytes(photo))
     return PhotoPicture(decoded, settings), decoded.facts.width, decoded.facts.height
+
+
+def _upright(photo: Image.Image) -> Image.Image:
+    """Returns a Pillow image upright and in RGB; one that is opened only is decoded by it.
+
+    Raises:
+        MediaError: Its file is broken.
+    """
+    try:
+        return as_rgb(ImageOps.exif_transpose(photo))
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on broken files
+        raise MediaError("corrupt", str(error)) from error
+
+
+def checked(settings: ExtractSettings | None) -> ExtractSettings:
+    """Returns settings that somebody made in Python, or the defaults.
+
+    Raises:
+        UsageError: A value isn't one that the setting may have.
+    """
+    if settings is None:
+        return ExtractSettings()
+    return resolve_extract(asdict(settings), environment={})
 
 
 def read_photo(path: str) -> bytes:

@@ -174,7 +174,7 @@ def _interpolated(points: Sequence[Point], rate: float) -> tuple[float, str] | N
         return threshold, f"{measured[0][2]} (at {table[0][0]:.2g}, the largest rate measured)"
     if beyond > 0:
         smallest = table[-1][0]
-        if len(table) < 2 or rate < smallest * 10**-_EXTRAPOLATED_DECADES:
+        if len(table) < 2 or math.log10(smallest / rate) > _EXTRAPOLATED_DECADES + 1e-9:
             return None
         note = f"(extrapolated: {smallest:.2g} is the smallest rate measured)"
         return max(0.0, threshold), f"{measured[-1][2]} {note}"

@@ -97,7 +97,7 @@ def group_exactly(faces: Faces, settings: ClusterSettings, seed: int) -> Groupin
     labels[rows] = exact_labels(
         faces.embeddings[rows], settings.min_cluster_size, settings.min_samples
     )
-    # What HDBSCAN calls noise stays noise.
+    # What HDBSCAN calls noise stays noise, until a new face comes near it (`extend`).
     active = np.flatnonzero(faces.attachable & ~faces.seeds)
     neighborhood = _Neighborhood(faces, settings.neighbors)
     return _completed(faces, labels, active, neighborhood, settings, seed)

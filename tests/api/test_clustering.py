@@ -58,7 +58,10 @@ def test_what_cant_be_grouped_is_refused() -> None:
         ({"embeddings": embeddings[0]}, "shape"),
         ({"photos": np.zeros(2, int)}, r"shape \(2,\) for 3"),
         ({"algorithm": "magic"}, "magic.*graph, hdbscan"),
+        ({"photos": [0.5, 1, 2]}, "integers"),
+        ({"photos": [1, 1]}, r"shape \(2,\) for 3"),
         ({"tau": 5.0}, "tau"),
+        ({"seed": -1}, "seed"),
     ):
         with pytest.raises(facebatch.UsageError, match=message):
             facebatch.cluster_embeddings(**{"embeddings": embeddings, **wrong})  # type: ignore[arg-type]

@@ -85,6 +85,31 @@ def test_what_is_no_photo_is_refused_by_what_it_is(tmp_path: Path) -> None:
             facebatch.detect_faces(pixels)
 
 
+def test_a_photo_of_another_type_is_refused_and_its_content_not_told() -> None:
+    for photo in (None, 7, ["a.jpg"]):
+        with pytest.raises(facebatch.UsageError, match=f"not a {type(photo).__name__}"):
+            facebatch.detect_faces(photo)  # type: ignore[arg-type]
+    with pytest.raises(facebatch.MediaError) as caught:
+        facebatch.detect_faces(bytearray(b"xx" * 1000))
+    assert len(str(caught.value)) < 200
+
+
+def test_a_broken_pillow_image_is_a_media_error(portrait: Path) -> None:
+    cut = portrait.read_bytes()[:2000]
+    with Image.open(io.BytesIO(cut)) as opened, pytest.raises(facebatch.MediaError):
+        facebatch.detect_faces(opened)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_side", 0), ("tta", "zz"), ("min_face", 0), ("embedder", "zz"), ("detector", "zz")],
+)
+def test_settings_out_of_their_range_are_refused(name: str, value: object) -> None:
+    settings = facebatch.ExtractSettings(**{name: value})  # type: ignore[arg-type]
+    with pytest.raises(facebatch.UsageError, match=name.replace("_", ".")):
+        facebatch.embed_faces(gradient(), settings)
+
+
 def test_models_are_loaded_once(portrait: Path) -> None:
     from facebatch.extract import photo
 

@@ -85,6 +85,12 @@ def test_a_person_is_asked_for_by_id_or_its_first_digits(archive: Archive) -> No
         assert chosen.people == {person_id}
 
 
+def test_a_short_beginning_of_an_id_is_too_little_for_what_is_final(archive: Archive) -> None:
+    text = next(iter(archive.people())).hex()[:5]
+    with pytest.raises(UsageError, match="8 digits at least"):
+        select(archive.collection, archive.collection.snapshot(), Request(people=(text,)))
+
+
 def test_a_prefix_takes_everything_below_it(archive: Archive) -> None:
     chosen, left = archive.erase(prefixes=("photos/1",))
     numbers = {one for one in range(len(archive.truth)) if str(one).startswith("1")}

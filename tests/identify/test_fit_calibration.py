@@ -340,6 +340,11 @@ def test_outside_what_was_measured_the_source_says_so():
         threshold_for(MIRROR, "nearest", 1, far=1e-9)
 
 
+def test_two_decades_below_the_smallest_rate_are_still_known():
+    threshold, _ = threshold_for(default_for("dlib-resnet", "full"), "nearest", 1, far=1e-7)
+    assert threshold == pytest.approx(0.088 - 2 * (0.111 - 0.088))
+
+
 def test_an_fpir_is_spread_over_the_people():
     # 1 - (1 - 1e-4)^100 = 0.00995
     fpir = 1 - (1 - 1e-4) ** 100

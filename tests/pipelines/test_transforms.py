@@ -79,6 +79,14 @@ def test_a_photo_that_cant_be_decoded_is_an_outcome_with_its_reason(
         assert found[name].message
 
 
+def test_an_element_that_is_no_bytes_is_an_outcome_too(tmp_path: Path) -> None:
+    given = [("path", "/etc/passwd"), ("none", None), ("array", bytearray(b"no photo"))]
+    found = made(given, DetectFaces(), tmp_path=tmp_path)
+    assert {key: outcome.reason for key, outcome in found.items()} == {
+        key: "not_an_image" for key, _ in given
+    }
+
+
 def test_settings_decide_what_is_found(photos: dict[str, bytes], tmp_path: Path) -> None:
     elements = [("ada", photos["ada"])]
     detected = made(elements, DetectFaces(FULL), tmp_path=tmp_path)["ada"]

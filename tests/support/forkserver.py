@@ -46,6 +46,7 @@ class ForkServer:
         )
         theirs.close()
         self._socket = ours
+        self.is_usable = True
 
     def run(
         self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float
@@ -61,6 +62,9 @@ class ForkServer:
             "folder": str(Path.cwd()),
         }
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            self.is_usable = (
+                False  # until all is answered: what interrupts it leaves answers behind
+            )
             socket.send_fds(self._socket, [b"fds"], [out.fileno(), err.fileno()])
             _send(self._socket, request)
             child = _receive(self._socket)
@@ -71,8 +75,10 @@ class ForkServer:
                 os.kill(child, signal.SIGKILL)
                 self._socket.settimeout(None)
                 _receive(self._socket)
+                self.is_usable = True
                 raise subprocess.TimeoutExpired(list(arguments), timeout) from None
             self._socket.settimeout(None)
+            self.is_usable = True
             out.seek(0)
             err.seek(0)
             return subprocess.CompletedProcess(list(arguments), code, out.read(), err.read())

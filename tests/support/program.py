@@ -26,6 +26,8 @@ def facebatch(*arguments: str, timeout: float = 300) -> subprocess.CompletedProc
     """
     environment = {**os.environ, **({} if "--workers" in arguments else _IN_ONE_PROCESS)}
     if sys.platform == "linux":
+        if not _fork_server().is_usable:
+            _fork_server.cache_clear()
         return _fork_server().run(arguments, environment, timeout)
     return subprocess.run(
         command(*arguments),

@@ -203,10 +203,15 @@ class Photo:
         except MediaError as error:
             if error.reason != "truncated" or not self._has_scales or self.note is not None:
                 raise
-            self._data += _END_OF_JPEG
-            picture = self._decode(scale)
-            if _share_seen(picture.pixels) < _LEAST_SEEN:
-                raise  # nothing of the picture is there
+            whole, self._data = self._data, self._data + _END_OF_JPEG
+            try:
+                picture = self._decode(scale)
+                is_seen = _share_seen(picture.pixels) >= _LEAST_SEEN
+            except MediaError:
+                is_seen = False
+            if not is_seen:
+                self._data = whole
+                raise
             self.note = f"truncated: {error.message}; decoded as far as it goes"
             return picture
 
@@ -255,9 +260,9 @@ class Photo:
 
 
 def _share_seen(pixels: Image.Image) -> float:
-    """Returns the share of a cut picture, 0..1, that differs from its end, which is filled up."""
-    values = np.asarray(pixels)
-    return float((values != values[-1, -1]).any(axis=2).mean())
+    """Returns the share of a cut picture, 0..1, that isn't the grey that libjpeg fills up with."""
+    values = np.asarray(pixels, np.int16)
+    return float((np.abs(values - 128) > 2).any(axis=2).mean())
 
 
 def _with_deep_planes(image: Image.Image) -> Image.Image:

@@ -9,6 +9,7 @@ SHORT_ID = 8
 
 CONTROL_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"}
 CONTROL_PICTURES[0x7F] = 0x2421
+CONTROL_PICTURES.update({0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD})  # no characters of XML 1.0
 """Control characters are no text of a page, yet file names may hold them: what shows them."""
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
