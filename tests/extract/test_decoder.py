@@ -46,8 +46,17 @@ def portrait() -> bytes:
     return encode(render_face(3), quality=95)
 
 
+_BEFORE: set[psutil.Process] = set()
+
+
+@pytest.fixture(autouse=True)
+def _leave_out_what_other_tests_started() -> None:
+    _BEFORE.clear()
+    _BEFORE.update(psutil.Process().children(recursive=True))
+
+
 def children() -> list[psutil.Process]:
-    found = psutil.Process().children(recursive=True)
+    found = set(psutil.Process().children(recursive=True)) - _BEFORE
     return [child for child in found if "facebatch.extract.decoder_child" in child.cmdline()]
 
 

@@ -20,16 +20,19 @@ def run(items: Sequence[object], offset: int = 100) -> list[object]:
     return list(run_isolated(prepare_arithmetic, (offset,), items))
 
 
-def _is_of_the_suite(child: psutil.Process) -> bool:
-    """Tells whether a process serves other tests too."""
-    return any(name in _command(child) for name in ("resource_tracker", "forkserver.py"))
+@pytest.fixture(name="before")
+def children_before() -> set[psutil.Process]:
+    """What earlier tests and the suite itself left running beside the test."""
+    return set(psutil.Process().children(recursive=True))
 
 
-def children() -> list[psutil.Process]:
+def children(before: set[psutil.Process]) -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and not _is_of_the_suite(child)
+        if child not in before
+        and child.status() != psutil.STATUS_ZOMBIE
+        and "resource_tracker" not in _command(child)
     ]
 
 
@@ -73,23 +76,23 @@ def test_deadly_items_in_a_row_and_at_both_ends_are_each_found() -> None:
     assert found[2] == 101
 
 
-def test_no_child_is_left_behind() -> None:
+def test_no_child_is_left_behind(before: set[psutil.Process]) -> None:
     run([1, "kill", 2])
-    assert children() == []
+    assert children(before) == []
 
 
-def test_no_child_is_left_behind_when_the_rest_isnt_wanted() -> None:
+def test_no_child_is_left_behind_when_the_rest_isnt_wanted(before: set[psutil.Process]) -> None:
     results = run_isolated(prepare_arithmetic, (0,), [1, 2, 3])
     assert next(results) == 1
-    assert len(children()) == 1
+    assert len(children(before)) == 1
     results.close()
-    assert children() == []
+    assert children(before) == []
 
 
-def test_a_child_that_cant_even_begin_is_blamed_on_no_item() -> None:
+def test_a_child_that_cant_even_begin_is_blamed_on_no_item(before: set[psutil.Process]) -> None:
     with pytest.raises(WorkerDied, match=r"could not begin.*exit code 3"):
         list(run_isolated(prepare_nothing, (), [1, 2]))
-    assert children() == []
+    assert children(before) == []
 
 
 _PARENT = """
