@@ -41,7 +41,20 @@ class PhotoOutcome:
         return self.faces if isinstance(self.faces, EmbeddedFaces) else None
 
 
-class DetectFaces(beam.PTransform):
+class _WithSettings(beam.PTransform):
+    def __init__(
+        self,
+        settings: ExtractSettings | None = None,
+        *,
+        engine: str = DEFAULT_ENGINE,
+        device: str = DEFAULT_DEVICE,
+    ) -> None:
+        super().__init__()
+        self._settings = checked(settings)
+        self._where = {"engine": engine, "device": device}
+
+
+class DetectFaces(_WithSettings):
     """Finds the faces of photos: (key, bytes) to (key, `PhotoOutcome`).
 
     A photo that can't be decoded gives an outcome with a reason and never ends the pipeline; one
@@ -54,23 +67,12 @@ class DetectFaces(beam.PTransform):
         device: Where they run: ``cpu``, ``cuda``, ``mps`` or ``auto``.
     """
 
-    def __init__(
-        self,
-        settings: ExtractSettings | None = None,
-        *,
-        engine: str = DEFAULT_ENGINE,
-        device: str = DEFAULT_DEVICE,
-    ) -> None:
-        super().__init__()
-        self._settings = checked(settings)
-        self._where = {"engine": engine, "device": device}
-
     def expand(self, photos: Any) -> Any:
         """Applies the transform to a collection of (key, bytes)."""
         return photos | beam.ParDo(_Detect(self._settings, self._where))
 
 
-class EmbedFaces(beam.PTransform):
+class EmbedFaces(_WithSettings):
     """Embeds the faces that `DetectFaces` found: (key, `PhotoOutcome`) to the same.
 
     Outcomes of photos that failed pass as they are.
@@ -80,17 +82,6 @@ class EmbedFaces(beam.PTransform):
         engine: As for `DetectFaces`.
         device: As for `DetectFaces`.
     """
-
-    def __init__(
-        self,
-        settings: ExtractSettings | None = None,
-        *,
-        engine: str = DEFAULT_ENGINE,
-        device: str = DEFAULT_DEVICE,
-    ) -> None:
-        super().__init__()
-        self._settings = checked(settings)
-        self._where = {"engine": engine, "device": device}
 
     def expand(self, outcomes: Any) -> Any:
         """Applies the transform to what `DetectFaces` gave."""
