@@ -153,7 +153,9 @@ def test_a_killed_launcher_leaves_no_process_and_the_same_command_finishes(
     assert_equal_clusters(collection, undisturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)]
+)
 def test_an_interrupted_run_ends_in_good_order(
     number: signal.Signals, album: Album, undisturbed: Collection, tmp_path: Path
 ) -> None:

@@ -27,7 +27,13 @@ def test_localhost_is_exempted_beside_what_was(given: dict[str, str], hosts: str
     assert environment == {**given, "no_grpc_proxy": hosts}
 
 
-@pytest.mark.parametrize("variable", ["http_proxy", "https_proxy", "grpc_proxy"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "http_proxy",
+        *(pytest.param(f"{name}_proxy", marks=pytest.mark.full) for name in ("https", "grpc")),
+    ],
+)
 def test_a_proxy_for_the_web_doesnt_hold_up_a_run(tmp_path: Path, variable: str) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -56,6 +56,7 @@ def test_chips_in_bgr_are_noticed(
     assert_noticed(album_checks.check_embeddings_are_dlibs, collection, album)
 
 
+@pytest.mark.full
 def test_swapped_eyes_are_noticed(
     album: Album, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +71,7 @@ def test_swapped_eyes_are_noticed(
     assert_noticed(album_checks.check_faces_lie_where_they_were_painted, collection, album)
 
 
+@pytest.mark.full
 def test_ignored_exif_is_noticed(
     album: Album, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
