@@ -113,9 +113,8 @@ class MatchesManifest(Manifest):
 
     @property
     def inputs(self) -> tuple[object, ...]:
-        """What the result depends on; not in which words its threshold is explained."""
-        config = {name: value for name, value in self.config.items() if name != "threshold_source"}
-        return (self.faces_hash, self.gate, config)
+        """What the result depends on."""
+        return (self.faces_hash, self.gate, self.config)
 
 
 @dataclass(frozen=True, kw_only=True)

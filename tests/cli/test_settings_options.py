@@ -135,6 +135,7 @@ def test_an_earlier_name_is_read_and_said(
     said = capsys.readouterr().err.splitlines()
     assert said == [
         f"facebatch: {file}: found_size is called seed_size now",
+        f"facebatch: {file}: found_yaw is called seed_yaw now",
         "facebatch: environment: FACEBATCH_JOIN_SCORE is called FACEBATCH_ATTACH_SCORE now",
     ]
 

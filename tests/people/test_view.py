@@ -105,10 +105,13 @@ def test_all_commands_find_a_person_alike(collection: Collection) -> None:
     merge_people(People.of(collection), first, [second])
     people = follow(collection)
     faces = frozenset(people.faces_of(people.find(second)))
-    for said in (first, second, second[:6]):
-        chosen = select(collection, collection.snapshot(), Request(people=(said,)))
-        assert chosen.faces == faces
-        assert chosen.people == {bytes.fromhex(first), bytes.fromhex(second)}
+    chosen = select(collection, collection.snapshot(), Request(people=(first,)))
+    assert chosen.faces == faces
+    assert chosen.people == {bytes.fromhex(first), bytes.fromhex(second)}
+    # Erasing is final, and asks for more.
+    for said, message in ((second, "became a part of"), (second[:6], "8 digits")):
+        with pytest.raises(UsageError, match=message):
+            select(collection, collection.snapshot(), Request(people=(said,)))
 
 
 @pytest.mark.parametrize(
