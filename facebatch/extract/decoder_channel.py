@@ -9,11 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any
 
 SHARED_BYTES = 32_000_000
 """Shared memory of a child, of which only what is used takes room. It holds the file of a large
