@@ -9,7 +9,8 @@ raw 0..255 values. ``load_network`` gives it as plain arrays; ``torch_resnet`` a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,12 @@ from facebatch.models.engines import (
     Choice,
     Precision,
     choose,
-    embedding_precision,
 )
+from facebatch.models.precision import embedding_precision
 from facebatch.models.provenance import Provenance
 
 _BATCH = 32  # faces a network call; larger batches are no faster on a CPU
+_TIMED = 8  # faces with which its precisions are timed
 _INPUT_SCALE = 256.0  # dlib's input_rgb_image divides by it
 
 # Channels of each residual block, and whether it halves the image.
@@ -159,8 +161,10 @@ class DlibResnetEmbedder:
         device: str = DEFAULT_DEVICE,
     ) -> None:
         chosen = choose(engine, device)
-        arithmetic = precision or embedding_precision(chosen.device)
         net = load_network(registry.read(registry.DLIB_RESNET))
+        arithmetic = precision or embedding_precision(
+            chosen, self.name, lambda precision: _one_batch(_prepare(net, chosen, precision))
+        )
         self._forward = _prepare(net, chosen, arithmetic)
         self._provenance = Provenance(chosen.engine, chosen.device, arithmetic)
         self._scales = SCALES[tta]
@@ -221,6 +225,10 @@ class DlibResnetEmbedder:
             yield view
             if self._mirrored:
                 yield view[:, :, ::-1]
+
+
+def _one_batch(forward: Forward) -> Callable[[], object]:
+    return partial(forward, np.zeros((_TIMED, SIDE, SIDE, 3), np.uint8))
 
 
 def _prepare(net: ResidualNetwork, chosen: Choice, precision: Precision) -> Forward:

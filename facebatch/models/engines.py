@@ -40,8 +40,9 @@ _GPUS: tuple[Literal["cuda", "mps"], ...] = ("cuda", "mps")
 # calls CUDA as well. Importing torch only to hear that there is none costs most of a second.
 _SIGNS_OF_CUDA = ("/proc/driver/nvidia", "/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
+AMX = frozenset({"amx_bf16"})
 # Without these the processor computes bfloat16 by way of float32, slower than float32 itself.
-_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+_BF16_FLAGS = AMX | {"avx512_bf16"}
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -113,33 +114,40 @@ def available(gpu: Literal["cuda", "mps"]) -> bool:
     return torch.cuda.is_available() if gpu == "cuda" else torch.backends.mps.is_available()
 
 
-def embedding_precision(device: str) -> Precision:
-    """Returns the arithmetic that an embedder uses on a device; detection is always float32.
+def cpu_has_bf16(any_of: frozenset[str] = _BF16_FLAGS) -> bool:
+    """Tells whether this CPU multiplies in bfloat16; known on Linux only, elsewhere denied.
 
-    It is bfloat16 on a CPU that computes in it, which is several times as fast on one with AMX
-    and keeps every embedding's cosine to float32 above 0.9999 (a test holds it).
+    Args:
+        any_of: The instruction sets that count, as Linux names them.
     """
-    return "bfloat16" if device == "cpu" and cpu_has_bf16() else "float32"
-
-
-def cpu_has_bf16() -> bool:
-    """Tells whether this CPU multiplies in bfloat16; known on Linux only, elsewhere denied."""
-    return not _BF16_FLAGS.isdisjoint(cpu_flags())
+    return not any_of.isdisjoint(cpu_flags())
 
 
 @cache
 def cpu_flags() -> frozenset[str]:
     """The instruction sets of this CPU as Linux names them; elsewhere none."""
+    return flags_in(_cpuinfo())
+
+
+def cpu_name() -> str:
+    """The model of this CPU as Linux names it, with its numbers; elsewhere the architecture."""
+    names = [_line(_cpuinfo(), key) for key in ("vendor_id", "cpu family", "model", "model name")]
+    return " ".join([platform.machine(), *filter(None, names)])
+
+
+@cache
+def _cpuinfo() -> str:
     try:
-        return flags_in(_CPUINFO.read_text("ascii", "replace"))
+        return _CPUINFO.read_text("ascii", "replace")
     except OSError:
-        return frozenset()
+        return ""
 
 
 def flags_in(cpuinfo: str) -> frozenset[str]:
     """The flags of the first processor that a ``/proc/cpuinfo`` lists; only x86 has such a line."""
-    for line in cpuinfo.splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "flags":
-            return frozenset(value.split())
-    return frozenset()
+    return frozenset(_line(cpuinfo, "flags").split())
+
+
+def _line(cpuinfo: str, key: str) -> str:
+    lines = (line.partition(":") for line in cpuinfo.splitlines())
+    return next((value.strip() for name, _, value in lines if name.strip() == key), "")
