@@ -81,6 +81,11 @@ def test_variables_are_read_as_their_settings_type(
     assert getattr(resolve_extract({}, environment={variable: text}), name) == value
 
 
+def test_a_settings_file_may_begin_with_the_mark_that_notepad_writes(tmp_path: Path) -> None:
+    file = toml(tmp_path, "\ufeff[extract]\nmax_side = 800\n")
+    assert resolve_extract({}, file, environment={}).max_side == 800
+
+
 def test_lists_come_from_variables_by_words_and_from_toml_as_lists(tmp_path: Path) -> None:
     environment = {"FACEBATCH_RETRY": "crashed too_large"}
     assert resolve_run({}, environment=environment).retry == ("crashed", "too_large")

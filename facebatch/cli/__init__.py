@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that ``facebatch --help`` an
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -29,11 +30,16 @@ from facebatch.cli import (
     people,
 )
 from facebatch.cli.command import COLLECTION_VARIABLE, EVALUATION, PEOPLE, group
-from facebatch.errors import FacebatchError, Interrupted
+from facebatch.errors import FacebatchError, InputError, Interrupted
 from facebatch.monitor import logs
 from facebatch.storage.printable import printable
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
+
+_NOT_A_BUG = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG}
+)
+"""Disks that are full or may not be written, and names that are too long for them."""
 
 _ABORTING = frozenset({"apache_beam", "pyarrow"})
 _interrupted = threading.Event()
@@ -111,18 +117,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             _end(Interrupted.exit_code)
         _end(ended.code)
     except FacebatchError as error:
-        if logs.in_json():
-            logs.failed(error, error.exit_code)
-        else:
-            lines = "\n".join(printable(line) for line in str(error).splitlines())
-            print(f"facebatch: {lines}", file=sys.stderr)  # noqa: T201
-        _end(error.exit_code)
+        _end(_say(error))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NOT_A_BUG:
+            place = f"{error.filename}: " if error.filename else ""
+            _end(_say(InputError(f"{place}{error.strerror}")))
         if not logs.in_json():
             raise
         logs.failed(error, 1)
         _end(1)
     _end(0)
+
+
+def _say(error: FacebatchError) -> int:
+    """Says what ended the program, and returns its exit code."""
+    if logs.in_json():
+        logs.failed(error, error.exit_code)
+    else:
+        lines = "\n".join(printable(line) for line in str(error).splitlines())
+        print(f"facebatch: {lines}", file=sys.stderr)  # noqa: T201
+    return error.exit_code
 
 
 def _end(code: str | int | None) -> NoReturn:

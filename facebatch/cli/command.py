@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,14 +54,20 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses the arguments, with the collection put first where it was left out."""
-        arguments = [each for each in self.params if each.param_type_name == "argument"]
-        needs_collection = bool(arguments) and arguments[0].envvar == COLLECTION_VARIABLE
-        if needs_collection and not ctx.resilient_parsing:
+        if not ctx.resilient_parsing:
             given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
             if not given.get("help"):
-                words = [word for each in arguments for word in _words(given.get(each.name))]
-                args = [*self._collection(ctx, arguments, words), *args]
+                _refuse_empty(self.params, given)
+                args = [*self._left_out(ctx, given), *args]
         return super().parse_args(ctx, args)
+
+    def _left_out(self, ctx: Any, given: Mapping[str, Any]) -> list[str]:
+        """Returns the collection to put before what was given, if the command needs one."""
+        arguments = [each for each in self.params if each.param_type_name == "argument"]
+        if not arguments or arguments[0].envvar != COLLECTION_VARIABLE:
+            return []
+        words = [word for each in arguments for word in _words(given.get(each.name))]
+        return self._collection(ctx, arguments, words)
 
     def _collection(self, ctx: Any, arguments: Sequence[Any], words: Sequence[str]) -> list[str]:
         """Returns the collection to put before the words that were given, if it isn't there."""
@@ -103,6 +109,20 @@ def _words(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     return [word for word in value if isinstance(word, str)] if isinstance(value, tuple) else []
+
+
+def _refuse_empty(parameters: Iterable[Any], given: Mapping[str, Any]) -> None:
+    """Refuses empty values: where a shell variable isn't set, '' would mean the current folder.
+
+    Raises:
+        UsageError: A value is empty, or all white space; the message names its parameter.
+    """
+    for each in parameters:
+        value = given.get(each.name)
+        values = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(one, str) and not one.strip() for one in values):
+            name = each.opts[0] if each.param_type_name == "option" else each.metavar.rstrip(".")
+            raise UsageError(f"{name} is empty: is a variable of the shell not set?")
 
 
 def _is_place(word: str) -> bool:

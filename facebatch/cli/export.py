@@ -61,7 +61,7 @@ def export(
     """
     from facebatch.collection import Collection
     from facebatch.errors import UsageError
-    from facebatch.export import STDOUT, named_faces, write_csv, write_sidecars
+    from facebatch.export import STDOUT, check_root, named_faces, write_csv, write_sidecars
 
     targets = _targets(xmp, beside or [], sidecar_names)
     if not targets and csv is None:
@@ -72,6 +72,9 @@ def export(
     snapshot = opened.snapshot()
     faces = named_faces(opened, snapshot, root=root, only_named=only_named)
     media = snapshot.media
+    for target in targets:
+        if target.root is not None:
+            check_root(media, target.root)
     if root is not None:
         import pyarrow.compute as pc
 

@@ -163,7 +163,7 @@ def _toml_table(path: Path, table: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"--config {path}: {error}") from error
     if unknown := sorted(set(content) - set(TABLES)):

@@ -43,7 +43,7 @@ def named_faces(
     """
     media = snapshot.media
     if root is not None:
-        _check_root(media, root)
+        check_root(media, root)
     faces = snapshot.faces(_FACE_COLUMNS)
     item = pc.index_in(faces["media_id"], media["media_id"].combine_chunks())
     columns = {name: faces[name] for name in _FACE_COLUMNS}
@@ -62,7 +62,16 @@ def named_faces(
     return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in order]))
 
 
-def _check_root(media: pa.Table, root: str) -> None:
+def check_root(media: pa.Table, root: str) -> None:
+    """Refuses a root that a collection doesn't have.
+
+    Args:
+        media: All of its media rows.
+        root: The root's name.
+
+    Raises:
+        UsageError: None of the rows is of that root.
+    """
     known = sorted(pc.unique(media["root"]).to_pylist())
     if root not in known:
         has = f"it has {', '.join(known)}" if known else "it is empty"

@@ -13,7 +13,7 @@ from facebatch.collection import Collection, read_clusters
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.album import write_album
 from facebatch.demo.truth import Truth, label_faces
-from facebatch.errors import CollectionError
+from facebatch.errors import CollectionError, InputError
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
 from facebatch.extract.progress import Progress
 from facebatch.jobs.run import check_input, run_all
@@ -37,6 +37,7 @@ def run_demo(
 
     Raises:
         CollectionError: The folder holds something other than a demo.
+        InputError: The folder can't be written.
     """
     _clear(folder)
     album = folder / _ALBUM
@@ -61,8 +62,11 @@ def _clear(folder: Path) -> None:
         raise CollectionError(f"{folder} is a file: choose an empty or new folder")
     if folder.exists() and any(folder.iterdir()) and not mark.exists():
         raise CollectionError(f"{folder} holds other files: choose an empty or new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text("facebatch demo made this folder and may replace what it made.\n", "utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text("facebatch demo made this folder and may replace what it made.\n", "utf-8")
+    except OSError as error:
+        raise InputError(f"{folder} can't be written: {error.strerror}") from error
     for made in (_ALBUM, _COLLECTION):
         if (folder / made).exists():
             shutil.rmtree(folder / made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,10 @@ def whole_file(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
             power cut may leave an empty file.
 
     Raises:
-        OSError: The folder can't be written.
+        OSError: The folder can't be written, or the target is one.
     """
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     beside = target.with_name(f".writing-{os.urandom(4).hex()}")
     try:
         with beside.open("xb") as file:

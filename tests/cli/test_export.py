@@ -71,6 +71,9 @@ def test_json_counts_and_names_what_was_left_alone(collection: Path, tmp_path: P
         (("--xmp", "s3://bucket/out"), "local folders alone"),
         (("--beside", "s3"), "must be NAME=FOLDER"),
         (("--beside", "photos=/no/such/folder"), "is no folder"),
+        (("--beside", "typo=/"), "no root called 'typo'; it has photos"),
+        (("--csv", "."), ". can't be written"),
+        (("--csv", "/"), "/ can't be written"),
     ],
 )
 def test_bad_input_ends_with_2_and_one_line(
