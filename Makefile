@@ -18,7 +18,7 @@ help:  ## list the targets
 setup: $(STAMP)  ## make the virtual environment and install facebatch into it
 
 # Strict editable installs link the files that existed then, so a new file asks for a new install.
-SOURCES := $(shell git ls-files --cached --others --exclude-standard 'facebatch/*.py' 'facebatch/report/html/*' 'pipelines/*.py' 'schemas/*' 2>/dev/null)
+SOURCES := $(shell git ls-files --cached --others --exclude-standard 'facebatch/*.py' 'facebatch/models/cards/*' 'facebatch/report/html/*' 'pipelines/*.py' 'schemas/*' 2>/dev/null)
 LISTING := $(VENV)/.sources
 $(shell mkdir -p $(VENV) && printf '%s\n' $(SOURCES) | cmp -s - $(LISTING) || printf '%s\n' $(SOURCES) > $(LISTING))
 

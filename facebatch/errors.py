@@ -8,6 +8,7 @@
     │   │   └── SpaceMismatch      2    embeddings of two spaces were brought together
     │   ├── GalleryError           2    a gallery is missing, damaged or lacks what was asked for
     │   └── WeightsError           2    model weights are missing or aren't the ones expected
+    │       ├── CardError          2    a model card that lacks something or can't be
     │       └── DatFormatError     2    a dlib .dat file that doesn't hold the network expected
     ├── TooManyFailures            3    more items were quarantined than --max-failures allows
     ├── Interrupted              130    the user stopped the run
@@ -61,6 +62,10 @@ class GalleryError(UsageError):
 
 class WeightsError(UsageError):
     """Model weights are missing or aren't the file whose hash the registry names."""
+
+
+class CardError(WeightsError):
+    """A model card that isn't one, lacks something, or says something that can't be."""
 
 
 class DatFormatError(WeightsError):

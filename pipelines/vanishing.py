@@ -47,7 +47,7 @@ def _mark_vanished(pair: tuple[str, Iterable[Known]], collection: Collection) ->
     members = [(*row.values(), f"vanished after {max(newest)}") for row in columns]
     name = ids.shard_name(members)
     if not collection.is_committed(name):
-        dimension = registry.model(collection.settings.embedder).dimension
+        dimension = registry.card(collection.settings.embedder).dimension
         nothing = tables.schema("faces", dimension).empty_table()
         collection.commit_shard(name, rows, nothing, after=max(newest))
 

@@ -156,7 +156,7 @@ def _faces(collection: Collection, rows: pa.Table, *, deep: bool) -> Iterator[tu
         yield "face_id_wrong", f"the ids of {wrong:,} faces are not those of their contents"
     if len(set(face_ids)) < len(face_ids):
         yield "face_twice", f"{len(face_ids) - len(set(face_ids)):,} faces are there twice"
-    dimension = registry.model(collection.settings.embedder).dimension
+    dimension = registry.card(collection.settings.embedder).dimension
     stored = rows.schema.field("embedding").type.list_size
     if stored != dimension:
         yield "embedding_wrong", f"embeddings have {stored} dimensions, not {dimension}"

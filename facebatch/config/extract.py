@@ -86,13 +86,11 @@ class ExtractSettings:
 
     def space(self) -> str:
         """Returns the hash of what makes embeddings comparable, 32 hex digits."""
-        from facebatch.faces.align import TEMPLATES
-
-        model = registry.model(self.embedder)
+        card = registry.card(self.embedder)
         return _hash(
             embedder=self.embedder,
-            weights=[file.sha256 for file in model.files],
-            template=TEMPLATES[model.template].points.tolist(),
+            weights=[file.pinned for file in card.files],
+            template=card.chip_template().points.tolist(),
             averaging=self.tta,
             colour_order="RGB",
         )
@@ -102,7 +100,7 @@ class ExtractSettings:
         return _hash(
             space=self.space(),
             detector=self.detector,
-            detector_weights=[file.sha256 for file in registry.model(self.detector).files],
+            detector_weights=[file.pinned for file in registry.card(self.detector).files],
             max_side=self.max_side,
             min_face=self.min_face,
             frames=self._frames(),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from facebatch.errors import WeightsError
 from facebatch.models import registry
+from facebatch.models.card import WeightFile
 from facebatch.models.torch_file import read_state
 
 ArrayFunction = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]]
@@ -212,7 +213,7 @@ class Cascade:
         return self._onet(crops)
 
 
-def load(net: Net, file: registry.WeightFile) -> Weights:
+def load(net: Net, file: WeightFile) -> Weights:
     """The tensors of a network from its weight file.
 
     Raises:

@@ -70,7 +70,7 @@ class FacePicture(Protocol):
 
 def template_of(settings: ExtractSettings) -> align.Template:
     """Returns the template that the settings' embedder asks for."""
-    return align.TEMPLATES[registry.model(settings.embedder).template]
+    return registry.card(settings.embedder).chip_template()
 
 
 class PhotoPicture:

@@ -250,7 +250,7 @@ def embed_shard(
         embeddings = np.concatenate([*in_order(model.embed, parts, execution.threads)])
         media = _with_provenance(media, {**asdict(model.provenance), "cpu": cpu_class()})
     else:
-        embeddings = np.zeros((0, registry.model(settings.embedder).dimension), np.float32)
+        embeddings = np.zeros((0, registry.card(settings.embedder).dimension), np.float32)
     faces = shard.faces.append_column("embedding", tables.vectors(embeddings))
     faces = with_tracks(faces, media, settings)
     if len(faces) < len(views):

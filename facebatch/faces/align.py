@@ -55,8 +55,20 @@ _DLIB_150_MEASURED = (
 )
 _DLIB_150_SHIFT = 0.5 - 1 / 0.771
 
+# InsightFace's ``arcface_dst`` (insightface/utils/face_align.py), in zero-based pixel indices.
+_ARCFACE_112 = (
+    (38.2946, 51.6963),
+    (73.5318, 51.5014),
+    (56.0252, 71.7366),
+    (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)
+
 TEMPLATES: Mapping[str, Template] = MappingProxyType(
-    {"dlib-150": Template("dlib-150", 150, np.array(_DLIB_150_MEASURED) + _DLIB_150_SHIFT)}
+    {
+        "dlib-150": Template("dlib-150", 150, np.array(_DLIB_150_MEASURED) + _DLIB_150_SHIFT),
+        "arcface-112": Template("arcface-112", 112, np.array(_ARCFACE_112) + 0.5),
+    }
 )
 
 

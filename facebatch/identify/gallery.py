@@ -355,4 +355,4 @@ def entry_id(name: str, face_id: bytes) -> bytes:
 
 
 def _dimension(settings: ExtractSettings) -> int:
-    return registry.model(settings.embedder).dimension
+    return registry.card(settings.embedder).dimension

@@ -1,8 +1,8 @@
-"""The model registry: where each model's weights come from, their sha256 and their licence.
+"""The model registry: the cards of all models, and where their weights lie on this machine.
 
-Weights come with the packages that publish them. They are found through the package's import
-spec, so that the package itself is never imported, and are hashed before anything reads them:
-a file with another hash would be another model, whose embeddings can't be compared. Nothing
+Weights come with the packages that publish them, or lie in the models folder. Packages are found
+through their import spec, so that none is ever imported. Every file is hashed before anything
+reads it: one with another hash would be another model, whose embeddings can't be compared. Nothing
 here knows how a file is decoded; that belongs to ``detect`` and ``embed``.
 """
 
@@ -10,131 +10,85 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 from facebatch.errors import WeightsError
+from facebatch.models.card import Card, Kind, WeightFile, parse
+
+MODELS_VARIABLE = "FACEBATCH_MODELS"
+"""Names the models folder."""
 
 
-@dataclass(frozen=True)
-class WeightFile:
-    """One file of weights inside an installed package.
-
-    Args:
-        name: The file's name.
-        package: The import name of the package that holds it.
-        folder: The folder inside the package.
-        requirement: What ``pip install`` takes to bring it.
-        sha256: Lower-case hex digest of the file that facebatch was tested with.
-    """
-
-    name: str
-    package: str
-    folder: str
-    requirement: str
-    sha256: str
+def _shipped() -> Iterator[Card]:
+    folder = resources.files("facebatch.models").joinpath("cards")
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        yield parse(entry.read_bytes(), entry.name)
 
 
-@dataclass(frozen=True)
-class Model:
-    """One entry of the registry.
+CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _shipped()})
+"""The cards that facebatch ships, by name."""
 
-    Args:
-        name: What a user types.
-        kind: Whether it finds faces or embeds them.
-        dimension: Length of its embeddings; 0 for a detector.
-        chip_size: Side of the square chips it reads, in pixels; 0 for a detector.
-        template: Name of the alignment template (``facebatch.faces.align.TEMPLATES``); empty for a
-            detector.
-        licence: The licence, and who states it.
-        source: Where the weights come from, in words.
-        files: Every file it reads.
-    """
-
-    name: str
-    kind: Literal["detector", "embedder"]
-    dimension: int
-    chip_size: int
-    template: str
-    licence: str
-    source: str
-    files: tuple[WeightFile, ...]
-
-
-def _facenet_file(name: str, sha256: str) -> WeightFile:
-    return WeightFile(name, "facenet_pytorch", "data", "facenet-pytorch==2.5.3", sha256)
-
-
-PNET = _facenet_file("pnet.pt", "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f")
-RNET = _facenet_file("rnet.pt", "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86")
-ONET = _facenet_file("onet.pt", "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d")
-
-DLIB_RESNET = WeightFile(
-    name="dlib_face_recognition_resnet_model_v1.dat",
-    package="face_recognition_models",
-    folder="models",
-    requirement="face_recognition_models==0.3.0",
-    sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+_LOADED: Mapping[Kind, frozenset[str]] = MappingProxyType(
+    {"detector": frozenset({"torch"}), "embedder": frozenset({"dlib"})}
 )
+"""The formats that ``facebatch.detect`` and ``facebatch.embed`` read."""
 
-MODELS: Mapping[str, Model] = MappingProxyType(
-    {
-        "mtcnn": Model(
-            name="mtcnn",
-            kind="detector",
-            dimension=0,
-            chip_size=0,
-            template="",
-            licence="MIT (stated by the facenet-pytorch package for itself)",
-            source="P-, R- and O-Net as distributed in facenet-pytorch 2.5.3",
-            files=(PNET, RNET, ONET),
-        ),
-        "dlib-resnet": Model(
-            name="dlib-resnet",
-            kind="embedder",
-            dimension=128,
-            chip_size=150,
-            template="dlib-150",
-            licence="CC0 1.0 (stated by the face_recognition_models package for its models)",
-            source="dlib's face recognition ResNet (Davis King, dlib-models) as distributed in "
-            "face_recognition_models 0.3.0",
-            files=(DLIB_RESNET,),
-        ),
-    }
-)
 
-DETECTORS = tuple(name for name, entry in MODELS.items() if entry.kind == "detector")
-EMBEDDERS = tuple(name for name, entry in MODELS.items() if entry.kind == "embedder")
+def _named(kind: Kind) -> tuple[str, ...]:
+    cards = [card for card in CARDS.values() if card.kind == kind]
+    return tuple(card.name for card in cards if card.format in _LOADED[kind])
+
+
+DETECTORS = _named("detector")
+EMBEDDERS = _named("embedder")
 DEFAULT_EMBEDDER = "dlib-resnet"
 DEFAULT_MIN_FACE = 24
 """Side in pixels at detection size of the smallest face that is looked for."""
 
+PNET, RNET, ONET = CARDS["mtcnn"].files
+(DLIB_RESNET,) = CARDS["dlib-resnet"].files
 
-def model(name: str) -> Model:
-    """Look a model up by name.
+
+def card(name: str) -> Card:
+    """Look a model's card up by the model's name.
 
     Raises:
         WeightsError: The registry has no such model; the message lists those it has.
     """
     try:
-        return MODELS[name]
+        return CARDS[name]
     except KeyError:
-        raise WeightsError(f"no model named {name!r}; there are {', '.join(MODELS)}") from None
+        raise WeightsError(f"no model named {name!r}; there are {', '.join(CARDS)}") from None
+
+
+def models_folder() -> Path:
+    """The folder of weights that come without a package.
+
+    ``FACEBATCH_MODELS`` names it; else it is ``facebatch/models`` in the user's cache folder. It
+    may be missing, or may not be written.
+    """
+    if named := os.environ.get(MODELS_VARIABLE):
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        cache = Path("~/Library/Caches").expanduser()
+    else:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return cache / "facebatch" / "models"
 
 
 def path(file: WeightFile) -> Path:
-    """Where a weight file is installed, after its hash was verified.
+    """Where a weight file lies, after its hash was verified.
 
     Raises:
-        WeightsError: The package or the file is missing, unreadable, or isn't the file that the
-            registry names; the message says what to install.
+        WeightsError: The file, or the package that holds it, is missing, unreadable, or isn't the
+            file that the card names; the message says what to do.
     """
-    found = _installed(file)
-    _verified(file, found)
-    return found
+    return _verified(file)[0]
 
 
 def read(file: WeightFile) -> bytes:
@@ -143,29 +97,61 @@ def read(file: WeightFile) -> bytes:
     Raises:
         WeightsError: As in ``path``.
     """
-    return _verified(file, _installed(file))
+    return _verified(file)[1]
 
 
-def _installed(file: WeightFile) -> Path:
+def is_installed(file: WeightFile) -> bool:
+    """Tells whether a file of that name is there; its content isn't looked at."""
+    return any(True for _ in _candidates(file))
+
+
+def _verified(file: WeightFile) -> tuple[Path, bytes]:
+    wrong = None
+    for found in _candidates(file):
+        try:
+            content = found.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"can't read {found}: {error.strerror}") from error
+        difference = difference_from(file, content)
+        if difference is None:
+            return found, content
+        wrong = wrong or f"{found} has {difference}"
+    if wrong is None:
+        raise _missing(file)
+    raise WeightsError(f"{wrong}; {_remedy(file, again=True)}")
+
+
+def difference_from(file: WeightFile, content: bytes) -> str | None:
+    """Says how a content's hash differs from the one that a file must have, if it does."""
+    name = "sha256" if file.sha256 else "sha384"
+    digest = hashlib.new(name, content).hexdigest()
+    return None if digest == file.pinned else f"{name} {digest}, expected {file.pinned}"
+
+
+def _candidates(file: WeightFile) -> Iterator[Path]:
+    """Yields the files of that name, the likeliest first."""
+    if file.package:
+        spec = importlib.util.find_spec(file.package)
+        places = (spec.submodule_search_locations or []) if spec else []
+        named = [Path(place) / file.folder / file.name for place in places]
+    else:
+        # A folder that was filled by hand, or for other programs, has subfolders of its own.
+        folder = models_folder()
+        named = [folder / file.model / file.name, folder / file.name]
+        named += sorted({*folder.glob(f"*/{file.name}")} - {*named})
+    yield from (candidate for candidate in named if candidate.is_file())
+
+
+def _missing(file: WeightFile) -> WeightsError:
+    if not file.package:
+        return WeightsError(f"{file.name} isn't in {models_folder()}; {_remedy(file)}")
     spec = importlib.util.find_spec(file.package)
-    places = (spec.submodule_search_locations or []) if spec else []
-    for place in places:
-        candidate = Path(place) / file.folder / file.name
-        if candidate.is_file():
-            return candidate
     missing = f"the package {file.package} is" if spec is None else f"{file.name} is"
-    raise WeightsError(f"{missing} not installed; run: pip install {file.requirement}")
+    return WeightsError(f"{missing} not installed; {_remedy(file)}")
 
 
-def _verified(file: WeightFile, found: Path) -> bytes:
-    try:
-        content = found.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"can't read {found}: {error.strerror}") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != file.sha256:
-        raise WeightsError(
-            f"{found} has sha256 {digest}, expected {file.sha256}; "
-            f"run: pip install --force-reinstall {file.requirement}"
-        )
-    return content
+def _remedy(file: WeightFile, again: bool = False) -> str:
+    if file.package:
+        option = "--force-reinstall " if again else ""
+        return f"run: pip install {option}{file.requirement}"
+    return f"{file.model} needs it from {card(file.model).source}"

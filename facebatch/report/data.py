@@ -16,6 +16,7 @@ from facebatch.collection import STAGES, Collection, Manifest, Snapshot
 from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
 from facebatch.models import registry
+from facebatch.models.card import Card
 from facebatch.people import PeopleView
 from facebatch.report.matches import Matches, make_matches, plan_matches
 from facebatch.report.overview import Overview, collect_overview
@@ -148,7 +149,7 @@ class ReportData:
     overview: Overview
     widest: float | None
     settings: tuple[SettingsGroup, ...]
-    models: tuple[registry.Model, ...]
+    models: tuple[Card, ...]
 
 
 def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
@@ -185,7 +186,7 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
         overview=collect_overview(collection, snapshot, faces, plan, shown),
         widest=clusters.manifest.widest if clusters else None,
         settings=_settings(collection, snapshot),
-        models=(registry.model(chosen.detector), registry.model(chosen.embedder)),
+        models=(registry.card(chosen.detector), registry.card(chosen.embedder)),
     )
 
 

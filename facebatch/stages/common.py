@@ -62,7 +62,7 @@ def qualities(
     media = snapshot.media.select(["media_id", "width", "height"])
     photo = pc.index_in(faces["media_id"], media["media_id"].combine_chunks()).to_numpy()
     sides = np.stack([media[side].to_numpy()[photo] for side in ("width", "height")], axis=1)
-    chip_size = registry.model(collection.settings.embedder).chip_size
+    chip_size = registry.card(collection.settings.embedder).input.size
     matrices = tables.matrix(faces["chip_to_picture"]).reshape(-1, 2, 3)
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(faces), _BLOCK)]
     inside = [inside_picture(matrices[block], chip_size, sides[block]) for block in blocks]
@@ -75,6 +75,6 @@ def qualities(
 def embeddings_of(collection: Collection, faces: pa.Table) -> npt.NDArray[np.float32]:
     """Returns the embeddings (n, d) of a table of faces."""
     if not len(faces):
-        dimension = registry.model(collection.settings.embedder).dimension
+        dimension = registry.card(collection.settings.embedder).dimension
         return np.zeros((0, dimension), np.float32)
     return np.ascontiguousarray(tables.matrix(faces["embedding"]))
