@@ -7,9 +7,17 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pyarrow as pa
 import pytest
-from support.commits import commit, commit_photos, follow, listed, partition
+from support.commits import (
+    LATER_RUNS,
+    clustered,
+    commit,
+    commit_photos,
+    follow,
+    listed,
+    partition,
+    two_and_one_between,
+)
 from support.rows import content, memory_collection
-from support.synthetic import at_angles, d2_of_angle
 from support.synthetic import people as simulated
 
 from facebatch import ids, tables
@@ -36,11 +44,7 @@ from facebatch.stages import cluster_people
 @pytest.fixture
 def collection() -> Collection:
     """Three people, clustered."""
-    collection = memory_collection()
-    embeddings, _ = simulated([12, 9, 7], seed=4)
-    commit(collection, "one", embeddings)
-    cluster_people(collection, collection.snapshot())
-    return collection
+    return clustered(12, 9, 7)
 
 
 def match(collection: Collection, name: str, faces: Iterable[bytes]) -> None:
@@ -81,22 +85,15 @@ def test_a_rejected_face_stays_away_whatever_the_gallery_calls_it(collection: Co
     faces = people.faces_of(people.find("Ada"))
     match(collection, "Ada", faces[2:5])
     reject_faces(follow(collection), "Ada", [faces[2].hex()], no_face=False)
-    for how in ({}, {"from_scratch": True}):
+    for how in LATER_RUNS:
         found = partition(follow(collection, **how))[who]
         assert faces[2] not in found
         assert set(faces) - {faces[2]} <= found
 
 
 def test_a_rejected_face_that_the_gallery_names_may_join_its_next_choice() -> None:
-    collection = memory_collection()
-    embeddings = np.zeros((9, 128), np.float32)
-    # Two people, and a face between them.
-    embeddings[:, :2] = at_angles(0, 2, 4, 5, 19, 20, 21, 22, 12)
-    commit(collection, "one", embeddings[:8])
-    cluster_people(collection, collection.snapshot(), tau=d2_of_angle(9))
-    commit(collection, "two", embeddings[8:], first=8)
-    people = follow(collection)
-    between = ids.face_id(content(8), 0, 0, 0)
+    collection, between = two_and_one_between()
+    people = People.of(collection)
     first = people.owner[between].hex()
     match(collection, "Ada", partition(people)[first])
     reject_faces(follow(collection), first, [between.hex()], no_face=False)
@@ -125,7 +122,7 @@ def test_who_is_decided_on_stays_whom_the_gallery_means(
     follow(collection)
     new = new_faces_like(collection, faces[0])
     match(collection, "Ada", [*faces, *new])
-    for how in ({}, {"from_scratch": True}):
+    for how in LATER_RUNS:
         people = follow(collection, **how)
         assert {people.owner[face].hex() for face in new} == {who}
 

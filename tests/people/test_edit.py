@@ -8,9 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from support.commits import commit, follow, listed, partition
+from support.commits import (
+    LATER_RUNS,
+    clustered,
+    commit,
+    follow,
+    listed,
+    partition,
+    two_and_one_between,
+)
 from support.rows import content, media, media_row, memory_collection
-from support.synthetic import at_angles, d2_of_angle
 from support.synthetic import people as simulated
 
 from facebatch import ids, tables
@@ -30,7 +37,6 @@ from facebatch.people.edit import (
     undo,
 )
 from facebatch.people.records import read_events
-from facebatch.stages import cluster_people
 
 SIZES = [12, 9, 7, 5]
 
@@ -38,11 +44,7 @@ SIZES = [12, 9, 7, 5]
 @pytest.fixture
 def collection() -> Collection:
     """Four people, clustered."""
-    collection = memory_collection()
-    embeddings, _ = simulated(SIZES, seed=4)
-    commit(collection, "one", embeddings)
-    cluster_people(collection, collection.snapshot())
-    return collection
+    return clustered(*SIZES)
 
 
 def test_a_name_stays_through_new_photos_and_from_scratch(collection: Collection) -> None:
@@ -64,7 +66,7 @@ def test_merged_people_stay_one_and_the_old_id_leads_to_the_first(collection: Co
     first, second, *_ = listed(People.of(collection))
     faces = partition(People.of(collection))
     merge_people(People.of(collection), second, [first])
-    for how in ({}, {"from_scratch": True}):
+    for how in LATER_RUNS:
         people = follow(collection, **how)
         assert partition(people)[second] >= faces[first] | faces[second]
         assert first not in partition(people)
@@ -78,7 +80,7 @@ def test_split_faces_are_another_person_even_from_scratch(collection: Collection
     for chosen in (mine[:3], mine[3:4]):
         outcome = split_person(People.of(collection), who, [face.hex() for face in chosen])
         new = {one.after for one in outcome.decision.concerns} - {bytes.fromhex(who)}
-        for how in ({}, {"from_scratch": True}):
+        for how in LATER_RUNS:
             found = partition(follow(collection, **how))
             assert found[new.copy().pop().hex()] >= set(chosen)
             assert found[who].isdisjoint(chosen)
@@ -89,7 +91,7 @@ def test_rejected_faces_never_come_back_to_the_person(collection: Collection) ->
     who = listed(people)[0]
     wrong = people.faces_of(people.find(who))[2]
     reject_faces(people, who, [wrong.hex()[:10]], no_face=False)
-    for how in ({}, {"from_scratch": True}):
+    for how in LATER_RUNS:
         assert wrong not in partition(follow(collection, **how))[who]
     merge_people(People.of(collection), who, listed(People.of(collection))[1:2])
     undo(follow(collection))
@@ -97,16 +99,8 @@ def test_rejected_faces_never_come_back_to_the_person(collection: Collection) ->
 
 
 def test_a_rejected_face_may_join_its_next_choice() -> None:
-    collection = memory_collection()
-    embeddings = np.zeros((9, 128), np.float32)
-    # Two people, and a face between them that comes later.
-    embeddings[:, :2] = at_angles(0, 2, 4, 5, 19, 20, 21, 22, 12)
-    commit(collection, "one", embeddings[:8])
-    cluster_people(collection, collection.snapshot(), tau=d2_of_angle(9))
-    commit(collection, "two", embeddings[8:], first=8)
-    people = follow(collection)
-    between = ids.face_id(content(8), 0, 0, 0)
-    assert len(partition(people)) == 2
+    collection, between = two_and_one_between()
+    people = People.of(collection)
     first = people.owner[between]
     reject_faces(people, first.hex(), [between.hex()], no_face=False)
     second = follow(collection).owner[between]
@@ -120,7 +114,7 @@ def test_what_is_no_face_is_nobodys(collection: Collection) -> None:
     who = listed(people)[0]
     wrong = people.faces_of(people.find(who))[2]
     reject_faces(people, who, [wrong.hex()], no_face=True)
-    for how in ({}, {"from_scratch": True}):
+    for how in LATER_RUNS:
         assert all(wrong not in faces for faces in partition(follow(collection, **how)).values())
 
 
@@ -265,8 +259,6 @@ def moved_faces(box: list[float], path: str = "1.jpg", of: int = 1) -> Collectio
         "embedding": [vector.tolist()],
         **dict(zip(("x0", "y0", "x1", "y1"), ([side] for side in box), strict=True)),
     }
-    import pyarrow as pa
-
     columns = [pa.array(given.get(field.name, [0]), field.type) for field in schema]
     collection.commit_shard("one", media(row), pa.Table.from_arrays(columns, schema=schema))
     return collection

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.commits import commit, follow, listed, partition
-from support.rows import memory_collection
-from support.synthetic import people as simulated
+from support.commits import LATER_RUNS, clustered, follow, listed, partition
 
 from facebatch.collection import Collection
 from facebatch.people.edit import (
@@ -16,17 +14,12 @@ from facebatch.people.edit import (
     split_person,
     undo,
 )
-from facebatch.stages import cluster_people
 
 
 @pytest.fixture
 def collection() -> Collection:
     """Three people, clustered."""
-    collection = memory_collection()
-    embeddings, _ = simulated([12, 9, 7], seed=4)
-    commit(collection, "one", embeddings)
-    cluster_people(collection, collection.snapshot())
-    return collection
+    return clustered(12, 9, 7)
 
 
 def test_a_later_merger_outlives_an_earlier_one(collection: Collection) -> None:
@@ -49,7 +42,7 @@ def test_what_was_split_off_since_stays_so_and_the_rest_goes_back(collection: Co
     off = {sorted(faces[ada])[0], sorted(faces[bo])[0]}
     split_person(people, ada, [face.hex() for face in off])
     undo(follow(collection), first.decision.decision)
-    for how in ({}, {"from_scratch": True}):
+    for how in LATER_RUNS:
         people = follow(collection, **how)
         found = partition(people)
         assert found[ada] == faces[ada] - off

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from support.commits import commit, follow, listed
+from support.commits import clustered, follow, listed
 from support.rows import memory_collection
-from support.synthetic import people as simulated
 
 from facebatch import ids
 from facebatch.collection import Collection
@@ -22,17 +21,13 @@ from facebatch.people import PeopleView, Person
 from facebatch.people.contact_sheet import write_sheet
 from facebatch.people.edit import People, merge_people, name_person
 from facebatch.people.view import SHORTEST_PREFIX
-from facebatch.stages import cluster_people
 from facebatch.storage.store import Storage
 
 
 @pytest.fixture
 def collection() -> Collection:
     """Four people, clustered."""
-    collection = memory_collection()
-    commit(collection, "one", simulated([12, 9, 7, 5], seed=4)[0])
-    cluster_people(collection, collection.snapshot())
-    return collection
+    return clustered(12, 9, 7, 5)
 
 
 def a_view(collection: Collection, *people: Person) -> PeopleView:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from support.rows import content, media, media_row
+from support.rows import content, media, media_row, memory_collection
+from support.synthetic import at_angles, d2_of_angle
+from support.synthetic import people as simulated
 
 from facebatch import ids, tables
 from facebatch.collection import Collection
@@ -14,6 +16,9 @@ from facebatch.people.edit import People, list_people
 from facebatch.stages import cluster_people
 
 CHIP = 150
+
+LATER_RUNS: tuple[dict[str, bool], ...] = ({}, {"from_scratch": True})
+"""The ways in which what users decided must hold from then on, as `follow` takes them."""
 
 
 def commit(
@@ -109,3 +114,24 @@ def partition(people: People) -> dict[str, frozenset[bytes]]:
         who: frozenset(people.faces_of(people.known[bytes.fromhex(who)]))
         for who in (row["person_id"] for row in list_people(people, hidden=True))
     }
+
+
+def clustered(*sizes: int) -> Collection:
+    """Returns a collection of people with so many photos each, clustered."""
+    collection = memory_collection()
+    embeddings, _ = simulated(list(sizes), seed=4)
+    commit(collection, "one", embeddings)
+    follow(collection)
+    return collection
+
+
+def two_and_one_between() -> tuple[Collection, bytes]:
+    """Returns a collection of two people, and the id of a face between them that came later."""
+    collection = memory_collection()
+    embeddings = np.zeros((9, 128), np.float32)
+    embeddings[:, :2] = at_angles(0, 2, 4, 5, 19, 20, 21, 22, 12)
+    commit(collection, "one", embeddings[:8])
+    follow(collection, tau=d2_of_angle(9))
+    commit(collection, "two", embeddings[8:], first=8)
+    assert len(partition(follow(collection))) == 2
+    return collection, ids.face_id(content(8), 0, 0, 0)
