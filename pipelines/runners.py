@@ -30,6 +30,7 @@ from facebatch.config import RunSettings
 from facebatch.errors import Interrupted, StageFailed, UsageError, WorkerDied
 from facebatch.monitor import logs
 from facebatch.pipelines.worker import VERBOSE
+from facebatch.workers.machine import is_scarcity, limits
 
 GOES_ON = "What was committed stays; the same command goes on from there."
 POLL_SECONDS = 0.25
@@ -127,7 +128,15 @@ def _last_words(error: BaseException) -> str:
     words = re.sub(r" \[while running '.*'\]$", "", lines[-1] if lines else repr(error))
     # An error of our own says all in its words; of another the class is half of what it says.
     words = re.sub(r"^facebatch\.errors\.\w+: ", "", words)
+    if is_scarcity(error):
+        words += _under_limits()
     return f"{words}. {GOES_ON} -v shows more."
+
+
+def _under_limits() -> str:
+    """Returns the limits that workers meet, for the end of a message."""
+    found = limits()
+    return f"; the limits here: {found}" if found else ""
 
 
 def _run(pipeline: beam.Pipeline, ending: list[BaseException | None]) -> None:
@@ -242,7 +251,8 @@ class _WorkerWatch:
         elif now - self._missing_since > DEAD_WORKER_GRACE_SECONDS:
             self.stop(KILL_SECONDS)
             raise WorkerDied(
-                f"a worker process died (out of memory, killed, or crashed in a decoder). {GOES_ON}"
+                "a worker process died (out of memory, killed, or crashed in a decoder)"
+                f"{_under_limits()}. {GOES_ON}"
             )
 
     def _is_one_missing(self, now: float) -> bool:

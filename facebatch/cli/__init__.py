@@ -45,6 +45,9 @@ _ABORTING = frozenset({"apache_beam", "pyarrow"})
 _interrupted = threading.Event()
 """Set from the moment on in which the user asked the program to stop."""
 
+_while_importing = threading.Event()
+"""Set where that was while a library was loaded."""
+
 app = group(
     "facebatch",
     "Turn an archive of photos and videos into an index of faces and a list of people.",
@@ -113,20 +116,49 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # code calls back swallows an exception that happens to be raised in it.
         if ended.code == Interrupted.exit_code or _interrupted.is_set():
             if not logs.in_json():
-                print(f"facebatch: {_INTERRUPTED}", file=sys.stderr)  # noqa: T201
+                print(f"facebatch: {_INTERRUPTED}{_limits_met()}", file=sys.stderr)  # noqa: T201
             _end(Interrupted.exit_code)
         _end(ended.code)
+    except Interrupted as error:
+        _end(_say(Interrupted(f"{error}{_limits_met()}")))
     except FacebatchError as error:
         _end(_say(error))
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NOT_A_BUG:
             place = f"{error.filename}: " if error.filename else ""
             _end(_say(InputError(f"{place}{error.strerror}")))
+        if scarcity := _scarcity(error):
+            _end(_say(scarcity))
         if not logs.in_json():
             raise
         logs.failed(error, 1)
         _end(1)
     _end(0)
+
+
+def _scarcity(error: Exception) -> FacebatchError | None:
+    """Returns the refusal of memory, a process or a thread in one line, where it is one."""
+    from facebatch.workers.machine import is_scarcity
+
+    if not is_scarcity(error):
+        return None
+    words = str(error) or type(error).__name__
+    return FacebatchError(f"the system gave no more memory or threads: {words}.{_limits()}")
+
+
+def _limits() -> str:
+    from facebatch.workers.machine import limits
+
+    found = limits()
+    return f" The limits here: {found}." if found else ""
+
+
+def _limits_met() -> str:
+    """Returns the limits of the process where one of them, not the user, may have interrupted it.
+
+    OpenBLAS interrupts the program that loads it when it gets no threads.
+    """
+    return _limits() if _while_importing.is_set() else ""
 
 
 def _say(error: FacebatchError) -> int:
@@ -153,8 +185,10 @@ def _end(code: str | int | None) -> NoReturn:
     sys.exit(code)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(_number: int, frame: FrameType | None) -> None:
     """Lets what schedulers and closing terminals send stop the program as Ctrl-C does."""
+    if frame is not None and "importlib" in frame.f_code.co_filename:
+        _while_importing.set()
     _interrupted.set()
     raise KeyboardInterrupt
 

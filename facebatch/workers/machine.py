@@ -6,6 +6,7 @@ the control groups (cgroups, version 2 and 1) that the process is in. Other syst
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from pathlib import Path
 
 import psutil
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 WORKER_BYTES = 1_000_000_000
 """What a worker is reckoned with: its libraries and networks, and a photo of some 50 megapixels."""
 
@@ -21,6 +27,15 @@ LAUNCHER_BYTES = 500_000_000
 """What the launcher is reckoned with."""
 
 _ROOT = Path("/")
+
+_SIGNS_OF_SCARCITY = (
+    "can't start new thread",
+    "cannot allocate memory",
+    "failed to map segment",
+    "resource temporarily unavailable",
+    "std::bad_alloc",
+)
+"""What Python, the loader of libraries and compiled code say when something is refused."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,42 @@ def usable_memory(root: Path = _ROOT) -> int:
             used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes")
             free.append(limit - (used or 0) + _page_cache(folder))
     return max(0, min(free))
+
+
+def limits(root: Path = _ROOT) -> str:
+    """Returns the limits that somebody set for this process, for a message; empty where none is.
+
+    Libraries say little when they meet one: a thread or a mapping of memory fails somewhere, often
+    in compiled code that ends the process.
+
+    Args:
+        root: Where ``proc`` and ``sys`` lie.
+    """
+    found = []
+    if resource is not None:
+        processes = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+        if os.getuid() != 0 and processes != resource.RLIM_INFINITY:
+            found.append(f"{processes:,} processes and threads of this user (ulimit -u)")
+        for name, words in (("RLIMIT_AS", "address space (ulimit -v)"), ("RLIMIT_DATA", "data")):
+            space = resource.getrlimit(getattr(resource, name))[0]
+            if space != resource.RLIM_INFINITY:
+                found.append(f"{space / 1e9:.1f} GB of {words}")
+    threads = [_number(folder / "pids.max") for folder in _groups(root, "pids")]
+    if smallest := min((each for each in threads if each is not None), default=None):
+        found.append(f"{smallest:,} processes and threads of this container (pids.max)")
+    memory = [_number(folder / "memory.max") for folder in _groups(root, "memory")]
+    if smallest := min((each for each in memory if each is not None), default=None):
+        found.append(f"{smallest / 1e9:.1f} GB of memory (memory.max)")
+    return ", ".join(found)
+
+
+def is_scarcity(error: BaseException) -> bool:
+    """Tells whether an error is the system's refusal of memory, a process or a thread."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM):
+        return True
+    return any(sign in str(error).lower() for sign in _SIGNS_OF_SCARCITY)
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from facebatch.workers.machine import (
     WORKER_BYTES,
     Arrangement,
     arrange,
+    is_scarcity,
+    limits,
     usable_cores,
     usable_memory,
 )
@@ -130,3 +135,50 @@ def test_cores_that_are_withheld_dont_count() -> None:
         assert usable_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_limits_of_a_container_are_told(tmp_path: Path) -> None:
+    group = tmp_path / "sys/fs/cgroup/box"
+    group.mkdir(parents=True)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/box\n")
+    (group / "pids.max").write_text("50\n")
+    (group / "memory.max").write_text("2000000000\n")
+    told = limits(tmp_path)
+    assert "50 processes and threads of this container (pids.max)" in told
+    assert "2.0 GB of memory (memory.max)" in told
+    (group / "pids.max").write_text("max\n")
+    assert "pids.max" not in limits(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("can't start new thread"), True),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), True),
+        (ImportError("libx.so: failed to map segment from shared object"), True),
+        (ValueError("no such column"), False),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), False),
+    ],
+)
+def test_a_refusal_of_memory_or_threads_is_told_from_a_bug(
+    error: Exception, expected: bool
+) -> None:
+    assert is_scarcity(error) is expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit address space so")
+def test_a_command_under_a_limit_of_memory_names_the_limit_in_one_line() -> None:
+    import resource
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "from facebatch.cli import main; main()", "inspect", "nowhere"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (80_000_000,) * 2),
+    )
+    assert done.returncode == 1
+    assert "0.1 GB of address space (ulimit -v)" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
