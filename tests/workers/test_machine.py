@@ -172,8 +172,9 @@ def test_a_refusal_of_memory_or_threads_is_told_from_a_bug(
 def test_a_command_under_a_limit_of_memory_names_the_limit_in_one_line() -> None:
     import resource
 
+    program = "from facebatch.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-P", "-c", "from facebatch.cli import main; main()", "inspect", "nowhere"],
+        [sys.executable, "-P", "-c", program, "inspect", "nowhere"],
         capture_output=True,
         text=True,
         timeout=60,
