@@ -106,8 +106,15 @@ class RunSettings:
     )
     allow_empty: bool = setting(
         False,
-        "Accept an empty root of which items are known, in place of taking it for unmounted.",
+        "Accept a root that is empty, or has lost or changed nearly all that is known of it, in "
+        "place of taking it for unmounted or for another disk.",
         panel=_PANEL,
+    )
+    moved_root: tuple[str, ...] = setting(
+        (),
+        "Accept that the root of this name lies elsewhere, whatever is there. May be repeated.",
+        panel=_PANEL,
+        metavar="NAME",
     )
     guard: bool = setting(
         True,

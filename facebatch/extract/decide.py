@@ -60,11 +60,13 @@ def is_absent(row: Known, roots: Mapping[str, Root], unreadable: Iterable[tuple[
     return (
         root is not None
         and root.is_whole
-        and not any(
-            row.root == name and (not path or shown(row.path).startswith(f"{shown(path)}/"))
-            for name, path in unreadable
-        )
+        and not any(row.root == name and lies_below(row.path, path) for name, path in unreadable)
     )
+
+
+def lies_below(path: str, folder: str) -> bool:
+    """Tells whether a path leads into a folder of its root; the root itself is empty."""
+    return not folder or shown(path).startswith(f"{shown(folder)}/")
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow.compute as pc
-
 from facebatch.collection import Collection, Manifest, Snapshot, Suppression
 from facebatch.collection.collection import PLAN_PREFIX, check_target, settings_for
 from facebatch.collection.maintenance import Pruned, prune
 from facebatch.collection.snapshot import take
+from facebatch.collection.sources import Sources
 from facebatch.config import ExtractSettings, RunSettings
-from facebatch.errors import InputError, TooManyFailures, UsageError
+from facebatch.errors import TooManyFailures, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.decide import Rules
 from facebatch.extract.items import version_name
+from facebatch.extract.known_roots import check_known_roots
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress, ProgressReader, totals
 from facebatch.jobs.distributed import Searching
-from facebatch.media.sources.listing import check_roots, has_candidates
+from facebatch.media.sources.listing import check_roots
 from facebatch.media.sources.roots import Root, check_reachable, is_archive
 from facebatch.models.engines import choose
 from facebatch.monitor import logs
@@ -154,11 +154,13 @@ def make_plan(
 
     Raises:
         UsageError: The roots or a setting can't be used.
+        InputError: A root isn't the one that the collection knows by its name, or is empty.
     """
     check_input(roots, url, settings)
     settings = settings.with_resolved_workers()
     extraction = settings_for(url, flags, config_file)
     check_target(url, extraction)
+    _check_known(roots, Storage(url), settings)
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
         job = _job(roots, Storage(url), extraction, settings, Storage(folder), "plan.json")
         alone = replace(settings, runner="DirectRunner", workers=1)
@@ -291,15 +293,15 @@ def run_extract(
         report: Called with the progress a few times a second.
 
     Raises:
-        InputError: A root is empty that wasn't.
+        InputError: A root isn't the one that the collection knows by its name, or is empty.
         WorkerDied: A worker process ended too early; what was committed stays.
         Interrupted: The user stopped the run; what was committed stays.
     """
     begun = time.monotonic()
     settings = settings.with_resolved_workers()
-    if not settings.allow_empty:
-        _check_not_emptied(roots, collection)
+    _check_known(roots, collection.storage, settings)
     with attempts.running(collection.storage):
+        _remember(roots, collection.storage)
         collection.sweep()
         done, snapshot = _extract(roots, collection, settings, report)
         pruned = refused = None
@@ -341,24 +343,19 @@ def _extract(
     return totals(snapshot, job.shards, done.plan), snapshot
 
 
-def _check_not_emptied(roots: Sequence[Root], collection: Collection) -> None:
-    """Refuses a root that is empty and wasn't: most likely its disk isn't mounted.
+def _check_known(roots: Sequence[Root], storage: Storage, settings: RunSettings) -> None:
+    """Refuses roots that aren't those which the collection knows; see `check_known_roots`."""
+    if storage.exists("collection.json"):
+        known = Sources.read(storage).roots
+        empty, moved = settings.allow_empty, settings.moved_root
+        check_known_roots(roots, take(storage), known, allow_empty=empty, moved=moved)
 
-    Raises:
-        InputError: There is such a root.
-    """
-    for root in roots:
-        if root.is_whole and not has_candidates(root):
-            media = collection.snapshot().media
-            there = pc.and_(
-                pc.equal(media["root"], root.name), pc.not_equal(media["status"], "vanished")
-            )
-            if known := pc.sum(there).as_py():
-                raise InputError(
-                    f"{public_url(root.url)} holds no photos, but the collection knows {known:,} "
-                    f"items of the root {root.name!r}. Is the disk mounted? If it was emptied on "
-                    "purpose, say --allow-empty."
-                )
+
+def _remember(roots: Sequence[Root], storage: Storage) -> None:
+    """Writes down where the roots lie."""
+    known = Sources.read(storage)
+    today = {root.name: public_url(root.url) for root in roots}
+    replace(known, roots={**known.roots, **today}).write(storage)
 
 
 def _versions(snapshot: Snapshot) -> set[str]:

@@ -30,7 +30,7 @@ class Archive:
 
     def __init__(self, place: Path) -> None:
         self.folder = place / "archive"
-        self.folder.mkdir(exist_ok=True)
+        self.folder.mkdir(exist_ok=True, parents=True)
         self.collection = Collection.create(str(place / "collection"), ExtractSettings())
 
     def add(self, path: str, person: int) -> Path:
@@ -210,6 +210,34 @@ def test_a_root_that_is_suddenly_empty_is_an_error(archive: Archive) -> None:
     assert set(archive.statuses().values()) == {"ok"}
     done = archive.night(settings=replace(SETTINGS, allow_empty=True))
     assert states(done) == {"vanished": 4}
+
+
+def test_a_dry_run_foresees_that_a_root_is_refused(archive: Archive) -> None:
+    shutil.rmtree(archive.folder)
+    archive.folder.mkdir()
+    roots, url = parse_roots([str(archive.folder)], []), archive.collection.storage.url
+    with pytest.raises(InputError, match=r"knows 4 items"):
+        make_plan(roots, url, {}, None, replace(SETTINGS, workers=1))
+    allowed = make_plan(roots, url, {}, None, replace(SETTINGS, workers=1, allow_empty=True))
+    assert allowed["vanished"] == 4
+
+
+def test_a_collection_remembers_where_its_roots_lay(archive: Archive) -> None:
+    other = Archive(archive.folder.parent / "elsewhere")
+    for number in range(4):
+        other.add(f"2019/{number}.jpg", 10 + number)
+    before = archive.statuses(), archive.faces()
+    archive.collection.storage.remove("sources.json")  # as collections of earlier versions are
+    with pytest.raises(InputError, match="--allow-empty"):
+        archive.night(str(other.folder))
+    archive.night()
+    with pytest.raises(InputError, match=f"archive was {archive.folder}, and {other.folder} holds"):
+        archive.night(str(other.folder))
+    assert (archive.statuses(), archive.faces()) == before
+    shutil.copytree(archive.folder, other.folder, dirs_exist_ok=True)
+    archive.night(str(other.folder))
+    shutil.rmtree(archive.folder)
+    assert states(archive.night(str(other.folder))) == {"unchanged": 4}
 
 
 def test_a_root_that_never_held_anything_may_be_empty(tmp_path: Path) -> None:

@@ -132,11 +132,6 @@ def _check_files(root: Root, place: Place) -> None:
     raise InputError(f"{named} {wrong}{more}")
 
 
-def has_candidates(root: Root) -> bool:
-    """Tells whether there is any media file in a root; stops at the first folder that has one."""
-    return any(isinstance(entry, MediaFile) for entry in list_root(root))
-
-
 def list_root(root: Root) -> Iterator[MediaFile | Ignored | Unreadable]:
     """Walks a root and yields every candidate, and what isn't one.
 

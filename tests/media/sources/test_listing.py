@@ -30,7 +30,6 @@ from facebatch.media.sources.listing import (
     MediaFile,
     Unreadable,
     check_roots,
-    has_candidates,
     list_root,
 )
 from facebatch.media.sources.reader import MediaReader
@@ -289,14 +288,6 @@ def test_files_of_one_folder_come_together_and_by_name(root: Root) -> None:
     put(Path(root.url), "b.jpg", "a/2.jpg", "a/1.jpg", "a/x/3.jpg", "c/1.jpg", "a.jpg")
     paths = [file.path for file in files_of(root)]
     assert paths == ["a.jpg", "b.jpg", "a/1.jpg", "a/2.jpg", "a/x/3.jpg", "c/1.jpg"]
-
-
-def test_a_root_has_candidates_when_any_folder_below_it_has(root: Root) -> None:
-    assert not has_candidates(root)
-    put(Path(root.url), "notes.txt", "x/y/.hidden.jpg")
-    assert not has_candidates(root)
-    put(Path(root.url), "x/y/z/a.jpg")
-    assert has_candidates(root)
 
 
 @pytest.mark.parametrize(
