@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,19 @@ def _is_place(word: str) -> bool:
     return "/" in word or (Path(word) / "collection.json").exists()
 
 
+def _refusing_nan(function: Callable[..., None]) -> Callable[..., None]:
+    """Returns a command that refuses nan, which is a float and lies within every range."""
+
+    @wraps(function)
+    def refusing(*arguments: Any, **named: Any) -> None:
+        for name, value in named.items():
+            if isinstance(value, float) and math.isnan(value):
+                raise UsageError(f"--{name.replace('_', '-')} is nan, which is no number")
+        function(*arguments, **named)
+
+    return refusing
+
+
 def group(name: str, text: str, commands: Iterable[Command], **settings: Any) -> typer.Typer:
     """Returns a group of commands.
 
@@ -151,5 +166,5 @@ def group(name: str, text: str, commands: Iterable[Command], **settings: Any) ->
         add = app.command(
             command.name, cls=_Command, epilog=command.epilog, rich_help_panel=command.panel
         )
-        add(command.function)
+        add(_refusing_nan(command.function))
     return app

@@ -35,8 +35,8 @@ PairsFile = Annotated[
     Path,
     typer.Option(
         "--pairs",
-        help="LFW's pairs.txt, or a CSV with the header left,right,same[,fold]; photos are named "
-        "by their path inside the folder.",
+        help="LFW's pairs.txt, or a CSV with the header left,right,same[,fold] or deepface's "
+        "file_x,file_y,Decision; photos are named by their path inside the folder.",
         metavar="FILE",
     ),
 ]

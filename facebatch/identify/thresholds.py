@@ -16,10 +16,15 @@ from facebatch.identify.calibration import (
     Identification,
     Point,
 )
-from facebatch.identify.classifier import METHODS
+from facebatch.identify.classifier import LARGEST_D2, METHODS
 
 _EXTRAPOLATED_DECADES = 2.0
 """How far beyond the smallest FAR that was measured its line is followed."""
+
+_SCORES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"knn": (0.0, 1.0), "svm": (-math.inf, math.inf)}
+)
+"""Least and largest score of the methods whose score is no d2; see `Model.scores`."""
 
 
 def threshold_for(
@@ -83,6 +88,19 @@ def threshold_for(
         f"no threshold is known for {method} at {asked} ({calibration.embedder}, tta "
         f"{calibration.tta}): calibrate with more labelled photos, or state the threshold itself"
     )
+
+
+def check_threshold(method: str, threshold: float) -> None:
+    """Refuses a threshold that no score of a method can be compared with.
+
+    Raises:
+        UsageError: It is no number, or outside the range of the method's scores: 0..4 for those
+            that give a d2 and for ``vote``, 0..1 for ``knn``; ``svm`` has any number.
+    """
+    lowest, largest = _SCORES.get(method, (0.0, LARGEST_D2))
+    if not (lowest <= threshold <= largest and math.isfinite(threshold)):
+        bounds = "" if math.isinf(largest) else f" from {lowest:g} to {largest:g}"
+        raise UsageError(f"the threshold {threshold:g} is no number{bounds}, as {method} gives")
 
 
 def _first(found: Iterable[tuple[float, str] | None]) -> tuple[float, str] | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from facebatch.errors import InputError, UsageError
 from facebatch.identify import Calibration
 from facebatch.identify.classifier import fit
-from facebatch.identify.thresholds import threshold_for
+from facebatch.identify.thresholds import check_threshold, threshold_for
 from facebatch.media.kinds import PHOTO_EXTENSIONS
 from facebatch.probe.probe import Probe, Prober
 
@@ -129,7 +129,9 @@ def _decided(
     if threshold is not None and far is not None:
         raise UsageError("--far and --threshold are two ways to say one thing: give one")
     source = "stated"
-    if threshold is None:
+    if threshold is not None:
+        check_threshold("nearest", threshold)
+    else:
         rate = DEFAULT_FAR if far is None else far
         threshold, source = threshold_for(calibration, "nearest", 1, far=rate)
     likely = None if calibration.curve is None else float(calibration.probability(d2))

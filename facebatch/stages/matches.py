@@ -22,7 +22,7 @@ from facebatch.faces.quality import Gate
 from facebatch.identify import Calibration, Gallery
 from facebatch.identify.calibration import DISTANCE_METHODS
 from facebatch.identify.classifier import DEFAULT_METHOD, Model, accept, entries_hash
-from facebatch.identify.thresholds import DEFAULTS, default_for, threshold_for
+from facebatch.identify.thresholds import DEFAULTS, check_threshold, default_for, threshold_for
 from facebatch.stages.common import StageResult, embeddings_of, good_faces
 
 DEFAULT_FPIR = 0.01
@@ -38,12 +38,19 @@ class IdentificationQuery:
         method: One of `facebatch.identify.classifier.METHODS`.
         fpir: Share of impostors that may be taken for somebody, above 0 and below 1.
         threshold: Instead of it, the largest score that is accepted.
+
+    Raises:
+        UsageError: The threshold is none that the method's scores can be compared with.
     """
 
     gallery: Gallery
     method: str = DEFAULT_METHOD
     fpir: float = DEFAULT_FPIR
     threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None:
+            check_threshold(self.method, self.threshold)
 
     @cached_property
     def model(self) -> Model:

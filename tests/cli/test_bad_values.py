@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 from support.program import facebatch
+from typer.testing import CliRunner
+
+from facebatch.cli import app
+from facebatch.errors import UsageError
 
 
 def refused(*arguments: str) -> str:
@@ -30,6 +34,43 @@ def refused(*arguments: str) -> str:
 )
 def test_an_unset_variable_of_the_shell_is_refused(words: tuple[str, ...], name: str) -> None:
     assert refused(*words).startswith(f"facebatch: {name} is empty")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("identify", "c", "--gallery", ""), "--gallery"),
+        (("search", "c", ""), "PHOTO"),
+        (("verify", "a.jpg", " "), "B"),
+        (("verify", "a.jpg", "b.jpg", "--gallery", ""), "--gallery"),
+        (("unlock", "a.jpg", "--enrol", ""), "--enrol"),
+        (("annotate", "", "-o", "o"), "FILE"),
+    ],
+)
+def test_commands_on_single_photos_refuse_it_too(words: tuple[str, ...], name: str) -> None:
+    with pytest.raises(UsageError, match=f"^{name} is empty"):
+        CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "photos", "-o", "c", "--gallery", "g", "--threshold", "nan"),
+        ("identify", "c", "--gallery", "g", "--threshold", "NaN"),
+        ("verify", "a.jpg", "b.jpg", "--far", "nan"),
+        ("unlock", "a.jpg", "--enrol", "f", "--threshold", "-nan"),
+        ("annotate", "a.jpg", "-o", "o", "--fps", "nan"),
+        ("cluster", "c", "--threshold", "nan"),
+        ("index", "c", "--recall", "nan"),
+        ("evaluate", "detection", "c", "--truth", "t", "--iou", "nan"),
+        ("extract", "photos", "-o", "c", "--max-failures", "nan"),
+    ],
+)
+def test_nan_is_no_number(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, list(words))
+    said = done.output + str(done.exception)
+    assert isinstance(done.exception, UsageError) or done.exit_code == 2
+    assert "which is no number" in said or "isn't within" in said or "nan is not in" in said, said
 
 
 def test_a_folder_that_cant_be_made_is_named() -> None:

@@ -108,7 +108,7 @@ def test_wrong_input_ends_with_code_2_and_one_line(album: Album, tmp_path: Path)
     pairs.write_text("left,right,same\na,b,perhaps\n")
     done = facebatch("evaluate", "pairs", "--pairs", str(pairs), "--images", str(album.folder))
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("line 2: 'perhaps' is none of 1, 0, true, false")
+    assert done.stderr.strip().endswith("line 2: 'perhaps' is none of 1, 0, true, false, yes, no")
     assert "Traceback" not in done.stderr
 
 

@@ -15,7 +15,7 @@ from support.synthetic import people
 from facebatch import tables
 from facebatch.collection import Collection, read_clusters, read_matches
 from facebatch.config import ExtractSettings
-from facebatch.errors import GalleryError, SpaceMismatch
+from facebatch.errors import GalleryError, SpaceMismatch, UsageError
 from facebatch.identify import Gallery
 from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
 from facebatch.identify.gallery import ENTRY_COLUMNS
@@ -217,3 +217,17 @@ def test_a_name_that_a_gallery_gives_is_its_event(collection: Collection, faces)
     named = [row for row in read_events(collection).to_pylist() if row["kind"] == "named"]
     assert [row["reason"] for row in named] == ["gallery"] * 2
     assert {row["name"] for row in named} == set(NAMES[:2])
+
+
+@pytest.mark.parametrize(
+    ("method", "threshold"),
+    [("centroid", -1), ("centroid", 4.1), ("vote", 5), ("knn", 1.5), ("svm", float("inf"))],
+)
+def test_a_threshold_that_no_score_can_reach_is_refused(method: str, threshold: float) -> None:
+    gallery = Gallery.create("memory://refused", ExtractSettings())
+    with pytest.raises(UsageError, match=f"as {method} gives"):
+        IdentificationQuery(gallery, method, threshold=threshold)
+
+
+def test_a_plane_may_be_anywhere() -> None:
+    IdentificationQuery(Gallery.create("memory://plane", ExtractSettings()), "svm", threshold=-0.3)

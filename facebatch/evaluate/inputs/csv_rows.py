@@ -12,16 +12,26 @@ from facebatch.errors import InputError
 _DIGITS = 18
 """Longest whole number read; Python itself gives up at some thousands of digits."""
 
-_FLAGS = {"1": True, "true": True, "0": False, "false": False}
+_FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 def header_of(text: str) -> list[str]:
-    """Returns the comma-separated words of a text's first line, stripped of blanks."""
-    return [name.strip() for name in next(csv.reader(text.splitlines()[:1]), [])]
+    """Returns the words of a text's first line, stripped of blanks."""
+    lines = csv.reader(text.splitlines()[:1], delimiter=_separator(text))
+    return [name.strip() for name in next(lines, [])]
+
+
+def _separator(text: str) -> str:
+    """Returns what parts the values: a semicolon where the header has one and no comma.
+
+    Spreadsheets write semicolons where the comma is the decimal sign.
+    """
+    header = next(iter(text.splitlines()), "")
+    return ";" if ";" in header and "," not in header else ","
 
 
 def read_rows(text: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Reads comma-separated rows below a header; further columns are allowed.
+    """Reads rows below a header, separated by commas or semicolons; further columns are allowed.
 
     Args:
         text: The file's text.
@@ -33,7 +43,7 @@ def read_rows(text: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
     Raises:
         InputError: A column is missing, or a row has another number of values than the header.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         missing = [name for name in columns if name not in header]
@@ -55,7 +65,7 @@ def read_rows(text: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
 
 
 def flag(value: str, line: int) -> bool:
-    """Reads 1, true, 0 or false in any case.
+    """Reads 1, true, yes, 0, false or no in any case.
 
     Raises:
         InputError: It is something else.
@@ -63,7 +73,7 @@ def flag(value: str, line: int) -> bool:
     try:
         return _FLAGS[value.lower()]
     except KeyError:
-        raise InputError(f"line {line}: {value!r} is none of 1, 0, true, false") from None
+        raise InputError(f"line {line}: {value!r} is none of 1, 0, true, false, yes, no") from None
 
 
 def number(value: str, line: int) -> float:

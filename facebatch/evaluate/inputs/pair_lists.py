@@ -14,6 +14,9 @@ from facebatch.evaluate.inputs.csv_rows import flag, header_of, read_rows, whole
 
 _COLUMNS = ("left", "right", "same")
 
+_OTHER_COLUMNS = (("file_x", "file_y", "Decision"),)
+"""The same columns as other programs call them: serengil/deepface's lists of pairs."""
+
 PairRows = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]
 """Rows of the left and the right faces of some pairs, and whether each is of one person."""
 
@@ -40,8 +43,9 @@ def read_pairs(text: str) -> list[Pair]:
 
     LFW's first line is folds and n (View 2: 10 and 300) or n alone (View 1: one fold). For each
     fold follow n lines ``name i j`` of pairs of one person and n lines ``name1 i name2 j`` of two;
-    photo i of a person is ``name/name_%04d.jpg``. A CSV has the header left,right,same[,fold];
-    same is 1, 0, true or false, and without the column fold all pairs are in fold 0.
+    photo i of a person is ``name/name_%04d.jpg``. A CSV has the header left,right,same[,fold] or
+    deepface's file_x,file_y,Decision, with commas or semicolons; same is 1, 0, true, false, yes or
+    no, and without the column fold all pairs are in fold 0.
 
     Args:
         text: The file's text.
@@ -55,11 +59,13 @@ def read_pairs(text: str) -> list[Pair]:
     text = text.removeprefix("\ufeff")
     if re.match(r"[ \t]*\d", text, re.ASCII):
         return _read_lfw(text.splitlines())
-    if set(_COLUMNS) & set(header_of(text)):
-        return _read_csv(text)
+    header = set(header_of(text))
+    for columns in (_COLUMNS, *_OTHER_COLUMNS):
+        if set(columns) & header:
+            return _read_csv(text, columns)
     raise InputError(
         'line 1: neither the counts that an LFW list begins with ("10 300", "500") '
-        "nor a CSV header left,right,same[,fold]"
+        "nor a CSV header left,right,same[,fold] or file_x,file_y,Decision"
     )
 
 
@@ -136,14 +142,15 @@ def _lfw_photo(name: str, number: str, line: int) -> str:
     return f"{name}/{name}_{whole_number(number, line):04d}.jpg"
 
 
-def _read_csv(text: str) -> list[Pair]:
+def _read_csv(text: str, columns: tuple[str, str, str]) -> list[Pair]:
+    left, right, same = columns
     pairs = []
-    for line, row in read_rows(text, _COLUMNS):
-        for side in ("left", "right"):
-            if not row[side]:
+    for line, row in read_rows(text, columns):
+        for side, column in (("left", left), ("right", right)):
+            if not row[column]:
                 raise InputError(f"line {line}: no photo on the {side}")
         fold = whole_number(row["fold"], line) if "fold" in row else 0
-        pairs.append(Pair(row["left"], row["right"], flag(row["same"], line), fold))
+        pairs.append(Pair(row[left], row[right], flag(row[same], line), fold))
     if not pairs:
         raise InputError("line 2: there is no pair below the header")
     return pairs

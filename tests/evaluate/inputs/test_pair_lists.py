@@ -74,9 +74,28 @@ def test_a_csv_without_folds_is_one_fold():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "file_x,file_y,Decision\na,b,Yes\na,c,No\n",
+        "file_x;file_y;Decision\na;b;yes\na;c;NO\n",
+        "left;right;same\na;b;1\na;c;0\n",
+        ",file_x,file_y,Decision\n0,a,b,Yes\n1,a,c,No\n",
+    ],
+)
+def test_lists_of_deepface_and_of_spreadsheets_are_read(text):
+    assert read_pairs(text) == [Pair("a", "b", True, 0), Pair("a", "c", False, 0)]
+
+
+def test_a_comma_in_the_header_makes_semicolons_part_of_names():
+    assert read_pairs("left,right,same\na;1,b,1\n") == [Pair("a;1", "b", True, 0)]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "line 1"),
+        ("file_x,file_y\na,b\n", "line 1: the header has no column Decision"),
+        ("file_x,file_y,Decision\na,b,perhaps\n", "line 2: 'perhaps'"),
         ("hello\n", "line 1"),
         ("10 300 5\n", "line 1"),
         ("10 x\n", "line 1"),
