@@ -26,6 +26,8 @@ $(STAMP): pyproject.toml constraints.txt $(LISTING)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt \
 		--config-settings editable_mode=strict --editable '.[dev]'
+	$(BIN)/facebatch models fetch recommended || \
+		echo 'Not all recommended models are here; facebatch works without them (docs/models.md).'
 	@touch $@
 
 check: setup  ## lint, formatting, types

@@ -9,6 +9,7 @@
     │   ├── GalleryError           2    a gallery is missing, damaged or lacks what was asked for
     │   └── WeightsError           2    model weights are missing or aren't the ones expected
     │       ├── CardError          2    a model card that lacks something or can't be
+    │       ├── DownloadError      2    weights can't be fetched, or not now
     │       └── DatFormatError     2    a dlib .dat file that doesn't hold the network expected
     ├── TooManyFailures            3    more items were quarantined than --max-failures allows
     ├── Interrupted              130    the user stopped the run
@@ -66,6 +67,10 @@ class WeightsError(UsageError):
 
 class CardError(WeightsError):
     """A model card that isn't one, lacks something, or says something that can't be."""
+
+
+class DownloadError(WeightsError):
+    """Weights can't be fetched: no network, no such file, or other bytes than expected."""
 
 
 class DatFormatError(WeightsError):

@@ -27,9 +27,10 @@ from facebatch.cli import (
     help_command,
     identify,
     maintenance,
+    models,
     people,
 )
-from facebatch.cli.command import COLLECTION_VARIABLE, EVALUATION, PEOPLE, group
+from facebatch.cli.command import COLLECTION_VARIABLE, EVALUATION, PEOPLE, UPKEEP, group
 from facebatch.errors import FacebatchError, InputError, Interrupted
 from facebatch.monitor import logs
 from facebatch.storage.printable import printable
@@ -75,6 +76,7 @@ app = group(
 app.add_typer(people.app, rich_help_panel=PEOPLE)
 app.add_typer(gallery.app, rich_help_panel=PEOPLE)
 app.add_typer(evaluate.app, rich_help_panel=EVALUATION)
+app.add_typer(models.app, rich_help_panel=UPKEEP)
 
 
 def _show_version(asked: bool) -> None:

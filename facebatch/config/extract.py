@@ -89,7 +89,7 @@ class ExtractSettings:
         card = registry.card(self.embedder)
         return _hash(
             embedder=self.embedder,
-            weights=[file.pinned for file in card.files],
+            weights=[registry.digest(file) for file in card.files],
             template=card.chip_template().points.tolist(),
             averaging=self.tta,
             colour_order="RGB",
@@ -100,7 +100,7 @@ class ExtractSettings:
         return _hash(
             space=self.space(),
             detector=self.detector,
-            detector_weights=[file.pinned for file in registry.card(self.detector).files],
+            detector_weights=[registry.digest(file) for file in registry.card(self.detector).files],
             max_side=self.max_side,
             min_face=self.min_face,
             frames=self._frames(),

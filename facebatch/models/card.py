@@ -185,6 +185,11 @@ class Card:
         return template
 
 
+def is_name(text: str) -> bool:
+    """Tells whether a model may have a name, which is a folder's name too."""
+    return _NAME.fullmatch(text) is not None
+
+
 def parse(content: bytes, origin: str) -> Card:
     """Reads a card.
 

