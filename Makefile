@@ -55,6 +55,7 @@ bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos 
 	$(BIN)/python benchmarks/compare.py $(if $(PHOTOS),--photos "$(PHOTOS)",--limit 12 --rounds 2 --each-core)
 	$(BIN)/python benchmarks/renderer_distances.py
 	$(BIN)/python benchmarks/cluster.py --sizes 2000 10000
+	$(BIN)/python benchmarks/bursts.py --sizes 2000
 	$(BIN)/python benchmarks/nightly.py --faces 20000 --new 200
 	$(BIN)/python benchmarks/search.py --sizes 1000 100000
 

@@ -2,10 +2,8 @@
 
 Stability grows with the inverse of distance, so a handful of near-duplicates outweighs the whole
 person around them: HDBSCAN makes a cluster of every burst and parts people by moments. In the
-neighbour graph bursts also crowd out everybody else. When 13,000 simulated faces were joined by
-five near-duplicates (d2 0.002) of every twelfth, pairwise F fell from 0.975 to 0.938 for people as
-varied as LFW's and from 0.849 to 0.704 for those of pins; with bursts drawn together it stayed at
-0.977 and 0.855, and without near-duplicates the result is the same either way.
+neighbour graph bursts also crowd out everybody else. What that costs, and that without
+near-duplicates the result is hardly another, docs/concepts.md says (benchmarks/bursts.py).
 """
 
 from __future__ import annotations
@@ -18,15 +16,20 @@ from facebatch.neighbors import Neighbors
 
 
 def representatives(
-    neighbors: Neighbors, radius: float, conflicts: npt.NDArray[np.int32] | None = None
+    embeddings: npt.NDArray[np.float32],
+    neighbors: Neighbors,
+    radius: float,
+    conflicts: npt.NDArray[np.int32] | None = None,
 ) -> npt.NDArray[np.int32]:
     """Finds for each face the one that stands for its burst.
 
-    Every face in turn, unless one stands for it already, stands for the neighbours within the
-    radius that nobody stands for. So no face is farther than the radius from its representative,
-    and chains of near-identical faces don't run on from one person into the next.
+    Every face in turn, unless one stands for it already, stands for those within the radius that
+    nobody stands for: its neighbours, and where all of these are within it, theirs. So no face is
+    farther than the radius from its representative, and chains of near-identical faces don't run
+    on from one person into the next.
 
     Args:
+        embeddings: (n, d) float32, rows of length 1.
         neighbors: The k-nearest-neighbour graph of n faces.
         radius: d2 below which two faces are near-identical; 0 lets every face stand for itself.
         conflicts: (n,) int32, faces with the same number of 0 or more are different people and of
@@ -36,5 +39,10 @@ def representatives(
         (n,) int32, the row of each face's representative.
     """
     counts = (neighbors.distances < radius).sum(axis=1).astype(np.int32)
-    groups = np.full(len(neighbors), -1, np.int32) if conflicts is None else conflicts
-    return kernels.cover(np.ascontiguousarray(neighbors.indices), counts, groups)
+    groups = np.full(len(neighbors), -1, np.int32)
+    if conflicts is not None:
+        held = conflicts >= 0
+        groups[held] = np.unique(conflicts[held], return_inverse=True)[1]
+    embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+    indices = np.ascontiguousarray(neighbors.indices)
+    return kernels.cover(indices, counts, groups, embeddings, radius)

@@ -223,9 +223,13 @@ def tight_nodes(
     mean_d2: npt.NDArray[np.float32],
     tops: Ints,
     widest: float,
+    farthest: float,
     min_cluster_size: int,
 ) -> npt.NDArray[np.bool_]:
-    """Chooses the highest nodes at or below some that are narrow and large enough.
+    """Chooses the highest nodes at or below some that are narrow, whole and large enough.
+
+    A node is whole if no merge at or below it joins two parts, each large enough to be chosen,
+    that lie too far apart.
 
     Args:
         children: (m, 2) children of every merge.
@@ -233,23 +237,42 @@ def tight_nodes(
         mean_d2: (m,) mean d2 below every merge; that of a single leaf is 0.
         tops: (c,) the nodes to begin with, none of them below another.
         widest: Largest width of a chosen node.
-        min_cluster_size: Leaves that it needs.
+        farthest: Largest mean d2 over the pairs with a leaf in each of the two parts.
+        min_cluster_size: Leaves that a node needs.
 
     Returns:
         Whether each node (n + m,) is chosen.
     """
     n = len(sizes) - len(children)
     chosen = np.zeros(len(sizes), np.bool_)
+    whole = np.ones(len(sizes), np.bool_)
+    for node in range(n, len(sizes)):
+        left, right = children[node - n]
+        whole[node] = whole[left] and whole[right]
+        if whole[node] and min(sizes[left], sizes[right]) >= min_cluster_size:
+            # All pairs are those within either part and those between the two.
+            between = _pairs_d2(node, n, sizes, mean_d2)
+            between -= _pairs_d2(left, n, sizes, mean_d2) + _pairs_d2(right, n, sizes, mean_d2)
+            whole[node] = between <= farthest * float(sizes[left]) * float(sizes[right])
     pending = np.zeros(len(sizes), np.bool_)
     pending[tops] = True
     for node in range(len(sizes) - 1, -1, -1):
         if not pending[node] or sizes[node] < min_cluster_size:
             continue
-        if node < n or mean_d2[node - n] <= widest:
+        if node < n or (mean_d2[node - n] <= widest and whole[node]):
             chosen[node] = True
         else:
             pending[children[node - n]] = True
     return chosen
+
+
+@compiled
+def _pairs_d2(node: int, n: int, sizes: Ints, mean_d2: npt.NDArray[np.float32]) -> float:
+    """Returns the sum of d2 over all pairs of the leaves below a node."""
+    if node < n:
+        return 0.0
+    size = float(sizes[node])
+    return float(mean_d2[node - n]) * size * (size - 1) / 2
 
 
 @compiled
@@ -292,33 +315,67 @@ def unique_links(
 
 
 @compiled
-def cover(near: npt.NDArray[np.int32], counts: Ints, groups: Ints) -> Ints:
+def cover(
+    near: npt.NDArray[np.int32],
+    counts: Ints,
+    groups: Ints,
+    embeddings: npt.NDArray[np.float32],
+    radius: float,
+) -> Ints:
     """Chooses faces that stand for those near them, each face in turn unless one stands for it.
 
-    No face stands for two faces of one group.
+    No face stands for two faces of one group. Where all that a face lists are near it, the list may
+    be too short for its burst: the lists of the others lead on to those that are near it as well.
 
     Args:
         near: (n, k) neighbours of each face.
         counts: (n,) how many of them, from the first, the face may stand for.
-        groups: (n,) the group of each face, -1 for none.
+        groups: (n,) the group of each face, 0..g-1, -1 for none.
+        embeddings: (n, d) the faces.
+        radius: d2 below which faces are near.
 
     Returns:
         The face (n,) that stands for each, itself for those chosen.
     """
-    representatives = np.full(len(near), -1, np.int32)
-    for face in range(len(near)):
+    n, k = near.shape
+    representatives = np.full(n, -1, np.int32)
+    asker = np.full(n, -1, np.int32)  # the last face that each was a candidate of
+    holder = np.full(groups.max() + 1 if n else 0, -1, np.int32)  # the same for each group
+    candidates = np.empty(n, np.int32)
+    for face in range(n):
         if representatives[face] >= 0:
             continue
-        representatives[face] = face
-        candidates = near[face, : counts[face]]
-        for place in range(len(candidates)):
+        representatives[face] = asker[face] = face
+        if groups[face] >= 0:
+            holder[groups[face]] = face
+        count = counts[face]
+        candidates[:count] = near[face, :count]
+        asker[candidates[:count]] = face
+        place = 0
+        while place < count:
             other = candidates[place]
+            place += 1
+            if counts[face] == k:
+                for further in near[other, : counts[other]]:
+                    if asker[further] != face:
+                        asker[further] = face
+                        if _d2(embeddings, face, further) < radius:
+                            candidates[count] = further
+                            count += 1
             if representatives[other] >= 0:
                 continue
-            apart = groups[other] >= 0 and groups[other] == groups[face]
-            for earlier in candidates[:place]:
-                if representatives[earlier] == face and groups[earlier] >= 0:
-                    apart = apart or groups[earlier] == groups[other]
-            if not apart:
-                representatives[other] = face
+            if groups[other] >= 0:
+                if holder[groups[other]] == face:
+                    continue
+                holder[groups[other]] = face
+            representatives[other] = face
     return representatives
+
+
+@compiled
+def _d2(embeddings: npt.NDArray[np.float32], face: int, other: int) -> float:
+    total = 0.0
+    for axis in range(embeddings.shape[1]):
+        gap = float(embeddings[face, axis]) - float(embeddings[other, axis])
+        total += gap * gap
+    return total

@@ -89,7 +89,7 @@ def grow(
     """
     nearest = neighbors.first(settings.neighbors)
     radius = settings.burst_factor * settings.tau
-    standing_for = representatives(nearest, radius, conflicts)
+    standing_for = representatives(embeddings, nearest, radius, conflicts)
     rows, burst_ids = np.unique(standing_for, return_inverse=True)
     near = _density(embeddings, nearest, standing_for, len(rows), settings)
     reachable = mutual_reachability(near.links, near.core, settings.tau)

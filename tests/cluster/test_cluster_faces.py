@@ -32,6 +32,12 @@ def with_bursts(embeddings, truth, every, shots, seed):
     return rows[order], np.concatenate([truth, truth[again]])[order]
 
 
+def exact_rows(among, wanted):
+    """Returns where each wanted row stands among others."""
+    similarity = wanted.astype(np.float64) @ among.T.astype(np.float64)
+    return similarity.argmax(axis=1)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_people_are_found(seed):
     embeddings, truth = people(ALBUM, seed)
@@ -117,6 +123,17 @@ def test_bursts_do_not_part_a_person_by_moments():
     assert together.f > 0.93
     assert together.f > apart.f + 0.03
     assert together.precision > 0.98
+
+
+@pytest.mark.parametrize("shots", [30, 100])
+def test_bursts_that_fill_their_neighbours_lists_change_nobody_else(shots):
+    embeddings, truth = people(ALBUM, seed=10)
+    wanted = pairwise_scores(truth, labels_of(embeddings))
+    crowd, _ = with_bursts(embeddings, truth, every=30, shots=shots, seed=1)
+    first = exact_rows(crowd, embeddings)
+    found = pairwise_scores(truth, labels_of(crowd)[first])
+    assert found.precision == pytest.approx(wanted.precision, abs=0.01)
+    assert found.recall == pytest.approx(wanted.recall, abs=0.02)
 
 
 def test_a_person_seen_in_one_burst_alone_is_a_cluster():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from support.synthetic import TAU, at_angles, d2_of_angle, people, unit
 
 from facebatch.cluster.forest import mutual_reachability, spanning_forest
-from facebatch.cluster.guard import break_wide_clusters, mean_pairwise_d2
+from facebatch.cluster.guard import FARTHEST_PARTS, break_wide_clusters, mean_pairwise_d2
 from facebatch.cluster.links import density
 from facebatch.neighbors import exact_neighbors
 
@@ -28,6 +28,11 @@ def forest_of(embeddings, tau, min_samples=1):
 
 def broken(forest, nodes, embeddings, widest):
     return break_wide_clusters(forest, nodes, mean_pairwise_d2(forest, embeddings), widest, 3)
+
+
+def mean_between(some, others):
+    rows, columns = some.astype(np.float64), others.astype(np.float64)
+    return ((rows[:, None] - columns[None]) ** 2).sum(axis=-1).mean()
 
 
 def roots_of(forest):
@@ -65,6 +70,43 @@ def test_two_people_joined_by_a_bridge_fall_apart():
     assert labels[0] == labels[1] == labels[2] >= 0
     assert labels[-1] == labels[-2] == labels[-3] >= 0
     assert labels[0] != labels[-1]
+
+
+def test_somebody_with_few_faces_does_not_hide_among_many():
+    many, few = np.linspace(0, 6, 40), [18, 19, 20]
+    embeddings = at_angles(*many, *few)
+    forest = forest_of(embeddings, d2_of_angle(13))
+    assert len(roots_of(forest)) == 1
+    widest = d2_of_angle(7)
+    assert mean_of_all_pairs(embeddings) < widest
+    parts = broken(forest, roots_of(forest), embeddings, widest)
+    assert forest.labels(parts).tolist() == [0] * 40 + [1] * 3
+    # Nearer than that, it is one person seen in two ways.
+    assert len(broken(forest, roots_of(forest), embeddings, d2_of_angle(14))) == 1
+
+
+def test_strays_part_nobody():
+    embeddings = at_angles(*np.linspace(0, 6, 40), 18, 19)
+    forest = forest_of(embeddings, d2_of_angle(13))
+    assert len(broken(forest, roots_of(forest), embeddings, d2_of_angle(7))) == 1
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_no_cluster_holds_two_parts_too_far_apart(seed):
+    embeddings, _ = people([25, 12, 6, 4], seed)
+    forest = forest_of(embeddings, tau=0.2)
+    n = len(embeddings)
+    for part in broken(forest, roots_of(forest), embeddings, 0.12).tolist():
+        below = [part]
+        while below:
+            node = below.pop()
+            if node < n:
+                continue
+            left, right = forest.children[node - n].tolist()
+            below += [left, right]
+            if min(forest.sizes[left], forest.sizes[right]) >= 3:
+                sides = embeddings[forest.faces(left)], embeddings[forest.faces(right)]
+                assert mean_between(*sides) <= FARTHEST_PARTS * 0.12 + 1e-5
 
 
 def test_each_wide_cluster_falls_apart_by_itself():

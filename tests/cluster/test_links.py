@@ -45,8 +45,19 @@ def test_density_of_moments_is_that_of_their_representatives():
     embeddings, _ = people([30] * 3, seed=1)
     crowd = np.repeat(embeddings, 2, axis=0)
     neighbors = exact_neighbors(crowd, 179)
-    found = density_of_moments(neighbors, crowd, representatives(neighbors, 1e-6), 3, TAU)
+    found = density_of_moments(neighbors, crowd, representatives(crowd, neighbors, 1e-6), 3, TAU)
     alone = density(exact_neighbors(embeddings, 89), 3, TAU)
+    assert pairs_of(found.links) == pytest.approx(pairs_of(alone.links))
+    np.testing.assert_allclose(found.core, alone.core)
+
+
+def test_a_burst_that_fills_its_own_list_still_has_neighbours():
+    embeddings, _ = people([30], seed=1)
+    crowd = np.concatenate([embeddings, np.repeat(embeddings[:1], 80, axis=0)])
+    neighbors = exact_neighbors(crowd, 20)
+    stand_ins = np.concatenate([np.arange(30), np.zeros(80)]).astype(np.int32)
+    found = density_of_moments(neighbors, crowd, stand_ins, 3, TAU)
+    alone = density(exact_neighbors(embeddings, 20), 3, TAU)
     assert pairs_of(found.links) == pytest.approx(pairs_of(alone.links))
     np.testing.assert_allclose(found.core, alone.core)
 
