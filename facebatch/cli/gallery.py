@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -13,7 +14,17 @@ from facebatch.cli.settings_options import Asked, takes_settings
 Strict = Annotated[
     bool,
     typer.Option(
-        "--strict", help="Enrol nothing from a photo of several faces, not even the central one."
+        "--strict", help="Enrol nothing from a photo of several faces, whichever is meant."
+    ),
+]
+Face = Annotated[
+    str,
+    typer.Option(
+        "--face",
+        help="Which face of a photo is the person: consensus, the one that recurs through the "
+        "person's photos (of a single photo the largest); largest; or central, the one nearest "
+        "the centre, for photos cut out around it as LFW's are.",
+        metavar="consensus|largest|central",
     ),
 ]
 
@@ -22,13 +33,18 @@ def _enrol(
     folders: list[str],
     url: str,
     asked: Asked,
-    strict: bool,
+    which: tuple[str, bool],
     as_json: bool,
 ) -> None:
     output.quiet(verbose=False)
+    from facebatch.errors import UsageError
+    from facebatch.identify.choosing import RULES
     from facebatch.jobs.enrol import build_gallery
     from facebatch.media.sources.roots import parse_roots
 
+    face, strict = which
+    if face not in RULES:
+        raise UsageError(f"--face {face} is none of {', '.join(RULES)}")
     with output.progress_bar(shown=not as_json) as show:
         done = build_gallery(
             parse_roots(folders),
@@ -36,7 +52,8 @@ def _enrol(
             asked.flags,
             asked.run(),
             show,
-            rule="strict" if strict else "central",
+            rule=face,
+            strict=strict,
             config_file=asked.config,
         )
     summary = done.as_json()
@@ -50,14 +67,16 @@ def build(
     asked: Asked,
     folders: options.PeopleFolders,
     output_url: options.GalleryOutput,
+    face: Face = "consensus",
     strict: Strict = False,
     as_json: options.Json = False,
 ) -> None:
     """Enrol people from folders of their photos, one folder each; one photo is enough.
 
-    A photo of several faces gives the one nearest the centre, weighted by size, and is reported.
+    Of the faces of a photo the one that recurs through the person's photos is enrolled. What was
+    left out, and why, is said at the end, and photo by photo with `--json`.
     """
-    _enrol(folders, output_url, asked, strict, as_json)
+    _enrol(folders, output_url, asked, (face, strict), as_json)
 
 
 @takes_settings("workers")
@@ -65,6 +84,7 @@ def add(
     asked: Asked,
     gallery: options.GalleryArgument,
     folders: options.PeopleFolders,
+    face: Face = "consensus",
     strict: Strict = False,
     as_json: options.Json = False,
 ) -> None:
@@ -72,7 +92,7 @@ def add(
     from facebatch.identify import Gallery
 
     Gallery.open(gallery)
-    _enrol(folders, gallery, asked, strict, as_json)
+    _enrol(folders, gallery, asked, (face, strict), as_json)
 
 
 def remove(
@@ -87,10 +107,12 @@ def remove(
 
 
 def list_people(gallery: options.GalleryArgument, as_json: options.Json = False) -> None:
-    """List the people of a gallery, with their number of entries."""
+    """List the people of a gallery, with their number of entries, and which don't agree."""
     from facebatch.identify import Gallery
+    from facebatch.identify.marking import UNLIKE
 
     opened = Gallery.open(gallery)
+    doubts = opened.doubts()
     summary = {
         "gallery": opened.storage.public_path,
         "embedder": opened.settings.embedder,
@@ -98,6 +120,10 @@ def list_people(gallery: options.GalleryArgument, as_json: options.Json = False)
         "space": opened.space,
         "calibrated": opened.calibration() is not None,
         "people": dict(opened.people()),
+        "unlike_the_others": dict(
+            sorted(Counter(doubts.rows.filter(doubts.rows[UNLIKE])["name"].to_pylist()).items())
+        ),
+        "disagree": list(doubts.disagree),
     }
     output.emit(summary, output.gallery_lines(summary), as_json)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,10 +11,12 @@ from facebatch.cli import command, options, output
 from facebatch.cli.command import Command
 from facebatch.cli.commands import query
 from facebatch.cli.settings_options import Asked, takes_settings
+from facebatch.errors import UsageError
 
 if TYPE_CHECKING:
     from facebatch.config import Execution, ExtractSettings
     from facebatch.identify import Calibration, Gallery
+    from facebatch.identify.choosing import Rule
 
 PhotoArgument = Annotated[
     str, typer.Argument(help="A photo, as a path or fsspec URL.", metavar="PHOTO")
@@ -157,6 +159,13 @@ def calibrate(
             metavar="NAME",
         ),
     ] = None,
+    face: Annotated[
+        str,
+        typer.Option(
+            help="Which face of a photo is the person: the largest, or the central one as in LFW.",
+            metavar="largest|central",
+        ),
+    ] = "largest",
     as_json: options.Json = False,
 ) -> None:
     """Measure thresholds for stated error rates on labelled photos, and keep them.
@@ -168,6 +177,8 @@ def calibrate(
     from facebatch.jobs.enrol import calibrate_photos
     from facebatch.media.sources.roots import parse_roots
 
+    if face not in ("largest", "central"):
+        raise UsageError(f"--face {face} is neither largest nor central")
     opened = _opened(gallery)
     settings, _ = _compared_under(gallery, asked)
     with output.progress_bar(shown=not as_json) as show:
@@ -177,6 +188,7 @@ def calibrate(
             asked.run(),
             show,
             methods=method or ("nearest", "centroid"),
+            rule=cast("Rule", face),
         )
     summary = calibration.as_json()
     if opened is not None:
@@ -234,7 +246,6 @@ def _compared_under(gallery: str | None, asked: Asked) -> tuple[ExtractSettings,
     """Returns settings and calibration: a gallery's, else what was asked for and the shipped."""
     from dataclasses import asdict
 
-    from facebatch.errors import UsageError
     from facebatch.identify import Calibration
     from facebatch.identify.thresholds import default_for
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from facebatch.cli.enrolment_lines import enrolment_notes
 from facebatch.monitor import logs
 from facebatch.storage.printable import printable
 
@@ -218,9 +219,7 @@ def enrolment_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"{summary['gallery']} holds {count(summary['people'], 'person', 'people')} by "
         f"{count(summary['entries'], 'entry', 'entries')}"
     )
-    for problem in summary["problems"]:
-        place = problem["source"] or problem["folder"]
-        yield f"  {problem['code']:<16}{place}: {problem['message']}"
+    yield from enrolment_notes(summary)
 
 
 def gallery_lines(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -232,7 +231,10 @@ def gallery_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"{summary['embedder']} with tta {summary['tta']}, {calibrated}"
     )
     for name, entries in people.items():
-        yield f"{entries:>6,}  {name}"
+        unlike = summary["unlike_the_others"].get(name)
+        note = f"  ({unlike:,} unlike the others, and don't vote)" if unlike else ""
+        note = "  (its entries disagree)" if name in summary["disagree"] else note
+        yield f"{entries:>6,}  {name}{note}"
 
 
 def matches_lines(summary: Mapping[str, Any]) -> Iterator[str]:

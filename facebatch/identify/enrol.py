@@ -8,143 +8,132 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.collection import Collection, Snapshot
-from facebatch.faces.central import central_face
+from facebatch.identify.choosing import Choice, PhotoFaces, Problem, Rule, choose_enrolled
+from facebatch.identify.consensus import Limit
 from facebatch.identify.gallery import ENTRY_COLUMNS
 from facebatch.people import PeopleView
 
-Rule = Literal["central", "strict"]
+_SIDES = ("x0", "y0", "x1", "y1")
+
+Known = Mapping[str, npt.NDArray[np.float32]]
+"""Embeddings (k, d) that people are known by already, by name."""
 
 
 @dataclass(frozen=True)
-class PhotoFaces:
-    """The faces of one photo of a person.
+class Enrolling:
+    """How faces are chosen.
 
     Args:
-        source: Where the photo came from.
-        boxes: (m, 4) float32, x0, y0, x1, y1 in pixels of the upright full-size picture.
-        scores: (m,) float32, the detector's probabilities.
-        width: Width of the picture in the same pixels.
-        height: Its height.
+        rule: See `choose_enrolled`.
+        strict: Whether photos of several faces give nothing.
+        limit: How near two faces must lie; the rule ``consensus`` needs it.
+        known: People who are known already.
     """
 
-    source: str
-    boxes: npt.NDArray[np.float32]
-    scores: npt.NDArray[np.float32]
-    width: int
-    height: int
+    rule: Rule
+    strict: bool = False
+    limit: Limit | None = None
+    known: Known | None = None
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A face to enrol: the number of its photo and its row in the photo's boxes."""
-
-    photo: int
-    face: int
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What a person should look at after an enrolment.
-
-    Args:
-        code: ``no_face``; ``several_faces`` (with the rule ``central`` one of them was enrolled);
-            ``nobody_enrolled``, of a whole folder; ``no_person``, a photo outside the folders of
-            people; ``bad_name``, a folder whose name isn't UTF-8; ``video``, which isn't enrolled
-            from; ``several_people``, a photo that lies in the folders of several people; else the
-            reason code of a photo that couldn't be read.
-        folder: The person's folder; empty where there is none.
-        source: The photo; empty where the whole folder is meant.
-        message: What a person reads beside it.
-    """
-
-    code: str
-    folder: str
-    source: str
-    message: str
-
-
-def choose_enrolled(
-    folder: str, photos: Sequence[PhotoFaces], rule: Rule = "central"
-) -> tuple[list[Choice], list[Problem]]:
-    """Chooses the faces by which a person is known, from a folder of their photos.
-
-    A photo with one face gives that face. One with several gives its `central_face` (of equally
-    central ones that with the greater score) by the rule ``central`` and none by ``strict``.
-
-    Args:
-        folder: The person's folder, for the problems.
-        photos: The folder's photos that could be read.
-        rule: What to do with several faces.
-
-    Returns:
-        The choices in the order of the photos, and the problems in the same order; where nothing
-        was chosen the last problem is ``nobody_enrolled``.
-    """
-    chosen, problems = [], []
-    for number, photo in enumerate(photos):
-        if len(photo.boxes) == 0:
-            problems.append(Problem("no_face", folder, photo.source, "no face was found"))
-            continue
-        face = 0
-        if len(photo.boxes) > 1:
-            message = f"{len(photo.boxes)} faces: " + (
-                "the one nearest the centre was enrolled" if rule == "central" else "none enrolled"
-            )
-            problems.append(Problem("several_faces", folder, photo.source, message))
-            if rule == "strict":
-                continue
-            by_score = np.argsort(-photo.scores, kind="stable")
-            face = by_score[central_face(photo.boxes[by_score], photo.width, photo.height)]
-        chosen.append(Choice(number, int(face)))
-    if not chosen:
-        message = f"none of {len(photos)} readable photos gave a face to enrol"
-        problems.append(Problem("nobody_enrolled", folder, "", message))
-    return chosen, problems
-
-
-def enrol_snapshot(snapshot: Snapshot, rule: Rule = "central") -> tuple[pa.Table, list[Problem]]:
+def enrol_snapshot(
+    snapshot: Snapshot, good: npt.NDArray[np.bool_], how: Enrolling
+) -> tuple[pa.Table, list[Problem]]:
     """Chooses entries from a collection that has one folder of photos a person.
 
-    A photo's person is the first folder of its path inside its root, by its name as it is. Photos
-    with the same content count in every folder that they lie in.
+    A photo's person is the first folder of its path inside its root, by its name as it is. Of
+    photos with the same content in one folder the first counts. A face that several people's
+    folders gave is the one's whose other photos agree with it, and nobody's where these are several
+    or none.
 
     Args:
         snapshot: What the collection holds.
-        rule: What to do with several faces; see `choose_enrolled`.
+        good: (n,) which of its faces are good enough.
+        how: How faces are chosen.
 
     Returns:
         Rows for `Gallery.add`, and the problems, by folder and photo.
     """
     faces = snapshot.faces(
-        ["face_id", "media_id", "content_id", "ordinal", "x0", "y0", "x1", "y1", "score"]
+        ["face_id", "media_id", "content_id", "ordinal", *_SIDES, "score", "embedding"]
     )
-    boxes = np.stack([faces[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], axis=1)
-    scores = faces["score"].to_numpy()
+    boxes = np.stack([faces[side].to_numpy() for side in _SIDES], axis=1)
+    scores, embeddings = faces["score"].to_numpy(), tables.matrix(faces["embedding"])
     rows_of = _rows_by_content(faces)
     folders, problems = _folders(snapshot)
-    problems += _several_people(folders)
-    names, sources, chosen_rows = [], [], []
+    chosen: list[_Chosen] = []
     for folder, media in folders.items():
         rows = [rows_of.get(photo["content_id"], []) for photo in media]
         photos = [
-            PhotoFaces(_source(photo), boxes[mine], scores[mine], photo["width"], photo["height"])
+            PhotoFaces(
+                _source(photo),
+                boxes[mine],
+                scores[mine],
+                photo["width"],
+                photo["height"],
+                good[mine],
+                embeddings[mine],
+            )
             for photo, mine in zip(media, rows, strict=True)
         ]
-        chosen, found = choose_enrolled(folder, photos, rule)
+        known = (how.known or {}).get(folder)
+        choices, found = choose_enrolled(
+            folder, photos, how.rule, strict=how.strict, limit=how.limit, known=known
+        )
         problems += found
-        names += [folder] * len(chosen)
-        sources += [photos[choice.photo].source for choice in chosen]
-        chosen_rows += [rows[choice.photo][choice.face] for choice in chosen]
-    entries = _entries(snapshot, faces.take(pa.array(chosen_rows, pa.int64())), names, sources)
+        chosen += [
+            _Chosen(folder, photos[choice.photo].source, rows[choice.photo][choice.face], choice)
+            for choice in choices
+        ]
+    chosen, found = _one_person_each(chosen)
+    problems += found
+    entries = _entries(
+        snapshot,
+        faces.take(pa.array([each.row for each in chosen], pa.int64())),
+        [each.folder for each in chosen],
+        [each.source for each in chosen],
+    )
     return entries, sorted(problems, key=lambda problem: (problem.folder, problem.source))
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A chosen face: its person, photo and row among the collection's faces."""
+
+    folder: str
+    source: str
+    row: int
+    choice: Choice
+
+
+def _one_person_each(chosen: Sequence[_Chosen]) -> tuple[list[_Chosen], list[Problem]]:
+    """Leaves faces that were chosen for several people to one of them, or to nobody."""
+    claims = defaultdict(list)
+    for each in chosen:
+        claims[each.row].append(each)
+    kept, problems = [], []
+    for each in chosen:
+        rivals = claims[each.row]
+        agreed = [rival for rival in rivals if rival.choice.agrees]
+        if len(rivals) == 1 or (len(agreed) == 1 and each.choice.agrees):
+            kept.append(each)
+            continue
+        names = ", ".join(sorted({rival.folder for rival in rivals}))
+        message = f"the same face would be enrolled for {names}"
+        problems.append(Problem("several_people", each.folder, each.source, message))
+    lost = {each.folder for each in chosen} - {each.folder for each in kept}
+    message = "all of its faces are other people's too"
+    problems += [Problem("nobody_enrolled", folder, "", message) for folder in sorted(lost)]
+    return kept, problems
 
 
 def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
@@ -186,6 +175,7 @@ def _folders(snapshot: Snapshot) -> tuple[dict[str, list[dict[str, Any]]], list[
     media = snapshot.media.select(columns).to_pylist()
     folders: dict[str, list[dict[str, Any]]] = {}
     problems = []
+    copies = set()
     for row in sorted(media, key=lambda row: (row["path"], row["root"])):
         folder, inside, _ = row["path"].partition("/")
         source = _source(row)
@@ -207,7 +197,9 @@ def _folders(snapshot: Snapshot) -> tuple[dict[str, list[dict[str, Any]]], list[
         if row["status"] == "quarantined":
             message = row["message"] or ""
             problems.append(Problem(row["reason"], folder, source, message))
-        else:
+        elif (folder, row["content_id"]) not in copies:
+            # A copy would agree with its original, whoever is in it.
+            copies.add((folder, row["content_id"]))
             photos.append(row)
     return dict(sorted(folders.items())), problems
 
@@ -218,24 +210,6 @@ def _is_utf8(name: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _several_people(folders: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Problem]:
-    people = defaultdict(set)
-    for folder, photos in folders.items():
-        for photo in photos:
-            people[photo["content_id"]].add(folder)
-    return [
-        Problem(
-            "several_people",
-            folder,
-            _source(photo),
-            f"the same photo is in the folders {', '.join(sorted(people[photo['content_id']]))}",
-        )
-        for folder, photos in folders.items()
-        for photo in photos
-        if len(people[photo["content_id"]]) > 1
-    ]
 
 
 def _entries(

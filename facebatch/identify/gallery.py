@@ -28,6 +28,9 @@ from facebatch.faces.embeddings import check_unit_rows
 from facebatch.identify import classifier
 from facebatch.identify.calibration import Calibration
 from facebatch.identify.classifier import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
+from facebatch.identify.consensus import Limit, limit_by
+from facebatch.identify.marking import UNLIKE, Marked, marked, voting
+from facebatch.identify.thresholds import DEFAULTS
 from facebatch.models import registry
 from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
@@ -166,6 +169,9 @@ class Gallery:
     def entries(self) -> pa.Table:
         """Returns the entries, ordered by name and face id.
 
+        Those unlike the others of their person are marked, also in galleries of earlier versions,
+        whose files don't say it.
+
         Raises:
             GalleryError: The file is missing or damaged, or doesn't hold what the gallery says.
         """
@@ -179,7 +185,26 @@ class Gallery:
                 f"{self.storage.public}/{_ENTRIES} has columns of other types than a gallery of "
                 f"{self.settings.embedder} has"
             )
-        return rows
+        return marked(rows, self.limit()).rows if rows[UNLIKE].null_count else rows
+
+    def limit(self) -> Limit | None:
+        """Returns how near two faces must lie to agree; None where no FAR is known.
+
+        Raises:
+            GalleryError, SpaceMismatch: As for `calibration`.
+        """
+        settings, mine = self.settings, self.calibration()
+        return limit_by(mine) or limit_by(DEFAULTS.get((settings.embedder, settings.tta)))
+
+    def known(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Returns the embeddings (k, d) that name each person."""
+        rows = voting(self.entries())
+        names, embeddings = np.array(rows["name"].to_pylist()), tables.matrix(rows["embedding"])
+        return {str(name): embeddings[names == name] for name in np.unique(names)}
+
+    def doubts(self) -> Marked:
+        """Returns the entries with whom they make doubtful."""
+        return marked(self.entries(), self.limit())
 
     def add(self, rows: pa.Table) -> int:
         """Adds entries; one that is there already, the same face by the same name, stays.
@@ -214,6 +239,7 @@ class Gallery:
             given["entry_id"] = pa.array([entry_id(*pair) for pair in pairs], pa.binary(16))
             moment = pa.scalar(datetime.now(UTC), schema.field("added").type)
             given["added"] = pa.repeat(moment, len(rows))
+            given[UNLIKE] = pa.nulls(len(rows), pa.bool_())
             check_unit_rows(tables.matrix(given["embedding"]), "entry", UsageError)
         except (pa.ArrowException, KeyError, ValueError, AttributeError, UsageError) as error:
             raise GalleryError(f"these rows can't be added to a gallery: {error}") from error
@@ -242,7 +268,9 @@ class Gallery:
         return sorted((row["values"], row["counts"]) for row in counts)
 
     def model(self, method: str = DEFAULT_METHOD, *, neighbors: int = DEFAULT_NEIGHBORS) -> Model:
-        """Returns a method fitted to the entries; nothing is written.
+        """Returns a method fitted to the entries that agree; nothing is written.
+
+        Entries unlike the others of their person are left out.
 
         A trained classifier that `train` kept is taken from its file, as long as the entries are
         those that it was trained on; otherwise it is trained anew.
@@ -312,6 +340,7 @@ class Gallery:
         self._check_calibration(calibration)
         data = json.dumps(calibration.as_json(), indent=2).encode()
         self.storage.write(_CALIBRATION, data)
+        self._write(self.entries())
 
     def _check_calibration(self, calibration: Calibration) -> None:
         if calibration.space != self.space:
@@ -323,7 +352,7 @@ class Gallery:
             )
 
     def _fitted_to(self) -> tuple[npt.NDArray[np.float32], list[str]]:
-        rows = self.entries()
+        rows = voting(self.entries())
         if not len(rows):
             raise GalleryError(f"the gallery {self.storage.public} is empty: enrol somebody first")
         return np.ascontiguousarray(tables.matrix(rows["embedding"])), rows["name"].to_pylist()
@@ -344,7 +373,8 @@ class Gallery:
 
     def _write(self, rows: pa.Table) -> None:
         ordered = rows.sort_by([("name", "ascending"), ("face_id", "ascending")])
-        tables.write(self.storage, _ENTRIES, "gallery", ordered, self.fingerprint)
+        looked_at = marked(ordered, self.limit()).rows
+        tables.write(self.storage, _ENTRIES, "gallery", looked_at, self.fingerprint)
 
 
 def entry_id(name: str, face_id: bytes) -> bytes:

@@ -7,21 +7,30 @@ the gallery keeps of them are its entries.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.errors import InputError
 from facebatch.extract.progress import Progress
+from facebatch.faces.quality import Gate
 from facebatch.identify import Calibration, Gallery
-from facebatch.identify.enrol import Problem, Rule, enrol_snapshot, from_people
+from facebatch.identify.choosing import CONSENSUS, Problem, Rule
+from facebatch.identify.consensus import limit_by
+from facebatch.identify.enrol import Enrolling, enrol_snapshot, from_people
 from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pairs, pair_distances
+from facebatch.identify.marking import UNLIKE
+from facebatch.identify.thresholds import DEFAULTS
 from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.roots import Root
+from facebatch.stages import good_faces
 from facebatch.storage.urls import public_url
 from facebatch.tables import matrix
 
@@ -34,20 +43,33 @@ class Enrolment:
         gallery: The gallery.
         added: New entries.
         problems: What a person should look at.
+        rule: How faces of photos were chosen; None where they were of people that were named.
     """
 
     gallery: Gallery
     added: int
     problems: tuple[Problem, ...] = ()
+    rule: Rule | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the summary as plain data."""
+        """Returns the summary as plain data.
+
+        ``left_out`` counts photos by why they gave nothing; ``unlike_the_others`` names the entries
+        that don't vote, and ``disagree`` the people of whose entries no majority agrees.
+        """
         people = self.gallery.people()
+        doubts = self.gallery.doubts()
+        codes = Counter(each.code for each in self.problems if each.is_left_out)
+        unlike = doubts.rows.filter(doubts.rows[UNLIKE]).select(["name", "source"])
         return {
             "gallery": self.gallery.storage.public_path,
             "added": self.added,
             "people": len(people),
             "entries": sum(entries for _, entries in people),
+            "face": self.rule,
+            "left_out": dict(codes.most_common()),
+            "unlike_the_others": unlike.to_pylist(),
+            "disagree": list(doubts.disagree),
             "problems": [asdict(problem) for problem in self.problems],
         }
 
@@ -59,7 +81,8 @@ def build_gallery(
     settings: RunSettings,
     report: Callable[[Progress], None],
     *,
-    rule: Rule = "central",
+    rule: Rule = CONSENSUS,
+    strict: bool = False,
     config_file: Path | None = None,
 ) -> Enrolment:
     """Enrols folders of photos, one folder a person, into a gallery that may be there already.
@@ -71,7 +94,9 @@ def build_gallery(
             default.
         settings: Runner and workers.
         report: Called with the extraction's progress.
-        rule: What to do with photos of several faces.
+        rule: Which face of a photo is enrolled. Without a FAR for the embedder ``consensus`` can't
+            tell who agrees, and ``largest`` takes its place.
+        strict: Whether photos of several faces give nothing.
         config_file: TOML file with further settings.
 
     Raises:
@@ -80,12 +105,28 @@ def build_gallery(
     """
     extraction = resolve_extract(flags, config_file, _enrolled_with(url))
     with extracted(roots, extraction, settings, report) as (collection, _):
-        rows, problems = enrol_snapshot(collection.snapshot(), rule)
+        how = _how(url, extraction, rule, strict)
+        rows, problems = _chosen(collection, how)
         if not len(rows):
             raise InputError(_nobody(problems))
         gallery = Gallery.create(url, extraction)
         gallery.check_space(collection.space, collection.settings)
-        return Enrolment(gallery, gallery.add(rows), tuple(problems))
+        return Enrolment(gallery, gallery.add(rows), tuple(problems), how.rule)
+
+
+def _how(url: str, extraction: ExtractSettings, rule: Rule, strict: bool) -> Enrolling:
+    """Returns how faces are chosen for a gallery, which may be there already."""
+    gallery = Gallery.open(url) if Gallery.exists(url) else None
+    shipped = DEFAULTS.get((extraction.embedder, extraction.tta))
+    limit = gallery.limit() if gallery else limit_by(shipped)
+    if rule == CONSENSUS and limit is None:
+        rule = "largest"
+    return Enrolling(rule, strict, limit, gallery.known() if gallery else None)
+
+
+def _chosen(collection: Collection, how: Enrolling) -> tuple[pa.Table, list[Problem]]:
+    snapshot = collection.snapshot()
+    return enrol_snapshot(snapshot, good_faces(collection, snapshot, Gate()), how)
 
 
 def enrol_people(collection: Collection, url: str) -> Enrolment:
@@ -110,8 +151,9 @@ def calibrate_photos(
     report: Callable[[Progress], None],
     *,
     methods: Sequence[str],
+    rule: Rule = "largest",
 ) -> Calibration:
-    """Measures thresholds on labelled photos, one folder a person, by their central faces.
+    """Measures thresholds on labelled photos, one folder a person.
 
     Args:
         roots: The photos.
@@ -119,12 +161,14 @@ def calibrate_photos(
         settings: Runner and workers.
         report: Called with the extraction's progress.
         methods: Methods whose thresholds against a gallery are measured.
+        rule: Which face of a photo counts: ``largest`` or ``central``. Faces chosen because they
+            agree would make the thresholds look better than they are.
 
     Raises:
         InputError: Fewer than two people have a face, or nobody has two.
     """
     with extracted(roots, extraction, settings, report) as (collection, _):
-        rows, problems = enrol_snapshot(collection.snapshot())
+        rows, problems = _chosen(collection, Enrolling(rule))
         names = rows["name"].to_pylist()
         if len(set(names)) < 2 or len(set(names)) == len(names):
             raise InputError(

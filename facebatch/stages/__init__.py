@@ -5,7 +5,7 @@ stage whose faces and settings are those of its current generation does nothing.
 """
 
 from facebatch.stages.clusters import SCRATCH_ADVICE_GROWTH
-from facebatch.stages.common import StageResult
+from facebatch.stages.common import StageResult, good_faces
 from facebatch.stages.index import build_index
 from facebatch.stages.matches import DEFAULT_FPIR, IdentificationQuery, identify_faces
 from facebatch.stages.people import cluster_people
@@ -17,5 +17,6 @@ __all__ = [
     "StageResult",
     "build_index",
     "cluster_people",
+    "good_faces",
     "identify_faces",
 ]

@@ -54,6 +54,10 @@ def gallery(folders: Path) -> Path:
     assert (summary["people"], summary["entries"]) == (3, 10)
     codes = sorted((problem["code"], problem["folder"]) for problem in summary["problems"])
     assert codes == [("not_an_image", "Bo Li"), ("several_faces", "Ada")]
+    assert summary["left_out"] == {"not_an_image": 1}
+    assert (summary["face"], summary["unlike_the_others"], summary["disagree"]) == (
+        "consensus", [], []
+    )  # fmt: skip
     return path
 
 

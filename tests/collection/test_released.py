@@ -41,7 +41,7 @@ def collection(version: str, tmp_path: Path) -> Collection:
 
 def test_every_schema_version_has_a_collection() -> None:
     newest = max(tables.contract(table).version for table in tables.table_names())
-    assert {f"v{number + 1}" for number in range(newest)} == {p.name for p in RELEASED.iterdir()}
+    assert {f"v{number + 1}" for number in range(newest)} == {p.name for p in RELEASED.glob("v*")}
 
 
 def test_its_tables_say_what_they_said(collection: Collection, version: str) -> None:

@@ -16,15 +16,14 @@ from facebatch import ids, tables
 from facebatch.collection import Collection
 from facebatch.errors import CollectionError
 from facebatch.identify import Gallery
-from facebatch.identify.enrol import (
-    PhotoFaces,
-    choose_enrolled,
-    enrol_snapshot,
-    from_people,
-)
+from facebatch.identify.choosing import Rule
+from facebatch.identify.consensus import limit_by
+from facebatch.identify.enrol import Enrolling, enrol_snapshot, from_people
+from facebatch.identify.thresholds import default_for
 from facebatch.stages import cluster_people
 
 DIMENSION = 128
+LIMIT = limit_by(default_for("dlib-resnet", "mirror"))
 WIDTH, HEIGHT = 200, 100
 MIDDLE = (80.0, 30.0, 120.0, 70.0)
 CORNER = (0.0, 0.0, 30.0, 30.0)
@@ -82,48 +81,31 @@ def commit(
     collection.commit_shard("shard", media(*media_rows), rows)
 
 
-def enrolled(collection: Collection, rule: str = "central") -> tuple[list[Any], list[Any]]:
-    """Returns (name, source, ordinal) of entries, and (code, folder, source) of problems."""
+def choose(collection: Collection, rule: Rule = "consensus") -> tuple[pa.Table, list[Any]]:
+    """Chooses entries, with all faces taken for good ones."""
     snapshot = collection.snapshot()
-    rows, problems = enrol_snapshot(snapshot, rule)  # type: ignore[arg-type]
-    faces = snapshot.faces(["face_id", "ordinal"]).to_pylist()
+    good = np.ones(len(snapshot.faces(["face_id"])), np.bool_)
+    return enrol_snapshot(snapshot, good, Enrolling(rule, limit=LIMIT))
+
+
+def enrolled(collection: Collection, rule: Rule = "consensus") -> tuple[list[Any], list[Any]]:
+    """Returns (name, source, ordinal) of entries, and (code, folder, source) of problems."""
+    rows, problems = choose(collection, rule)
+    faces = collection.snapshot().faces(["face_id", "ordinal"]).to_pylist()
     ordinals = {face["face_id"]: face["ordinal"] for face in faces}
     found = [(row["name"], row["source"], ordinals[row["face_id"]]) for row in rows.to_pylist()]
     return found, [(problem.code, problem.folder, problem.source) for problem in problems]
 
 
-def photo(*boxes: tuple[float, float, float, float], scores: Sequence[float] = ()) -> PhotoFaces:
-    values = np.array(boxes, np.float32).reshape(-1, 4)
-    return PhotoFaces("a.jpg", values, np.array(scores or [1.0] * len(values)), WIDTH, HEIGHT)
-
-
 def test_nobody_enrolled_is_added_as_easily(collection: Collection) -> None:
-    rows, problems = enrol_snapshot(collection.snapshot())
+    rows, problems = choose(collection)
     assert Gallery.create("memory://nobody", collection.settings).add(rows) == 0
     assert problems == []
 
 
-@pytest.mark.parametrize(("rule", "faces"), [("central", [(0, 0), (2, 1)]), ("strict", [(0, 0)])])
-def test_several_faces_are_a_problem_and_the_rule_decides(rule: Any, faces: list[Any]) -> None:
-    photos = [photo(CORNER), photo(), photo(CORNER, MIDDLE)]
-    chosen, problems = choose_enrolled("Ann", photos, rule)
-    assert [(choice.photo, choice.face) for choice in chosen] == faces
-    assert [problem.code for problem in problems] == ["no_face", "several_faces"]
-
-
-def test_of_equally_central_faces_the_surer_one_is_enrolled() -> None:
-    [choice], _ = choose_enrolled("Ann", [photo(MIDDLE, MIDDLE, scores=[0.9, 0.99])])
-    assert choice.face == 1
-
-
-@pytest.mark.parametrize("photos", [[], [photo()], [photo(CORNER, MIDDLE)]])
-def test_a_folder_that_gives_nobody_is_a_problem(photos: list[PhotoFaces]) -> None:
-    chosen, problems = choose_enrolled("Ann", photos, "strict")
-    assert chosen == []
-    assert (problems[-1].code, problems[-1].folder) == ("nobody_enrolled", "Ann")
-
-
 def test_folders_are_people(collection: Collection) -> None:
+    # Zoë, a bystander and Zoë again; two others and whoever stands before one of them.
+    zoe, others = people([2], seed=1)[0], people([1] * 4, seed=5)[0]
     commit(
         collection,
         {
@@ -135,6 +117,7 @@ def test_folders_are_people(collection: Collection) -> None:
             "Bad/1.jpg": "truncated",
             "Bad/2.jpg": [MIDDLE],
         },
+        embeddings=np.stack([zoe[0], others[0], zoe[1], *others[1:4]]),
     )
     found, problems = enrolled(collection)
     assert found == [
@@ -153,9 +136,11 @@ def test_folders_are_people(collection: Collection) -> None:
 
 
 def test_what_was_enrolled_has_its_own_embedding_and_chip(collection: Collection) -> None:
-    commit(collection, {"A/1.jpg": [MIDDLE], "B/1.jpg": [CORNER, MIDDLE], "B/2.jpg": [CORNER]})
+    ann, bob, other = (people([number], seed)[0] for number, seed in ((1, 1), (2, 5), (1, 9)))
+    photos = {"A/1.jpg": [MIDDLE], "B/1.jpg": [CORNER, MIDDLE], "B/2.jpg": [CORNER]}
+    commit(collection, photos, embeddings=np.stack([ann[0], bob[0], other[0], bob[1]]))
     snapshot = collection.snapshot()
-    rows, _ = enrol_snapshot(snapshot)
+    rows, _ = choose(collection)
     faces = snapshot.faces(["face_id", "embedding"]).to_pylist()
     embeddings = {face["face_id"]: face["embedding"] for face in faces}
     for row in rows.to_pylist():
@@ -168,20 +153,44 @@ def test_what_was_enrolled_has_its_own_embedding_and_chip(collection: Collection
 
 def test_a_copy_in_the_same_folder_counts_once(collection: Collection) -> None:
     commit(collection, {"A/1.jpg": [MIDDLE], "A/2.jpg": [MIDDLE]}, {"A/1.jpg": 0, "A/2.jpg": 0})
-    rows, problems = enrol_snapshot(collection.snapshot())
+    rows, problems = choose(collection)
     assert problems == []
     gallery = Gallery.create("memory://copies", collection.settings)
     assert gallery.add(rows) == 1
 
 
-def test_a_copy_in_another_folder_counts_there_and_is_a_problem(collection: Collection) -> None:
-    commit(collection, {"A/1.jpg": [MIDDLE], "B/1.jpg": [MIDDLE]}, {"A/1.jpg": 0, "B/1.jpg": 0})
+def test_a_face_of_two_folders_is_neithers_unless_one_agrees(collection: Collection) -> None:
+    same = {"A/1.jpg": 0, "B/1.jpg": 0}
+    commit(collection, {path: [MIDDLE] for path in same}, same)
     found, problems = enrolled(collection)
-    assert found == [("A", "photos/A/1.jpg", 0), ("B", "photos/B/1.jpg", 0)]
+    assert found == []
     assert problems == [
+        ("nobody_enrolled", "A", ""),
         ("several_people", "A", "photos/A/1.jpg"),
+        ("nobody_enrolled", "B", ""),
         ("several_people", "B", "photos/B/1.jpg"),
     ]
+    more = memory_collection()
+    photos = {path: [MIDDLE] for path in ("A/1.jpg", "A/2.jpg", "B/1.jpg")}
+    commit(more, photos, {**same, "A/2.jpg": 1}, embeddings=people([2], seed=1)[0])
+    found, problems = enrolled(more)
+    assert found == [("A", "photos/A/1.jpg", 0), ("A", "photos/A/2.jpg", 0)]
+    assert ("several_people", "B", "photos/B/1.jpg") in problems
+
+
+def test_who_is_known_decides_about_new_photos(collection: Collection) -> None:
+    ann, other = people([3], seed=1)[0], people([2], seed=5)[0]
+    commit(
+        collection,
+        {"A/1.jpg": [MIDDLE, CORNER], "A/2.jpg": [MIDDLE]},
+        embeddings=np.stack([other[0], ann[2], other[1]]),
+    )
+    snapshot = collection.snapshot()
+    good = np.ones(3, np.bool_)
+    how = Enrolling("consensus", limit=LIMIT, known={"A": ann[:2]})
+    rows, problems = enrol_snapshot(snapshot, good, how)
+    np.testing.assert_array_equal(tables.matrix(rows["embedding"]), ann[2:])
+    assert [problem.code for problem in problems] == ["several_faces", "none_agrees"]
 
 
 def test_a_folder_whose_name_is_not_utf8_makes_no_person(collection: Collection) -> None:

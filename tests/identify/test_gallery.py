@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from facebatch.errors import GalleryError, SpaceMismatch, UsageError
 from facebatch.identify import Calibration, Gallery
 from facebatch.identify.calibration import Point
 from facebatch.identify.gallery import ENTRY_COLUMNS, entry_id
+from facebatch.identify.marking import marked
 
 DIMENSION = 128
 ONE_PASS = ExtractSettings(tta="none")
@@ -299,3 +301,31 @@ def test_a_damaged_calibration_is_named(gallery: Gallery, damage: bytes) -> None
     gallery.storage.write("calibration.json", damage)
     with pytest.raises(GalleryError, match=r"calibration\.json is damaged"):
         gallery.calibration()
+
+
+def test_a_released_gallery_is_read_and_its_stranger_names_nobody(tmp_path: Path) -> None:
+    released = Path(__file__).parents[1] / "released" / "gallery_v1"
+    gallery = Gallery.open(str(shutil.copytree(released, tmp_path / "gallery")))
+    assert gallery.people() == [("Ada", 5), ("Bo Li", 1)]
+    rows = gallery.entries()
+    unlike = rows.filter(rows["unlike_the_others"])
+    assert unlike["source"].to_pylist() == ["known/4.jpg"]
+    assert len(gallery.model().entries) == 5
+    gallery.remove("Bo Li")
+    stored = tables.read(gallery.storage, "entries.parquet", "gallery")["unlike_the_others"]
+    assert sorted(stored.to_pylist()) == [False] * 4 + [True]
+
+
+def test_people_whose_entries_disagree_are_named_and_all_of_them_vote(gallery: Gallery) -> None:
+    gallery.add(entries(["Ann", "Ann", "Bob"]))
+    assert gallery.doubts().disagree == ("Ann",)
+    assert len(gallery.model().entries) == 3
+
+
+def test_without_a_far_for_the_embedder_nobody_is_unlike_the_others(tmp_path: Path) -> None:
+    limit = Gallery.create(str(tmp_path / "one"), ONE_PASS).limit()
+    assert limit is not None
+    assert marked(tables.schema("gallery", DIMENSION).empty_table(), limit).disagree == ()
+    rows = Gallery.create(str(tmp_path / "two"), ONE_PASS)
+    rows.add(entries(["Ann", "Ann"]))
+    assert marked(rows.entries(), None).rows["unlike_the_others"].null_count == 2

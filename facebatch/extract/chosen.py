@@ -1,0 +1,63 @@
+"""Which face of a single photo is meant, by what its user asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from facebatch.errors import InputError, UsageError
+from facebatch.faces.central import central_face
+from facebatch.faces.choice import largest_face, numbers
+
+LARGEST, CENTRAL = "largest", "central"
+
+DEFAULT_FACE = LARGEST
+"""A photo's subject is large; what is in its middle may be a child, a hand or a bystander."""
+
+
+def check_choice(asked: str) -> None:
+    """Refuses what `choose_face` can't do with any photo.
+
+    Raises:
+        UsageError: It is neither a rule nor a number of 1 or more.
+    """
+    if asked not in (LARGEST, CENTRAL) and not (
+        asked.isascii() and asked.isdecimal() and int(asked)
+    ):
+        raise UsageError(
+            f"--face {asked} is neither {LARGEST} nor {CENTRAL}, nor a number: faces count from "
+            "the left, from 1"
+        )
+
+
+def choose_face(
+    asked: str,
+    boxes: npt.NDArray[np.floating],
+    scores: npt.NDArray[np.floating],
+    sure: npt.NDArray[np.bool_],
+    picture: tuple[int, int],
+) -> int:
+    """Returns the row of the face that is meant.
+
+    Args:
+        asked: ``largest`` (see `largest_face`), ``central`` (see `central_face`) or a number,
+            which counts the faces from the left, from 1 (see `numbers`).
+        boxes: As for `largest_face`.
+        scores: As for `largest_face`.
+        sure: As for `largest_face`.
+        picture: Width and height in the pixels of the boxes.
+
+    Raises:
+        InputError: There are fewer faces than the number.
+        UsageError: As for `check_choice`.
+        ValueError: There is no box.
+    """
+    check_choice(asked)
+    if asked == LARGEST:
+        return largest_face(boxes, scores, sure)
+    if asked == CENTRAL:
+        return central_face(boxes, *picture)
+    found = np.flatnonzero(numbers(boxes) == int(asked))
+    if not len(found):
+        raise InputError(f"there is no face {asked} among {len(boxes)}")
+    return int(found[0])
