@@ -105,7 +105,7 @@ def test_a_whole_number_serves_where_a_fraction_is_meant(tmp_path: Path) -> None
         ("[extract]\nmax_side = 63", "63 isn't within 64 to 16000"),
         ("[extract]\nmax_side = 16001", "16001 isn't within 64 to 16000"),
         ("[extract]\ntta = 'all'", "'all' isn't one of none, mirror, full"),
-        ("[extract]\ndetector = 'eyes'", "'eyes' isn't one of mtcnn"),
+        ("[extract]\ndetector = 'eyes'", "'eyes' isn't one of auto, mtcnn"),
         ("[extract]\nchips = 1", "chips = 1 isn't true or false"),
         ("[extract]\nside = 1", r"\[extract\] has no setting 'side'"),
         ("[extrct]\nmax_side = 99", r"unknown table \[extrct\]"),

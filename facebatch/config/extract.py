@@ -11,8 +11,9 @@ from typing import Any, Literal
 from facebatch.config.setting import setting
 from facebatch.embed import DEFAULT_TTA, TTA, TTA_CHOICES
 from facebatch.media.kinds import FrameChoice
-from facebatch.models import registry
-from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE, DETECTORS, EMBEDDERS
+from facebatch.models import detectors, registry
+from facebatch.models.detectors import AUTO, DETECTORS
+from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE, EMBEDDERS
 
 VideoFaces = Literal["best", "all"]
 FRAMES: tuple[FrameChoice, ...] = typing.get_args(FrameChoice)
@@ -26,14 +27,20 @@ _PANEL = "What is extracted (fixed for a collection's life)"
 
 @dataclass(frozen=True)
 class ExtractSettings:
-    """What decides which faces a collection holds; frozen in ``collection.json``."""
+    """What decides which faces a collection holds; frozen in ``collection.json``.
+
+    A ``detector`` of ``auto`` becomes the name of the best one that can run here at once, so that
+    settings, and with them collections, always name one.
+    """
 
     detector: str = setting(
         "mtcnn",
-        "Detector: mtcnn (weights of facenet-pytorch, MIT).",
+        "Detector: mtcnn, yunet (faster, and finds more), or auto: yunet where its weights and "
+        "something that runs them are installed, else mtcnn; a collection keeps the one that it "
+        "was made with.",
         panel=_PANEL,
         metavar="NAME",
-        choices=DETECTORS,
+        choices=(AUTO, *DETECTORS),
     )
     max_side: int = setting(
         1024,
@@ -44,7 +51,8 @@ class ExtractSettings:
     )
     min_face: int = setting(
         DEFAULT_MIN_FACE,
-        "Smallest face looked for, in pixels at detection size: 24 is 94 in a 4000-pixel photo.",
+        "Smallest square looked into for a face, in pixels at detection size: 24 is 94 in a "
+        "4000-pixel photo. The box of a face may be half as large.",
         panel=_PANEL,
         metavar="N",
         range=(12, 2_000),
@@ -84,6 +92,11 @@ class ExtractSettings:
         choices=VIDEO_FACES,
     )
 
+    def __post_init__(self) -> None:
+        """Puts the detector that ``auto`` stands for in its place."""
+        if self.detector == AUTO:
+            object.__setattr__(self, "detector", detectors.best())
+
     def space(self) -> str:
         """Returns the hash of what makes embeddings comparable, 32 hex digits."""
         card = registry.card(self.embedder)
@@ -100,7 +113,7 @@ class ExtractSettings:
         return _hash(
             space=self.space(),
             detector=self.detector,
-            detector_weights=[registry.digest(file) for file in registry.card(self.detector).files],
+            detector_weights=[registry.digest(file) for file in detectors.weights(self.detector)],
             max_side=self.max_side,
             min_face=self.min_face,
             frames=self._frames(),

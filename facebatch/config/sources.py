@@ -15,6 +15,7 @@ from facebatch.config.grouping import GroupingSettings
 from facebatch.config.run import RunSettings
 from facebatch.config.setting import UNITS, Field, Unit, fields_of, variable_of
 from facebatch.errors import InputError, SettingsMismatch, UsageError
+from facebatch.models.detectors import AUTO
 
 TABLES: Mapping[str, type] = MappingProxyType(
     {"extract": ExtractSettings, "run": RunSettings, "cluster": GroupingSettings}
@@ -55,6 +56,8 @@ def resolve_extract(
         InputError: The TOML file can't be read or has an unknown key.
     """
     asked = _asked("extract", flags, config_file, environment)
+    if collection and asked.get("detector", ("",))[0] == AUTO:
+        del asked["detector"]  # the choice was left to facebatch, which has made it
     for name, (value, source) in asked.items():
         if collection is not None and name in collection and collection[name] != value:
             raise SettingsMismatch(

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from facebatch.detect.base import Detections, Detector
 from facebatch.errors import UsageError
-from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
-from facebatch.models.registry import DEFAULT_MIN_FACE, DETECTORS
+from facebatch.models import registry
+from facebatch.models.card import Card
+from facebatch.models.detectors import DETECTORS
+from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, Choice, choose
+from facebatch.models.registry import DEFAULT_MIN_FACE
 
 __all__ = ["Detections", "Detector", "load_detector"]
 
@@ -26,7 +29,8 @@ def load_detector(
 
     Args:
         name: One of ``DETECTORS``.
-        min_face: Side of the smallest face to look for, in pixels of the image.
+        min_face: Side of the smallest square to look into for a face, in pixels of the image; a
+            face's box may be half as large.
         engine: What runs its networks, one of ``facebatch.models.engines.ENGINES``.
         device: Where they run, one of ``facebatch.models.engines.DEVICES``.
 
@@ -38,4 +42,18 @@ def load_detector(
         from facebatch.detect.mtcnn import MtcnnDetector
 
         return MtcnnDetector(min_face=min_face, engine=engine, device=device)
+    if name in DETECTORS:
+        return _single_shot(registry.card(name), min_face, choose(engine, device))
     raise UsageError(f"no detector named {name!r}; there are {', '.join(DETECTORS)}")
+
+
+def _single_shot(card: Card, min_face: int, chosen: Choice) -> Detector:
+    from facebatch.detect.onnx_nets import loaded
+    from facebatch.detect.second_opinion import SecondOpinion
+    from facebatch.detect.single_shot import SingleShotDetector
+    from facebatch.detect.yunet import YUNET
+
+    [file] = card.files
+    net = loaded(registry.read(file), chosen, card.name)
+    opinion = SecondOpinion(chosen)
+    return SingleShotDetector(card.name, YUNET, card.input, net, opinion, min_face)

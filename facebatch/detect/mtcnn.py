@@ -9,22 +9,21 @@ comes from one integral image. ``detect`` converts to the coordinates of ``faceb
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facebatch.detect.base import Detections
-from facebatch.detect.integral import area_crops, area_level, integral_image
+from facebatch.detect.crops import OUTPUT_BATCH, classify, image_size
+from facebatch.detect.integral import area_level, integral_image
 from facebatch.detect.mtcnn_boxes import (
     landmarks_in_image,
     moved,
     proposals,
     pyramid,
-    regions,
     squared,
 )
-from facebatch.detect.nets import ArrayFunction, Cascade
+from facebatch.detect.nets import Cascade
 from facebatch.detect.nms import suppress_minimum, suppress_union
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, choose
 from facebatch.models.provenance import Provenance
@@ -34,9 +33,7 @@ Boxes = NDArray[np.float32]
 Scores = NDArray[np.float32]
 Landmarks = NDArray[np.float32]
 
-# Crops a network call. They bound memory in crowded images; speed hardly depends on them.
-_REFINE_BATCH = 256
-_OUTPUT_BATCH = 64
+_REFINE_BATCH = 256  # crops a network call
 
 # Overlaps above which a proposal goes: inside a pyramid level, and between levels and after
 # each later stage (facenet-pytorch's detect_face).
@@ -120,7 +117,7 @@ class MtcnnDetector:
         return boxes[order], scores[order], landmarks[order]
 
     def _propose(self, sums: NDArray[np.uint32]) -> Boxes:
-        height, width = _image_size(sums)
+        height, width = image_size(sums)
         found = []
         for scale in pyramid(height, width, self.min_face, self.factor):
             level = area_level(sums, int(height * scale + 1), int(width * scale + 1))
@@ -135,7 +132,8 @@ class MtcnnDetector:
         return squared(moved(boxes[kept], regressions[kept], edge=0))
 
     def _refine(self, sums: NDArray[np.uint32], boxes: Boxes) -> Boxes:
-        boxes, outputs = _classify(self._nets.refine, sums, boxes, 24, _REFINE_BATCH)
+        valid, outputs = classify(self._nets.refine, sums, boxes, 24, _REFINE_BATCH)
+        boxes = boxes[valid]
         if not outputs:
             return boxes
         regressions, scores = outputs
@@ -145,7 +143,8 @@ class MtcnnDetector:
         return squared(moved(boxes[kept], regressions[kept], edge=1))
 
     def _output(self, sums: NDArray[np.uint32], boxes: Boxes) -> tuple[Boxes, Scores, Landmarks]:
-        boxes, outputs = _classify(self._nets.output, sums, boxes, 48, _OUTPUT_BATCH)
+        valid, outputs = classify(self._nets.output, sums, boxes, 48, OUTPUT_BATCH)
+        boxes = boxes[valid]
         if not outputs:
             return boxes, np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32)
         regressions, scores, fractions = outputs
@@ -168,27 +167,3 @@ def _load_cascade(engine: str, device: str) -> tuple[Cascade, Provenance]:
 
         cascade = Cascade(partial(eager, device=chosen.device))
     return cascade, Provenance(chosen.engine, chosen.device, "float32")
-
-
-def _image_size(sums: NDArray[np.uint32]) -> tuple[int, int]:
-    return sums.shape[0] - 1, sums.shape[1] // 3 - 1
-
-
-def _classify(
-    net: ArrayFunction,
-    sums: NDArray[np.uint32],
-    boxes: Boxes,
-    side: int,
-    batch: int,
-) -> tuple[Boxes, list[NDArray[np.float32]]]:
-    """Run a net over the boxes' crops; boxes that lie outside the image are dropped.
-
-    Returns:
-        The boxes that remain and the net's outputs for them; no outputs where none remain.
-    """
-    inside = regions(boxes, *_image_size(sums))
-    valid = (inside[:, 2:] > inside[:, :2]).all(axis=1)
-    boxes, inside = boxes[valid], inside[valid]
-    edges = [*range(0, len(boxes), batch), len(boxes)]
-    outputs = [net(area_crops(sums, inside[i:j], side)) for i, j in pairwise(edges)]
-    return boxes, [np.concatenate(part) for part in zip(*outputs, strict=True)]

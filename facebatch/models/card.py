@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["detector", "embedder"]
 Format = Literal["torch", "dlib", "onnx", "openvino", "facenet"]
+Family = Literal["mtcnn", "yunet", "scrfd", "retinaface"]
 Colour = Literal["RGB", "BGR"]
 Layout = Literal["NCHW", "NHWC"]
 Dtype = Literal["float32", "uint8"]
@@ -128,6 +129,7 @@ class Card:
         kind: Whether it finds faces or embeds them.
         summary: What it is, in one sentence.
         format: What its files are, which says what reads them.
+        family: How a detector's outputs are read; None for an embedder.
         dimension: Length of its embeddings; 0 for a detector.
         template: Name of the alignment template (``facebatch.faces.align.TEMPLATES``); empty for a
             detector, and where the card gives points of its own.
@@ -146,6 +148,7 @@ class Card:
     kind: Kind
     summary: str
     format: Format
+    family: Family | None
     dimension: int
     template: str
     points: tuple[Point, ...]
@@ -295,6 +298,7 @@ def _card(table: _Table) -> Card:
         kind=kind,
         summary=table.take("summary", str),
         format=table.choice("format", get_args(Format)),
+        family=table.choice("family", get_args(Family)) if kind == "detector" else None,
         dimension=table.count("dimension", 1) if kind == "embedder" else 0,
         template="" if points or kind == "detector" else table.take("template", str),
         points=points,

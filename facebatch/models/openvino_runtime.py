@@ -107,6 +107,21 @@ def _core() -> Any:
     return openvino.Core()
 
 
+def read_onnx(content: bytes) -> tuple[Network, tuple[str, ...]]:
+    """Compiles an ONNX file's network of one input, in float32.
+
+    Returns:
+        The network, and the names of its outputs in the order of their values.
+
+    Raises:
+        RuntimeError: The bytes hold none that OpenVINO can read.
+    """
+    model = _core().read_model(content)
+    names = tuple(output.get_any_name() for output in model.outputs)
+    outputs = [result.input_value(0) for result in model.get_results()]
+    return Network(model.get_parameters()[0], outputs, "float32"), names
+
+
 def parameter(shape: Sequence[int], dtype: type[np.generic]) -> Node:
     """The input of a graph; a side of -1 may have any length."""
     return opset.parameter(list(shape), dtype)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from facebatch.errors import WeightsError
-from facebatch.models.card import Card, Kind, WeightFile, is_name, parse
+from facebatch.models.card import Card, WeightFile, is_name, parse
 from facebatch.models.folder import models_folder, place_of, record, recorded, user_card, user_cards
 
 
@@ -29,22 +29,16 @@ def _shipped() -> Iterator[Card]:
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _shipped()})
 """The cards that facebatch ships, by name."""
 
-_LOADED: Mapping[Kind, frozenset[str]] = MappingProxyType(
-    {"detector": frozenset({"torch"}), "embedder": frozenset({"dlib"})}
+_EMBEDDED = frozenset({"dlib"})
+"""The formats that ``facebatch.embed`` reads."""
+
+EMBEDDERS = tuple(
+    card.name for card in CARDS.values() if card.kind == "embedder" and card.format in _EMBEDDED
 )
-"""The formats that ``facebatch.detect`` and ``facebatch.embed`` read."""
-
-
-def _named(kind: Kind) -> tuple[str, ...]:
-    cards = [card for card in CARDS.values() if card.kind == kind]
-    return tuple(card.name for card in cards if card.format in _LOADED[kind])
-
-
-DETECTORS = _named("detector")
-EMBEDDERS = _named("embedder")
 DEFAULT_EMBEDDER = "dlib-resnet"
 DEFAULT_MIN_FACE = 24
-"""Side in pixels at detection size of the smallest face that is looked for."""
+"""Side in pixels, at detection size, of the smallest square that is looked into for a face; the box
+of a face may be half as large."""
 
 PNET, RNET, ONET = CARDS["mtcnn"].files
 (DLIB_RESNET,) = CARDS["dlib-resnet"].files

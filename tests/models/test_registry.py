@@ -12,7 +12,8 @@ import pytest
 from facebatch.errors import WeightsError
 from facebatch.models import registry
 from facebatch.models.card import WeightFile
-from facebatch.models.registry import DETECTORS, EMBEDDERS
+from facebatch.models.detectors import DETECTORS
+from facebatch.models.registry import EMBEDDERS
 
 FILES = [*registry.card("mtcnn").files, *registry.card("dlib-resnet").files]
 DIGEST = hashlib.sha256(b"weights").hexdigest()

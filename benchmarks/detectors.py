@@ -1,0 +1,149 @@
+"""Detectors against each other: what they find, how right they are, and what a photo costs.
+
+    python benchmarks/detectors.py [--photos FOLDER ...] [--truth FILE ...] [--min-face 24]
+
+Truth is any file that ``facebatch.evaluate.inputs.boxes`` reads, which names photos beside it. The
+detectors take turns on each photo, as extraction decodes it, on one thread; a first pass, which
+compiles what is compiled once, isn't timed. Recall is given over all detections and at the same
+precisions for both; a box is a face from an IoU of .4 on. Photos without truth are only timed, and
+their faces counted: by the side of the box in pixels at detection size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from common import ONE_THREAD, photos_in
+
+from facebatch.config import ExtractSettings
+from facebatch.detect import Detections, load_detector
+from facebatch.errors import MediaError
+from facebatch.evaluate.detection import DetectionScores, score_detection
+from facebatch.evaluate.inputs.boxes import read_truth
+from facebatch.media.photo.decode import Photo
+from facebatch.models.detectors import DETECTORS
+
+PRECISIONS = (0.9, 0.95, 0.98, 1.0)
+SIDES = (0, 12, 16, 24, 32, 64)
+SURE = 0.95
+IOU = 0.4
+
+Found = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+
+
+@dataclass
+class Tally:
+    """What one detector cost and found."""
+
+    wall: float = 0.0
+    processor: float = 0.0
+    sides: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    scores: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    found: dict[Path, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = field(
+        default_factory=dict
+    )
+
+    def add(self, path: Path, faces: Detections, scale: tuple[float, float]) -> None:
+        """Keeps a photo's faces."""
+        self.sides.append(np.sqrt((faces.boxes[:, 2:] - faces.boxes[:, :2]).prod(axis=1)))
+        self.scores.append(faces.scores)
+        self.found[path] = (faces.boxes * np.tile(np.array(scale, np.float32), 2), faces.scores)
+
+
+def measured(photos: list[Path], names: list[str], min_face: int, side: int) -> dict[str, Tally]:
+    """Lets every detector find the faces of every photo, twice."""
+    detectors = {name: load_detector(name, min_face=min_face) for name in names}
+    tallies = {name: Tally() for name in names}
+    for path in photos:
+        try:
+            photo = Photo(path.read_bytes())
+            pixels, scale = photo.decode(photo.scale_for(side)).shrunk(side)
+        except MediaError:
+            continue
+        for timed in (False, True):
+            for name, detector in detectors.items():
+                wall, processor = time.perf_counter(), time.process_time()
+                faces = detector.detect(pixels)
+                if timed:
+                    tallies[name].wall += time.perf_counter() - wall
+                    tallies[name].processor += time.process_time() - processor
+                    tallies[name].add(path, faces, scale)
+    return tallies
+
+
+def recall_at(scores: DetectionScores, precision: float) -> float:
+    """The largest recall at which at least so many of the detections are faces."""
+    enough = scores.curve.precision >= precision
+    return float(scores.curve.recall[enough].max()) if enough.any() else 0.0
+
+
+def print_truth(file: Path, tallies: dict[str, Tally]) -> None:
+    """Prints recall and precision against one file of true faces."""
+    truth = read_truth(file)
+    faces = sum(int((~one.ignore).sum()) for one in truth.values())
+    print(f"\n{file.parent.name}/{file.name}: {faces} faces in {len(truth)} photos")
+    columns = "".join(f"  at {precision:4.2f}" for precision in PRECISIONS)
+    print(f"detector  precision  recall{columns}  above {SURE}: precision, recall; by size")
+    for name, tally in tallies.items():
+        found: Found = {key: tally.found[file.parent / key] for key in truth}
+        every = score_detection(truth, found, IOU)
+        sure = {k: (boxes[s >= SURE], s[s >= SURE]) for k, (boxes, s) in found.items()}
+        above = score_detection(truth, sure, IOU)
+        at = "".join(f"  {recall_at(every, precision):7.3f}" for precision in PRECISIONS)
+        sizes = ", ".join(
+            f"{part.smallest:.0f}: {part.found}/{part.faces}"
+            for part in every.by_size
+            if part.faces
+        )
+        print(
+            f"{name:<8}  {every.precision or 0:9.3f}  {every.recall or 0:6.3f}{at}"
+            f"  {above.precision or 0:.3f}, {above.recall or 0:.3f}; {sizes}"
+        )
+
+
+def print_counts(tallies: dict[str, Tally]) -> None:
+    """Prints what photos cost, and faces by size."""
+    photos = len(next(iter(tallies.values())).found)
+    print(f"{photos} photos; faces by the side of the box at detection size, sure ones after the /")
+    print("detector  ms a photo  of the processor  faces  " + "  ".join(f"from {s}" for s in SIDES))
+    for name, tally in tallies.items():
+        sides, scores = np.concatenate(tally.sides), np.concatenate(tally.scores)
+        edges = [*SIDES, np.inf]
+        counts = [np.histogram(part, edges)[0] for part in (sides, sides[scores >= SURE])]
+        each = "  ".join(f"{every}/{sure}" for every, sure in zip(*counts, strict=True))
+        milliseconds = 1e3 * tally.wall / photos, 1e3 * tally.processor / photos
+        print(
+            f"{name:<8}  {milliseconds[0]:10.1f}  {milliseconds[1]:16.1f}  {len(sides):5}  {each}"
+        )
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--photos", type=Path, action="append", default=[])
+    parser.add_argument("--truth", type=Path, action="append", default=[])
+    parser.add_argument("--limit", type=int, default=0, help="photos of each folder")
+    parser.add_argument("--min-face", type=int, default=ExtractSettings().min_face)
+    parser.add_argument("--max-side", type=int, default=ExtractSettings().max_side)
+    parser.add_argument("--detectors", nargs="+", default=["mtcnn", "yunet"], choices=DETECTORS)
+    arguments = parser.parse_args()
+    os.environ.update(ONE_THREAD)
+    photos = [path for folder in arguments.photos for path in photos_in(folder, arguments.limit)]
+    photos += [file.parent / name for file in arguments.truth for name in read_truth(file)]
+    photos = list(dict.fromkeys(photos))
+    if not photos:
+        raise SystemExit("name photos by --photos or --truth")
+    tallies = measured(photos, arguments.detectors, arguments.min_face, arguments.max_side)
+    print_counts(tallies)
+    for file in arguments.truth:
+        print_truth(file, tallies)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Which detectors there are, which is the best that can run here, and which files it reads."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from facebatch.models.card import WeightFile
+from facebatch.models.registry import CARDS, ONET, card, is_installed
+
+AUTO = "auto"
+"""Stands for the best detector that can run here; a collection holds the one it stood for."""
+
+_READ = ("mtcnn", "yunet")
+"""The families that ``facebatch.detect`` reads, the least wanted first."""
+
+# A network that reads pictures of one size only would see most photos shrunk.
+DETECTORS = tuple(
+    card.name
+    for card in CARDS.values()
+    if card.kind == "detector" and card.family in _READ and card.input.size == 0
+)
+
+
+def best() -> str:
+    """Returns the detector that ``auto`` stands for.
+
+    It is YuNet where its file and something that runs it are installed, else MTCNN, whose files
+    come with facebatch.
+    """
+    runtimes = ("openvino", "onnxruntime")
+    runs = any(importlib.util.find_spec(name) is not None for name in runtimes)
+    return "yunet" if runs and all(map(is_installed, card("yunet").files)) else "mtcnn"
+
+
+def weights(name: str) -> tuple[WeightFile, ...]:
+    """Returns every file that a detector reads: its own, and that of O-Net.
+
+    Raises:
+        WeightsError: There is no such detector.
+    """
+    own = card(name).files
+    return own if ONET in own else (*own, ONET)
