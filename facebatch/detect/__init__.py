@@ -48,12 +48,12 @@ def load_detector(
 
 
 def _single_shot(card: Card, min_face: int, chosen: Choice) -> Detector:
+    from facebatch.detect.families import FAMILIES
     from facebatch.detect.onnx_nets import loaded
     from facebatch.detect.second_opinion import SecondOpinion
     from facebatch.detect.single_shot import SingleShotDetector
-    from facebatch.detect.yunet import YUNET
 
     [file] = card.files
     net = loaded(registry.read(file), chosen, card.name)
-    opinion = SecondOpinion(chosen)
-    return SingleShotDetector(card.name, YUNET, card.input, net, opinion, min_face)
+    family, opinion = FAMILIES[card.family or ""], SecondOpinion(chosen)
+    return SingleShotDetector(card.name, family, card.input, net, opinion, min_face)

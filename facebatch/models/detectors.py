@@ -5,19 +5,15 @@ from __future__ import annotations
 import importlib.util
 
 from facebatch.models.card import WeightFile
-from facebatch.models.registry import CARDS, ONET, card, is_installed
+from facebatch.models.registry import ONET, all_cards, card, is_installed
 
 AUTO = "auto"
 """Stands for the best detector that can run here; a collection holds the one it stood for."""
 
-_READ = ("mtcnn", "yunet")
-"""The families that ``facebatch.detect`` reads, the least wanted first."""
-
-# A network that reads pictures of one size only would see most photos shrunk.
+# The shipped ones and the user's own. A network that reads pictures of one size only would see most
+# photos shrunk.
 DETECTORS = tuple(
-    card.name
-    for card in CARDS.values()
-    if card.kind == "detector" and card.family in _READ and card.input.size == 0
+    card.name for card in all_cards() if card.kind == "detector" and card.input.size == 0
 )
 
 
