@@ -79,18 +79,29 @@ class _Request:
 
 
 def query(
-    gallery: str, method: str | None, fpir: float | None, threshold: float | None
+    gallery: str,
+    method: str | None,
+    fpir: float | None,
+    threshold: float | None,
+    fdr: float | None,
 ) -> IdentificationQuery:
     """Returns what is asked of a gallery."""
     from facebatch.errors import UsageError
     from facebatch.identify import Gallery
     from facebatch.identify.classifier import DEFAULT_METHOD
-    from facebatch.stages import DEFAULT_FPIR, IdentificationQuery
+    from facebatch.stages import DEFAULT_FDR, DEFAULT_FPIR, IdentificationQuery
 
-    if fpir is not None and threshold is not None:
-        raise UsageError("--fpir and --threshold are two ways to say one thing: give one")
-    rate = DEFAULT_FPIR if fpir is None else fpir
-    return IdentificationQuery(Gallery.open(gallery), method or DEFAULT_METHOD, rate, threshold)
+    if threshold is not None and not (fpir is None and fdr is None):
+        raise UsageError(
+            "--threshold says what is near enough, and so do --fpir and --fdr: give it or them"
+        )
+    return IdentificationQuery(
+        Gallery.open(gallery),
+        method or DEFAULT_METHOD,
+        DEFAULT_FPIR if fpir is None else fpir,
+        threshold,
+        DEFAULT_FDR if fdr is None else fdr,
+    )
 
 
 @takes_settings(ExtractSettings, RunSettings, GroupingSettings, file=True)
@@ -104,6 +115,7 @@ def run(
     gallery: options.GalleryOption = None,
     method: options.Method = None,
     fpir: options.Fpir = None,
+    fdr: options.Fdr = None,
     threshold: options.Threshold = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
@@ -125,7 +137,7 @@ def run(
     with request.recorded("run", metrics_file) as record:
         from facebatch.jobs.run import run_all
 
-        against = query(gallery, method, fpir, threshold) if gallery else None
+        against = query(gallery, method, fpir, threshold, fdr) if gallery else None
         grouping = asked.grouping()
         collection = request.collection()
         with request.progress() as show:

@@ -39,6 +39,7 @@ def identify(
     gallery: Annotated[str, typer.Option("--gallery", "-g", help="The gallery.", metavar="URL")],
     method: options.Method = None,
     fpir: options.Fpir = None,
+    fdr: options.Fdr = None,
     threshold: options.Threshold = None,
     as_json: options.Json = False,
 ) -> None:
@@ -49,7 +50,7 @@ def identify(
     from facebatch.collection import Collection
     from facebatch.stages import identify_faces
 
-    against = query(gallery, method, fpir, threshold)
+    against = query(gallery, method, fpir, threshold, fdr)
     opened = Collection.open(collection)
     summary = identify_faces(opened, opened.snapshot(), against).as_json()
     output.emit(summary, output.matches_lines(summary), as_json)
@@ -230,7 +231,7 @@ def annotate(
     from facebatch.probe.annotate import annotate_media
     from facebatch.probe.probe import Prober
 
-    against = query(gallery, method, fpir, threshold) if gallery else None
+    against = query(gallery, method, fpir, threshold, None) if gallery else None
     settings, _ = _compared_under(gallery, asked)
     summary = annotate_media(media, folder, Prober(settings, execution), against, fps)
     output.emit(summary, output.annotation_lines(summary), as_json)

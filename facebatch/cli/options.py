@@ -80,6 +80,14 @@ Fpir = Annotated[
         metavar="RATE",
     ),
 ]
+Fdr = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of the names given that may be wrong; 1 leaves it to --fpir alone. Default: "
+        "0.01.",
+        metavar="RATE",
+    ),
+]
 Far = Annotated[
     float | None,
     typer.Option(

@@ -246,10 +246,13 @@ def matches_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"{summary['people']:,} among {count(summary['gallery_people'], 'person', 'people')} of "
         f"the gallery{state}"
     )
+    limit = "" if config["fdr"] is None else f", and at most {config['fdr']:.2g} of the names wrong"
     yield (
         f"  by {config['method']}, accepted up to {config['threshold']:.4f} "
-        f"({_short(config['threshold_source'])})"
+        f"({_short(config['threshold_source'])}){limit}"
     )
+    if summary["expected_wrong"] is not None and summary["expected_wrong"] >= 0.5:
+        yield f"  about {summary['expected_wrong']:.0f} of them may be wrong"
 
 
 def _short(source: str) -> str:

@@ -99,6 +99,8 @@ class MatchesManifest(Manifest):
         faces: Number of faces.
         below_gate: Faces that didn't pass.
         matched: Faces that are somebody's.
+        expected_wrong: How many of these names are wrong, by their probabilities; None where
+            nothing was measured for the method.
         people: People whom they are.
     """
 
@@ -109,6 +111,7 @@ class MatchesManifest(Manifest):
     faces: int | None = None
     below_gate: int | None = None
     matched: int | None = None
+    expected_wrong: float | None = None
     people: int | None = None
 
     @property

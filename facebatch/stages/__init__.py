@@ -7,10 +7,16 @@ stage whose faces and settings are those of its current generation does nothing.
 from facebatch.stages.clusters import SCRATCH_ADVICE_GROWTH
 from facebatch.stages.common import StageResult, good_faces
 from facebatch.stages.index import build_index
-from facebatch.stages.matches import DEFAULT_FPIR, IdentificationQuery, identify_faces
+from facebatch.stages.matches import (
+    DEFAULT_FDR,
+    DEFAULT_FPIR,
+    IdentificationQuery,
+    identify_faces,
+)
 from facebatch.stages.people import cluster_people
 
 __all__ = [
+    "DEFAULT_FDR",
     "DEFAULT_FPIR",
     "SCRATCH_ADVICE_GROWTH",
     "IdentificationQuery",

@@ -18,15 +18,20 @@ from facebatch.collection import (
     read_matches,
     write_table,
 )
+from facebatch.errors import UsageError
 from facebatch.faces.quality import Gate
-from facebatch.identify import Calibration, Gallery
-from facebatch.identify.calibration import DISTANCE_METHODS
+from facebatch.identify import Calibration, Gallery, false_discovery
 from facebatch.identify.classifier import DEFAULT_METHOD, Model, accept, entries_hash
-from facebatch.identify.thresholds import DEFAULTS, check_threshold, default_for, threshold_for
+from facebatch.identify.distances import Doubles
+from facebatch.identify.thresholds import check_threshold, default_for, threshold_for
 from facebatch.stages.common import StageResult, embeddings_of, good_faces
 
 DEFAULT_FPIR = 0.01
 """One impostor in a hundred may be taken for somebody of the gallery."""
+
+
+DEFAULT_FDR = 0.01
+"""One name in a hundred that are given may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +42,25 @@ class IdentificationQuery:
         gallery: The gallery.
         method: One of `facebatch.identify.classifier.METHODS`.
         fpir: Share of impostors that may be taken for somebody, above 0 and below 1.
-        threshold: Instead of it, the largest score that is accepted.
+        threshold: Instead of both rates, the largest score that is accepted.
+        fdr: Share of the names given that may be wrong, above 0; 1 leaves it to the FPIR alone.
 
     Raises:
-        UsageError: The threshold is none that the method's scores can be compared with.
+        UsageError: The threshold is none that the method's scores can be compared with, or the FDR
+            is none.
     """
 
     gallery: Gallery
     method: str = DEFAULT_METHOD
     fpir: float = DEFAULT_FPIR
     threshold: float | None = None
+    fdr: float = DEFAULT_FDR
 
     def __post_init__(self) -> None:
         if self.threshold is not None:
             check_threshold(self.method, self.threshold)
+        if not 0 < self.fdr <= 1:
+            raise UsageError(f"--fdr lies above 0 and up to 1, not at {self.fdr}")
 
     @cached_property
     def model(self) -> Model:
@@ -88,8 +98,10 @@ def identify_faces(
 ) -> StageResult[MatchesManifest]:
     """Says of every face who of a gallery it is, or nobody.
 
-    Faces that aren't good enough to be grouped (`facebatch.faces.quality.Gate`) are nobody: cut
-    off or blurred, they look like one another whoever they are.
+    A face is its nearest person where an impostor is so near rarely enough (FPIR) and, of all names
+    that are given, few enough are wrong (FDR, see `facebatch.identify.false_discovery`). Faces that
+    aren't good enough to be grouped (`facebatch.faces.quality.Gate`) are nobody: cut off or
+    blurred, they look like one another whoever they are.
 
     Args:
         collection: The collection.
@@ -121,6 +133,7 @@ def identify_faces(
             "method": query.method,
             "threshold": threshold,
             "threshold_source": source,
+            "fdr": query.fdr if query.threshold is None else None,
         },
     )
     if current and current.manifest.inputs == inputs.inputs:
@@ -129,14 +142,20 @@ def identify_faces(
     best = model.best(embeddings_of(collection, faces), 2)
     decided = accept(best, threshold)
     good = good_faces(collection, snapshot, gate)
+    wrong = np.full(len(faces), np.nan)
     known = good & (decided.person >= 0)
+    rates = _rates(query, decided.score[good])
+    if rates is not None:
+        wrong[good] = false_discovery.impostor_probabilities(rates)
+        if query.threshold is None:
+            known[good] &= false_discovery.q_values(rates) <= query.fdr
     columns = {
         "face_id": faces["face_id"],
         "person": pa.array(names[decided.person], pa.string(), mask=~known),
         "nearest": pa.array(names[best.people[:, 0]], pa.string()),
         "score": pa.array(decided.score),
         "runner_up": pa.array(decided.runner_up, mask=~np.isfinite(decided.runner_up)),
-        "probability": _probabilities(query, decided.score, good),
+        "probability": pa.array((1 - wrong).astype(np.float32), mask=np.isnan(wrong)),
     }
     generation = Generation(
         generation_name(current),
@@ -146,6 +165,7 @@ def identify_faces(
             faces=len(faces),
             below_gate=int((~good).sum()),
             matched=int(known.sum()),
+            expected_wrong=None if rates is None else round(float(wrong[known].sum()), 2),
             people=len(np.unique(decided.person[known])),
         ),
     )
@@ -153,18 +173,13 @@ def identify_faces(
     return StageResult(collection.finish(generation), unchanged=False)
 
 
-def _probabilities(
-    query: IdentificationQuery, scores: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]
-) -> pa.Array:
-    """Returns how likely each face is its nearest person; nulls where that isn't known."""
-    if query.method in DISTANCE_METHODS:
-        settings = query.gallery.settings
-        measured = (query.gallery.calibration(), DEFAULTS.get((settings.embedder, settings.tta)))
-        for calibration in measured:
-            if calibration is not None and calibration.curve is not None:
-                likely = calibration.probability(scores).astype(np.float32)
-                return pa.array(likely, mask=~good)
-    return pa.nulls(len(scores), pa.float32())
+def _rates(query: IdentificationQuery, scores: npt.NDArray[np.float32]) -> Doubles | None:
+    """Returns the FPIR at each score; None where nothing was measured that would tell."""
+    try:
+        calibration = query.calibration()
+    except UsageError:
+        return None
+    return false_discovery.rates_of(scores, calibration, query.method, len(query.model.people))
 
 
 def current_matches(

@@ -17,6 +17,7 @@ from facebatch.collection import Collection, read_clusters, read_matches
 from facebatch.config import ExtractSettings
 from facebatch.errors import GalleryError, SpaceMismatch, UsageError
 from facebatch.identify import Gallery
+from facebatch.identify.false_discovery import impostor_probabilities, rates_of
 from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
 from facebatch.identify.gallery import ENTRY_COLUMNS
 from facebatch.ids import from_arrow
@@ -173,7 +174,9 @@ def test_a_gallerys_own_calibration_decides(collection: Collection, faces) -> No
     assert query.calibration() == calibration
     made = identify_faces(collection, collection.snapshot(), query).generation
     rows = read_matches(collection, made, ["score", "probability"])
-    expected = calibration.probability(rows["score"].to_numpy())
+    people = len(gallery.names())
+    rates = rates_of(rows["score"].to_numpy(), calibration, query.method, people)
+    expected = 1 - impostor_probabilities(rates)
     np.testing.assert_allclose(rows["probability"].to_numpy(), expected, rtol=1e-6)
 
 
@@ -231,3 +234,46 @@ def test_a_threshold_that_no_score_can_reach_is_refused(method: str, threshold: 
 
 def test_a_plane_may_be_anywhere() -> None:
     IdentificationQuery(Gallery.create("memory://plane", ExtractSettings()), "svm", threshold=-0.3)
+
+
+def test_among_many_impostors_few_names_are_wrong(collection: Collection) -> None:
+    """The gallery has one person of the archive, and forty whom nobody there is."""
+    embeddings, truth = people([20, *[1] * 270], seed=7)
+    ada, others = np.flatnonzero(truth == 0), np.flatnonzero(truth > 0)
+    enrolled, shown = [*ada[:3], *others[:40]], [*ada[3:], *others[40:]]
+    gallery = gallery_of(embeddings[enrolled], [f"{truth[row]}" for row in enrolled])
+    elsewhere, who = people([2] * 300, seed=8)
+    measured = calibrate_pairs(
+        *pair_distances(elsewhere, [str(person) for person in who]),
+        embedder="dlib-resnet",
+        tta="mirror",
+        space=gallery.space,
+        source="other people",
+    )
+    gallery.keep_calibration(measured)
+    commit(collection, "one", embeddings[shown])
+    snapshot = collection.snapshot()
+    committed = tables.matrix(snapshot.faces(["embedding"])["embedding"])
+    right = truth[[int(np.argmax(embeddings @ row)) for row in committed]] == 0
+
+    def named(fdr: float) -> tuple[int, int, float]:
+        query = IdentificationQuery(gallery, fpir=0.2, fdr=fdr)
+        made = identify_faces(collection, snapshot, query).generation
+        names = read_matches(collection, made)["person"].is_valid().to_numpy(zero_copy_only=False)
+        assert made.manifest.expected_wrong is not None
+        return int((names & right).sum()), int((names & ~right).sum()), made.manifest.expected_wrong
+
+    found, wrong, expected = named(fdr=1)
+    assert wrong > found / 2
+    assert expected > wrong / 2
+    found, wrong, expected = named(fdr=0.01)
+    assert found >= 5
+    assert (wrong, round(expected)) == (0, 0)
+
+
+@pytest.mark.parametrize("fdr", [0, -0.1, 1.5, float("nan")])
+def test_a_rate_that_is_none_is_refused(collection: Collection, faces, fdr: float) -> None:
+    with pytest.raises(UsageError, match="--fdr"):
+        identify_faces(
+            collection, collection.snapshot(), IdentificationQuery(known(faces, 2), fdr=fdr)
+        )
