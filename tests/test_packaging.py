@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -65,16 +63,6 @@ def test_the_pythons_of_the_workflow_begin_with_the_oldest_supported() -> None:
     workflow = yaml.safe_load(WORKFLOW.read_text("utf-8"))
     pythons = workflow["jobs"]["tests"]["strategy"]["matrix"]["python"]
     assert PROJECT["project"]["requires-python"] == f">={pythons[0]}"
-
-
-def test_the_command_line_starts_without_the_demo_and_without_arrays() -> None:
-    program = "import sys, facebatch.cli; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    loaded = set(done.stdout.split())
-    assert not {name for name in loaded if name.startswith("facebatch.demo")}
-    assert loaded.isdisjoint({"numpy", "torch", "faiss", "apache_beam", "matplotlib", "pyarrow"})
 
 
 def test_only_the_demos_own_job_imports_the_demo() -> None:

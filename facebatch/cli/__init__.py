@@ -1,6 +1,7 @@
 """The command line: parse, call, print. What a command does is a stage's or a pipeline's business.
 
-Nothing heavy is imported before a command runs, so that ``facebatch --help`` answers at once.
+No command is imported before it is asked for, and nothing heavy before it runs, so that
+``facebatch --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -18,19 +19,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from facebatch import __version__
-from facebatch.cli import (
-    commands,
-    erase,
-    evaluate,
-    export,
-    gallery,
-    help_command,
-    identify,
-    maintenance,
-    models,
-    people,
-)
-from facebatch.cli.command import COLLECTION_VARIABLE, EVALUATION, PEOPLE, UPKEEP, group
+from facebatch.cli.command import COLLECTION_VARIABLE, group
+from facebatch.cli.program import Program
 from facebatch.errors import FacebatchError, InputError, Interrupted
 from facebatch.monitor import logs
 from facebatch.storage.printable import printable
@@ -52,18 +42,7 @@ _while_importing = threading.Event()
 app = group(
     "facebatch",
     "Turn an archive of photos and videos into an index of faces and a list of people.",
-    (
-        *commands.PIPELINE[:3],
-        identify.IDENTIFY,
-        *commands.PIPELINE[3:],
-        export.EXPORT,
-        *identify.ONE_PHOTO,
-        identify.CALIBRATE,
-        commands.INSPECT,
-        *maintenance.ALL,
-        erase.ERASE,
-        help_command.HELP,
-    ),
+    cls=Program,
     epilog="Settings are given as flags, as variables (`FACEBATCH_MAX_SIDE=1024`) or in a TOML "
     f"file (`--config`). `{COLLECTION_VARIABLE}` names the collection where an argument doesn't. "
     "`facebatch help COMMAND` says more of a command.\n\n"
@@ -71,12 +50,9 @@ app = group(
     "3 too many failures; 4 refused, different, damaged or incomplete (unlock, verify, check, "
     "erase); 130 interrupted.",
     pretty_exceptions_enable=False,
+    add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(people.app, rich_help_panel=PEOPLE)
-app.add_typer(gallery.app, rich_help_panel=PEOPLE)
-app.add_typer(evaluate.app, rich_help_panel=EVALUATION)
-app.add_typer(models.app, rich_help_panel=UPKEEP)
 
 
 def _show_version(asked: bool) -> None:

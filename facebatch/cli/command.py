@@ -12,17 +12,12 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from facebatch.errors import UsageError
 
 COLLECTION_VARIABLE = "FACEBATCH_COLLECTION"
 """Names the collection of commands that are given none."""
-
-PIPELINE = "Pipeline: from photos to people"
-PEOPLE = "People: who they are, and what you know of them"
-ONE_PHOTO = "One photo at a time"
-EVALUATION = "Evaluation"
-UPKEEP = "Upkeep of a collection"
 
 
 @dataclass(frozen=True)
@@ -32,14 +27,17 @@ class Command:
     Args:
         function: What it calls; its parameters are the command's.
         example: A command line that it accepts.
-        panel: Panel of the program's help that it stands in.
         name: Its name, where that isn't the function's.
     """
 
     function: Callable[..., None]
     example: str
-    panel: str | None = None
     name: str | None = None
+
+    @property
+    def called(self) -> str:
+        """Its name."""
+        return self.name or self.function.__name__
 
     @property
     def epilog(self) -> str:
@@ -88,7 +86,7 @@ class _Command(TyperCommand):
         return named if left_out else []
 
 
-class _Group(TyperGroup):
+class Group(TyperGroup):
     """A group of commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -145,7 +143,7 @@ def _refusing_nan(function: Callable[..., None]) -> Callable[..., None]:
     return refusing
 
 
-def group(name: str, text: str, commands: Iterable[Command], **settings: Any) -> typer.Typer:
+def group(name: str, text: str, commands: Iterable[Command] = (), **settings: Any) -> typer.Typer:
     """Returns a group of commands.
 
     Args:
@@ -154,17 +152,19 @@ def group(name: str, text: str, commands: Iterable[Command], **settings: Any) ->
         commands: Its commands, in the order in which the help lists them.
         settings: Further settings of `typer.Typer`.
     """
-    app = typer.Typer(
-        name=name,
-        help=text,
-        cls=_Group,
-        no_args_is_help=True,
-        rich_markup_mode="markdown",
-        **settings,
-    )
+    shared = {"cls": Group, "add_completion": False, "rich_markup_mode": "markdown"}
+    app = typer.Typer(name=name, help=text, no_args_is_help=True, **{**shared, **settings})
     for command in commands:
-        add = app.command(
-            command.name, cls=_Command, epilog=command.epilog, rich_help_panel=command.panel
-        )
-        add(_refusing_nan(command.function))
+        _add(app, command)
     return app
+
+
+def single(command: Command) -> Any:
+    """Returns a command that is in no group, as Click knows it."""
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    _add(app, command)
+    return get_command(app)
+
+
+def _add(app: typer.Typer, command: Command) -> None:
+    app.command(command.called, cls=_Command, epilog=command.epilog)(command.function)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebatch.cli import command, options, output
+from facebatch.cli import options, output
 from facebatch.cli.command import Command
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.config import ExtractSettings, GroupingSettings, RunSettings
@@ -281,12 +281,12 @@ def demo(
     output.emit(summary, output.demo_lines(summary), as_json)
 
 
-PIPELINE = (
-    Command(run, "facebatch run ~/Pictures --output ~/faces", command.PIPELINE),
-    Command(extract, "facebatch extract ~/Pictures --output ~/faces --workers 2", command.PIPELINE),
-    Command(index, "facebatch index ~/faces", command.PIPELINE),
-    Command(cluster, "facebatch cluster ~/faces --threshold 0.08", command.PIPELINE),
-    Command(report, "facebatch report ~/faces", command.PIPELINE),
-    Command(demo, "facebatch demo", command.PIPELINE),
+COMMANDS = (
+    Command(run, "facebatch run ~/Pictures --output ~/faces"),
+    Command(extract, "facebatch extract ~/Pictures --output ~/faces --workers 2"),
+    Command(index, "facebatch index ~/faces"),
+    Command(cluster, "facebatch cluster ~/faces --threshold 0.08"),
+    Command(report, "facebatch report ~/faces"),
+    Command(demo, "facebatch demo"),
+    Command(inspect, "facebatch inspect ~/faces --failures"),
 )
-INSPECT = Command(inspect, "facebatch inspect ~/faces --failures", command.UPKEEP)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facebatch.cli import options, output
-from facebatch.cli.command import UPKEEP, Command
+from facebatch.cli.command import Command
 
 if TYPE_CHECKING:
     from facebatch.collection import Collection
@@ -210,4 +210,4 @@ def _details(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"  erased before: {text}"
 
 
-ERASE = Command(erase, 'facebatch erase ~/faces --person "Ada Lovelace"', UPKEEP)
+COMMANDS = (Command(erase, 'facebatch erase ~/faces --person "Ada Lovelace"'),)

@@ -206,11 +206,11 @@ def _finish(done: Evaluation, as_json: bool, settings: RunSettings | None = None
         done.check_failures(settings.max_failures)
 
 
-ALL = (
+COMMANDS = (
     Command(pairs, "facebatch evaluate pairs --pairs lfw/pairs.txt --images lfw"),
     Command(identification, "facebatch evaluate identification --images lfw --collection ~/faces"),
     Command(clusters, "facebatch evaluate clusters ~/faces --labels by-folder"),
     Command(detection, "facebatch evaluate detection --truth faces.xml --images ~/Pictures"),
 )
 
-app = group("evaluate", "Score faces, names and people against the truth.", ALL)
+app = group("evaluate", "Score faces, names and people against the truth.", COMMANDS)

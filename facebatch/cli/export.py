@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facebatch.cli import options, output
-from facebatch.cli.command import PEOPLE, Command
+from facebatch.cli.command import Command
 
 if TYPE_CHECKING:
     from facebatch.export import Target
@@ -134,4 +134,4 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"{summary['csv']}: {output.count(summary['faces'], 'face')}"
 
 
-EXPORT = Command(export, "facebatch export ~/faces --xmp ~/sidecars --csv faces.csv", PEOPLE)
+COMMANDS = (Command(export, "facebatch export ~/faces --xmp ~/sidecars --csv faces.csv"),)

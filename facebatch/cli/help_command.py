@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from facebatch.cli.command import UPKEEP, Command
+from facebatch.cli.command import Command
 from facebatch.errors import UsageError
 
 Words = Annotated[
@@ -45,4 +45,4 @@ def _names(commands: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
         yield f"{prefix}{word}", word
 
 
-HELP = Command(show_help, "facebatch help people name", UPKEEP, "help")
+COMMANDS = (Command(show_help, "facebatch help people name", "help"),)

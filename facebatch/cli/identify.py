@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from facebatch.cli import command, options, output
+from facebatch.cli import options, output
 from facebatch.cli.command import Command
 from facebatch.cli.commands import query
 from facebatch.cli.settings_options import Asked, takes_settings
@@ -259,15 +259,11 @@ def _compared_under(gallery: str | None, asked: Asked) -> tuple[ExtractSettings,
         return settings, Calibration(settings.embedder, settings.tta)
 
 
-IDENTIFY = Command(identify, "facebatch identify ~/faces --gallery ~/gallery", command.PIPELINE)
-ONE_PHOTO = (
-    Command(search, "facebatch search ~/faces portrait.jpg -k 20", command.ONE_PHOTO),
-    Command(verify, "facebatch verify a.jpg b.jpg", command.ONE_PHOTO),
-    Command(unlock, "facebatch unlock door.jpg --enrol ~/known/Ada", command.ONE_PHOTO),
-    Command(
-        annotate, "facebatch annotate party.jpg -o annotated --gallery ~/gallery", command.ONE_PHOTO
-    ),
-)
-CALIBRATE = Command(
-    calibrate, "facebatch calibrate ~/labelled --gallery ~/gallery", command.EVALUATION
+COMMANDS = (
+    Command(identify, "facebatch identify ~/faces --gallery ~/gallery"),
+    Command(search, "facebatch search ~/faces portrait.jpg -k 20"),
+    Command(verify, "facebatch verify a.jpg b.jpg"),
+    Command(unlock, "facebatch unlock door.jpg --enrol ~/known/Ada"),
+    Command(annotate, "facebatch annotate party.jpg -o annotated --gallery ~/gallery"),
+    Command(calibrate, "facebatch calibrate ~/labelled --gallery ~/gallery"),
 )

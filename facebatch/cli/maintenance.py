@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from facebatch.cli import options, output
-from facebatch.cli.command import UPKEEP, Command
+from facebatch.cli.command import Command
 
 DAMAGED_EXIT_CODE = 4
 """What `check` ends with when something is damaged."""
@@ -95,7 +95,7 @@ def _checked(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"repaired: {len(summary['repaired']) - _PATHS_SHOWN:,} more"
 
 
-ALL = (
-    Command(compact, "facebatch compact ~/faces --dry-run", UPKEEP),
-    Command(check, "facebatch check ~/faces --repair", UPKEEP),
+COMMANDS = (
+    Command(compact, "facebatch compact ~/faces --dry-run"),
+    Command(check, "facebatch check ~/faces --repair"),
 )

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from facebatch import __version__
 from facebatch.cli import app
-from facebatch.cli.command import EVALUATION, ONE_PHOTO, PEOPLE, PIPELINE, UPKEEP
+from facebatch.cli.program import EVALUATION, LISTED, ONE_PHOTO, PEOPLE, PIPELINE, UPKEEP
 
 
 def _entries() -> dict[str, Any]:
@@ -31,12 +31,36 @@ COMMANDS = {name: entry.epilog or "" for name, entry in _entries().items()}
 HEAVY = ("torch", "apache_beam", "faiss", "numba", "pyarrow", "scipy", "matplotlib", "numpy")
 
 
-def test_help_loads_nothing_heavy() -> None:
-    code = "import sys, facebatch.cli; print(*sys.modules)"
-    loaded = subprocess.run(
+def modules_after(code: str) -> set[str]:
+    """Returns what a fresh interpreter has imported after some code about the program."""
+    code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules)); {code}"
+    done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
     )
-    assert set(HEAVY).isdisjoint(loaded.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_the_programs_help_imports_no_command() -> None:
+    loaded = modules_after("from facebatch.cli import main; main(['--help'])")
+    assert "typer.rich_utils" in loaded
+    assert {f"facebatch.cli.{each.module}" for each in LISTED.values()}.isdisjoint(loaded)
+    assert "facebatch.config" not in loaded
+
+
+def test_help_of_commands_loads_nothing_heavy() -> None:
+    loaded = modules_after(
+        "from typer.main import get_command; from facebatch.cli import app; "
+        "list(get_command(app).commands.values())"
+    )
+    assert "facebatch.config" in loaded
+    assert set(HEAVY).isdisjoint(loaded)
+    assert not {name for name in loaded if name.startswith("facebatch.demo")}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_the_programs_help_says_of_a_command_what_its_own_begins_with(name: str) -> None:
+    says = get_command(app).commands[name].help.split("\n\n")[0]  # type: ignore[attr-defined]
+    assert LISTED[name].summary == says.replace("\n", " ")
 
 
 def test_help_lists_every_command_and_the_exit_codes() -> None:
@@ -47,13 +71,11 @@ def test_help_lists_every_command_and_the_exit_codes() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_an_example_that_it_accepts(name: str) -> None:
-    page = facebatch(*name.split(), "--help")
-    assert page.returncode == 0
-    assert "Example:" in page.stdout
+    page = facebatch_help(name)
+    assert "Example:" in page
     words = shlex.split(COMMANDS[name].removeprefix("Example: ").strip("`"))
     assert words[: 1 + len(name.split())] == ["facebatch", *name.split()]
-    accepted = facebatch(*words[1:], "--help")
-    assert accepted.returncode == 0
+    assert facebatch_help(shlex.join(words[1:])) == page
 
 
 def test_version_is_the_packages() -> None:
@@ -92,7 +114,9 @@ def test_help_groups_the_commands_and_shows_no_types_of_switches() -> None:
 
 def facebatch_help(name: str) -> str:
     """A command's help, made in this process."""
-    return CliRunner().invoke(app, [*name.split(), "--help"], catch_exceptions=False).stdout
+    shown = CliRunner().invoke(app, [*shlex.split(name), "--help"], catch_exceptions=False)
+    assert shown.exit_code == 0
+    return shown.stdout
 
 
 def test_every_option_says_what_stands_for_its_value() -> None:

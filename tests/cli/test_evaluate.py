@@ -12,12 +12,11 @@ from support.program import facebatch
 from typer.testing import CliRunner
 
 from facebatch.cli import app, evaluate
-from facebatch.cli.command import Command
 from facebatch.cli.evaluation_lines import evaluation_lines
 from facebatch.collection import Collection
 from facebatch.errors import UsageError
 
-NAMES = [entry.function.__name__ for entry in evaluate.ALL]
+NAMES = [entry.function.__name__ for entry in evaluate.COMMANDS]
 
 
 def run(*arguments: str) -> str:
@@ -42,16 +41,6 @@ def pairs_file(album: Album, tmp_path: Path) -> Path:
     lines = ["left,right,same", *(",".join(map(str, pair)) for pair in pairs)]
     path.write_text("\n".join([*lines, f"{shown[0][0]},missing.jpg,0"]))
     return path
-
-
-@pytest.mark.parametrize("entry", evaluate.ALL, ids=NAMES)
-def test_every_command_has_help_and_an_example_that_it_accepts(entry: Command) -> None:
-    name = entry.function.__name__
-    words = entry.example.split()
-    assert words[:3] == ["facebatch", "evaluate", name]
-    page = run("evaluate", name, "--help")
-    assert "Example:" in page
-    assert run(*words[1:], "--help") == page
 
 
 def test_help_lists_the_commands() -> None:

@@ -22,7 +22,6 @@ from typing import Any, NoReturn
 _LENGTH = struct.Struct("!I")
 _IMPORTED = (
     "apache_beam.runners.portability.fn_api_runner",
-    "facebatch.cli",
     "facebatch.jobs.evaluate",
     "facebatch.jobs.run",
     "facebatch.models.engines",
@@ -113,10 +112,14 @@ def _serve(channel: socket.socket) -> None:
     import importlib
     import logging
 
+    from facebatch.cli.program import LISTED
+
     # Beam warns while it is imported, and the root logger would from then on write.
     logging.getLogger().addHandler(logging.NullHandler())
     for name in _IMPORTED:
         importlib.import_module(name)
+    for each in LISTED.values():
+        importlib.import_module(f"facebatch.cli.{each.module}")
     logging.getLogger().handlers.clear()
     while True:
         _, descriptors, _, _ = socket.recv_fds(channel, 3, 2)
