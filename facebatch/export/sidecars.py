@@ -2,14 +2,15 @@
 
 A sidecar that another program wrote is never written over, and never merged with: it is skipped
 and reported. One of ours that says the same already isn't touched, one that has nothing to say any
-more is removed.
+more is removed. Programs believe a sidecar rather than the photo beside it, so one that lies beside
+its photo repeats what the photo's own XMP says of people.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
@@ -21,6 +22,9 @@ import pyarrow.compute as pc
 from facebatch import ids
 from facebatch.errors import InputError, UsageError
 from facebatch.export import xmp
+from facebatch.export.placing import Placed, place_regions
+from facebatch.export.regions import XmpFacts, facts_of
+from facebatch.media.photo.xmp import XmpError, read_packets
 from facebatch.storage.local_files import whole_file
 
 Naming = Literal["append", "replace"]
@@ -72,7 +76,8 @@ class Written:
         regions: Face regions in those written and unchanged.
         skipped: What was left alone: ``reason``, ``root`` and ``path`` of each. Reasons are
             ``not_ours`` (another program wrote the sidecar), ``name_taken`` (another item of this
-            export has it), ``no_photo`` (nothing lies there to put it beside), ``unsafe_path`` and
+            export has it), ``no_photo`` (nothing lies there to put it beside), ``bad_xmp`` (the
+            photo's own XMP, which a sidecar would hide, can't be read), ``unsafe_path`` and
             ``unusable_name``.
     """
 
@@ -110,14 +115,36 @@ def write_sidecars(faces: pa.Table, media: pa.Table, target: Target) -> Written:
     sound: set[Path] = set()
     for item, rows in _items(faces, media, target.root):
         path = os.fsdecode(item["path_bytes"] or item["path"].encode())
-        place = target.place(item["root"], path)
-        problem = _problem(place, path, target, places, sound)
-        if place is None or problem:
+        at = target.place(item["root"], path)
+        problem = _problem(at, path, target, places, sound)
+        if at is None or problem:
             _skip(done, problem or "unsafe_path", item)
             continue
-        places.add(place)
-        _put(place, item, rows, done)
+        places.add(at)
+        try:
+            own = (
+                XmpFacts()
+                if target.root is None or not rows["name"]
+                else _own_facts(target.folder / path)
+            )
+        except XmpError:
+            _skip(done, "bad_xmp", item)
+            continue
+        _put(at, item, rows, own, done)
     return done
+
+
+def _own_facts(photo: Path) -> XmpFacts:
+    """Returns what a photo's own XMP says of people; nothing of a file that can't be read.
+
+    Raises:
+        XmpError: The XMP is broken, or made to do harm.
+    """
+    try:
+        with photo.open("rb") as file:
+            return facts_of(read_packets(file))
+    except OSError:
+        return XmpFacts()
 
 
 def _problem(
@@ -150,7 +177,9 @@ def _skip(done: Written, reason: str, item: Mapping[str, Any]) -> None:
     done.skipped.append({"reason": reason, "root": item["root"], "path": item["path"]})
 
 
-def _put(place: Path, item: Mapping[str, Any], rows: Mapping[str, Any], done: Written) -> None:
+def _put(
+    place: Path, item: Mapping[str, Any], rows: Mapping[str, Any], own: XmpFacts, done: Written
+) -> None:
     """Brings one sidecar to what is known of an item."""
     try:
         there = _there(place)
@@ -159,7 +188,7 @@ def _put(place: Path, item: Mapping[str, Any], rows: Mapping[str, Any], done: Wr
                 place.unlink()
                 done.removed += 1
             return
-        data, regions = _content(item, rows)
+        data, regions = _content(item, rows, own)
         if there is not None and not xmp.is_ours(there):
             _skip(done, "not_ours", item)
             return
@@ -187,21 +216,36 @@ def _there(place: Path) -> bytes | None:
         return None
 
 
-def _content(item: Mapping[str, Any], rows: Mapping[str, Any]) -> tuple[bytes, int]:
+def _content(item: Mapping[str, Any], rows: Mapping[str, Any], own: XmpFacts) -> tuple[bytes, int]:
     """Returns a sidecar and the number of its regions."""
     names = [name for name in rows["name"] if name is not None]
     is_picture = item["segments"] is None and item["width"] and item["height"]
     if not is_picture:
         return xmp.sidecar(None, [], names), 0
     picture = xmp.StoredPicture(item["width"], item["height"], item["orientation"] or 1)
-    regions = [
+    shown = [*zip(map(tuple, rows["boxes"].tolist()), rows["name"], strict=True)]
+    for regions in own.regions:
+        _add_own(shown, place_regions(regions, picture, rows["boxes"]))
+    names = [name for _, name in shown if name is not None]
+    areas = picture.areas(np.array([box for box, _ in shown]))
+    found = [
         xmp.Region(area, name)
-        for area, name in zip(picture.areas(rows["boxes"]), rows["name"], strict=True)
+        for area, (_, name) in zip(areas, shown, strict=True)
         if area is not None
     ]
     # Programs that list names and areas apart from each other pair the first with the first.
-    regions.sort(key=lambda region: region.name is None)
-    return xmp.sidecar(picture, regions, names), len(regions)
+    found.sort(key=lambda region: region.name is None)
+    return xmp.sidecar(picture, found, [*names, *own.people], own.keywords), len(found)
+
+
+def _add_own(shown: list[tuple[tuple[float, ...], str | None]], regions: Sequence[Placed]) -> None:
+    """Adds what a photo's own regions say to the boxes and names of its faces."""
+    for one in regions:
+        box, name = (one.box, None) if one.face is None else shown[one.face]
+        if one.face is not None and name is None:
+            shown[one.face] = (box, one.name)
+        elif (one.box, one.name) not in shown and one.name != name:
+            shown.append((one.box, one.name))
 
 
 def _items(

@@ -101,7 +101,10 @@ class StoredPicture:
 
 
 def sidecar(
-    picture: StoredPicture | None, regions: Sequence[Region], names: Iterable[str]
+    picture: StoredPicture | None,
+    regions: Sequence[Region],
+    names: Iterable[str],
+    keywords: Iterable[str] = (),
 ) -> bytes:
     """Returns an XMP file.
 
@@ -109,15 +112,17 @@ def sidecar(
         picture: What the regions apply to; None where the file isn't one picture.
         regions: The faces that are shown as regions.
         names: Whom the file shows, repeats allowed: its keywords and ``PersonInImage``.
+        keywords: More keywords, that are nobody's names.
     """
     packet = ElementTree.Element("x:xmpmeta", {"xmlns:x": "adobe:ns:meta/", "x:xmptk": TOOLKIT})
     rdf = ElementTree.SubElement(packet, "rdf:RDF", {"xmlns:rdf": _RDF})
     about = ElementTree.SubElement(rdf, "rdf:Description", {"rdf:about": "", **_NAMESPACES})
     people = sorted({_plain(name) for name in names})
-    if people:
-        for place in ("dc:subject", "Iptc4xmpExt:PersonInImage"):
+    words = sorted({*people, *(_plain(word) for word in keywords)})
+    for place, listed in (("dc:subject", words), ("Iptc4xmpExt:PersonInImage", people)):
+        if listed:
             bag = ElementTree.SubElement(ElementTree.SubElement(about, place), "rdf:Bag")
-            for name in people:
+            for name in listed:
                 ElementTree.SubElement(bag, "rdf:li").text = name
     if picture is not None and regions:
         _add_regions(about, picture, regions)
