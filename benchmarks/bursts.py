@@ -21,6 +21,7 @@ from generator import SPREADS, faces, population
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tau import choose_tau
 from facebatch.evaluate.clustering import pairwise_scores
+from facebatch.models.space_thresholds import shipped
 from facebatch.neighbors import choose, find_neighbors
 from facebatch.workers.machine import usable_cores, usable_memory
 
@@ -74,7 +75,7 @@ def repeated(
 def compare(title: str, embeddings: Embeddings, people: Labels, first: int) -> None:
     """Prints the scores of one set of faces, of which the first so many are no repetitions."""
     n, d = embeddings.shape
-    tau = choose_tau(first, "none")
+    tau = choose_tau(first, shipped("dlib-resnet")["none"].links)
     plan = choose(n, d, usable_memory(), 64)
     neighbors = find_neighbors(embeddings, 64, plan, _SEED, usable_cores())
     print(f"\n{title}: {n:,} faces, tau {tau:.4f}")

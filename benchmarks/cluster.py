@@ -32,6 +32,7 @@ from generator import SPREADS, faces, population
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tau import choose_tau
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
+from facebatch.models.space_thresholds import shipped
 
 Embeddings = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
@@ -122,7 +123,9 @@ def main() -> None:
             np.save(folder / "faces.npy", faces(people, _SEED, arguments.spread))
             np.save(folder / "people.npy", people)
             title = f"{size:,} invented faces like {arguments.spread}'s"
-            compare(title, folder, choose_tau(size, "none"), arguments)
+            compare(
+                title, folder, choose_tau(size, shipped("dlib-resnet")["none"].links), arguments
+            )
 
 
 def write_photos(photos: Path, folder: Path) -> tuple[str, float]:
@@ -143,7 +146,9 @@ def write_photos(photos: Path, folder: Path) -> tuple[str, float]:
     embeddings = tables.matrix(opened.snapshot().faces(["embedding"])["embedding"])[rows]
     np.save(folder / "faces.npy", embeddings)
     np.save(folder / "people.npy", np.unique(folders, return_inverse=True)[1])
-    return f"{len(rows):,} faces of {photos.name}", choose_tau(len(rows), opened.settings.tta)
+    return f"{len(rows):,} faces of {photos.name}", choose_tau(
+        len(rows), opened.settings.thresholds().links
+    )
 
 
 def compare(title: str, folder: Path, tau: float, arguments: argparse.Namespace) -> None:

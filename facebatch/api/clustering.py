@@ -79,8 +79,10 @@ def _check(
 
 def _tau(n: int) -> float:
     from facebatch.cluster.tau import choose_tau
+    from facebatch.models.registry import DEFAULT_EMBEDDER
+    from facebatch.models.space_thresholds import shipped
 
-    return choose_tau(n, DEFAULT_TTA)
+    return choose_tau(n, shipped(DEFAULT_EMBEDDER)[DEFAULT_TTA].links)
 
 
 def _several(photos: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:

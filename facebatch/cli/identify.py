@@ -137,7 +137,7 @@ def unlock(
         raise typer.Exit(REFUSED_EXIT_CODE)
 
 
-@takes_settings("workers")
+@takes_settings("max_side", "min_face", "embedder", "tta", "engine", "device", "workers", file=True)
 def calibrate(
     asked: Asked,
     folders: Annotated[
@@ -167,12 +167,21 @@ def calibrate(
             metavar="largest|central",
         ),
     ] = "largest",
+    space: Annotated[
+        bool,
+        typer.Option(
+            "--space",
+            help="Keep them in the models folder as those of the embedder, for every command.",
+        ),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Measure thresholds for stated error rates on labelled photos, and keep them.
 
     With `--gallery` they are measured in the gallery's space and stored with it; every later
-    identification against it uses them.
+    identification against it uses them. With `--space` they are kept as those of the embedder
+    with its averaging: clustering, tracks, identification and verification go by them, which for
+    an embedder of your own nothing else tells.
     """
     output.quiet(verbose=False)
     from facebatch.jobs.enrol import calibrate_photos
@@ -195,6 +204,11 @@ def calibrate(
     if opened is not None:
         opened.keep_calibration(calibration)
         summary["gallery"] = opened.storage.public_path
+    if space:
+        from facebatch.identify.space_measures import space_thresholds
+        from facebatch.models.space_thresholds import keep
+
+        summary["space_file"] = str(keep(space_thresholds(calibration)))
     if output_file is not None:
         output.write_json(output_file, summary)
     output.emit(summary, output.calibration_lines(summary), as_json)
@@ -248,15 +262,13 @@ def _compared_under(gallery: str | None, asked: Asked) -> tuple[ExtractSettings,
     from dataclasses import asdict
 
     from facebatch.identify import Calibration
-    from facebatch.identify.thresholds import default_for
+    from facebatch.identify.thresholds import known_for
 
     opened = _opened(gallery)
     settings = asked.extract(asdict(opened.settings) if opened else None)
     kept = opened.calibration() if opened else None
-    try:
-        return settings, kept or default_for(settings.embedder, settings.tta)
-    except UsageError:
-        return settings, Calibration(settings.embedder, settings.tta)
+    of_space = kept or known_for(settings.embedder, settings.tta, settings.space())
+    return settings, of_space or Calibration(settings.embedder, settings.tta)
 
 
 COMMANDS = (

@@ -299,6 +299,8 @@ def calibration_lines(summary: Mapping[str, Any]) -> Iterator[str]:
             yield _point_line("FPIR", "TPIR", point)
     if "gallery" in summary:
         yield f"kept with the gallery {summary['gallery']}"
+    if "space_file" in summary:
+        yield f"kept for every command in {summary['space_file']}"
 
 
 def _point_line(rate: str, share: str, point: Mapping[str, Any]) -> str:

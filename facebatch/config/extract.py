@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import typing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from facebatch.config.setting import setting
 from facebatch.embed import DEFAULT_TTA, TTA, TTA_CHOICES
 from facebatch.media.kinds import FrameChoice
-from facebatch.models import detectors, registry
+from facebatch.models import detectors, registry, space_thresholds
 from facebatch.models.detectors import AUTO, DETECTORS
 from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE, EMBEDDERS
+from facebatch.models.space_thresholds import SpaceThresholds, TrackLimits
 
 VideoFaces = Literal["best", "all"]
 FRAMES: tuple[FrameChoice, ...] = typing.get_args(FrameChoice)
@@ -59,7 +60,8 @@ class ExtractSettings:
     )
     embedder: str = setting(
         DEFAULT_EMBEDDER,
-        "Embedder: dlib-resnet (weights of face_recognition_models, CC0).",
+        "Embedder: dlib-resnet (weights of face_recognition_models, CC0), or another whose files "
+        "are in the models folder (docs/models.md).",
         panel=_PANEL,
         metavar="NAME",
         choices=EMBEDDERS,
@@ -106,7 +108,21 @@ class ExtractSettings:
             template=card.chip_template().points.tolist(),
             averaging=self.tta,
             colour_order="RGB",
+            # dlib's own input is part of its weights' file; spaces of its time have no more.
+            **({} if card.format == "dlib" else {"input": asdict(card.input)}),
         )
+
+    def thresholds(self) -> SpaceThresholds:
+        """Returns what was measured of the space.
+
+        Raises:
+            UsageError: Nothing was; the message says how to.
+        """
+        return space_thresholds.thresholds_of(self.embedder, self.tta, self.space())
+
+    def track_limits(self) -> TrackLimits:
+        """Returns what links the faces of videos; nothing does in a space that wasn't measured."""
+        return space_thresholds.track_limits(self.embedder, self.tta, self.space())
 
     def fingerprint(self) -> str:
         """Returns the hash of what makes two extractions find the same faces, 32 hex digits."""

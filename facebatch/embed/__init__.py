@@ -9,6 +9,7 @@ from __future__ import annotations
 from facebatch.embed.averaging import DEFAULT_TTA, MIRRORED, SCALES, TTA, TTA_CHOICES
 from facebatch.embed.base import Embedder
 from facebatch.errors import UsageError
+from facebatch.models import registry
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
 from facebatch.models.registry import DEFAULT_EMBEDDER, EMBEDDERS
 
@@ -48,4 +49,10 @@ def load_embedder(
         from facebatch.embed.dlib_resnet import DlibResnetEmbedder
 
         return DlibResnetEmbedder(tta, engine, device=device)
-    raise UsageError(f"no embedder named {name!r}; there are {', '.join(EMBEDDERS)}")
+    if name not in EMBEDDERS:
+        raise UsageError(f"no embedder named {name!r}; there are {', '.join(EMBEDDERS)}")
+    from facebatch.embed.card_embedder import load_card_embedder
+
+    card = registry.card(name)
+    contents = [registry.read(file) for file in card.files]
+    return load_card_embedder(card, contents, tta, engine, device)

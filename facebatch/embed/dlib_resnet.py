@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebatch.embed import dlib_dat
-from facebatch.embed.averaging import DEFAULT_TTA, MIRRORED, SCALES, TTA
+from facebatch.embed.averaging import DEFAULT_TTA, TTA
 from facebatch.embed.dlib_dat import (
     AddPrevious,
     Affine,
@@ -26,7 +26,8 @@ from facebatch.embed.dlib_dat import (
     Relu,
     TagOrSkip,
 )
-from facebatch.embed.network import SIDE, Convolution, Forward, Residual, ResidualNetwork
+from facebatch.embed.network import SIDE, Convolution, Residual, ResidualNetwork
+from facebatch.embed.views import Forward, ViewsEmbedder
 from facebatch.errors import DatFormatError
 from facebatch.faces.align import TEMPLATES
 from facebatch.models import registry
@@ -40,7 +41,6 @@ from facebatch.models.engines import (
 from facebatch.models.precision import embedding_precision
 from facebatch.models.provenance import Provenance
 
-_BATCH = 32  # faces a network call; larger batches are no faster on a CPU
 _TIMED = 8  # faces with which its precisions are timed
 _INPUT_SCALE = 256.0  # dlib's input_rgb_image divides by it
 
@@ -135,8 +135,8 @@ def _check_wiring(stored: dlib_dat.MetricNetwork) -> None:
         raise DatFormatError("the layers aren't those of dlib's face recognition ResNet")
 
 
-class DlibResnetEmbedder:
-    """The ResNet on one thread of the CPU, or on a GPU.
+class DlibResnetEmbedder(ViewsEmbedder):
+    """The ResNet on one thread of the CPU, or on a GPU; raw outputs are dlib's face descriptors.
 
     Args:
         tta: Which views of a face are averaged, before normalisation.
@@ -149,10 +149,6 @@ class DlibResnetEmbedder:
         UsageError: The engine or the device can't be used.
     """
 
-    name = "dlib-resnet"
-    dimension = 128
-    template = "dlib-150"
-
     def __init__(
         self,
         tta: TTA = DEFAULT_TTA,
@@ -163,68 +159,16 @@ class DlibResnetEmbedder:
         chosen = choose(engine, device)
         net = load_network(registry.read(registry.DLIB_RESNET))
         arithmetic = precision or embedding_precision(
-            chosen, self.name, lambda precision: _one_batch(_prepare(net, chosen, precision))
+            chosen, "dlib-resnet", lambda precision: _one_batch(_prepare(net, chosen, precision))
         )
-        self._forward = _prepare(net, chosen, arithmetic)
-        self._provenance = Provenance(chosen.engine, chosen.device, arithmetic)
-        self._scales = SCALES[tta]
-        self._mirrored = MIRRORED[tta]
-
-    @property
-    def scales(self) -> tuple[float, ...]:
-        """Template scales of the chips that ``embed`` expects for each face."""
-        return self._scales
-
-    @property
-    def provenance(self) -> Provenance:
-        """What runs the model."""
-        return self._provenance
-
-    def embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed the chips of n faces; see ``facebatch.embed.Embedder.embed``.
-
-        Raises:
-            ValueError: The array has another shape or dtype.
-        """
-        raw = self.raw(chips)
-        embeddings: NDArray[np.float32] = raw / np.linalg.norm(raw, axis=1, keepdims=True)
-        return embeddings
-
-    def raw(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The network's outputs averaged over each face's views: dlib's own face descriptor.
-
-        Args:
-            chips: uint8 (n, len(scales), 150, 150, 3), RGB.
-
-        Returns:
-            float32 (n, 128), of length about 1.4.
-
-        Raises:
-            ValueError: The array has another shape or dtype.
-        """
-        side = TEMPLATES[self.template].size
-        expected = (len(self._scales), side, side, 3)
-        if chips.dtype != np.uint8 or chips.shape[1:] != expected:
-            raise ValueError(
-                f"chips are uint8 (n, {', '.join(map(str, expected))}), "
-                f"not {chips.dtype} {chips.shape}"
-            )
-        outputs = np.empty((len(chips), self.dimension), np.float32)
-        for start in range(0, len(chips), _BATCH):
-            outputs[start : start + _BATCH] = self._mean_over_views(chips[start : start + _BATCH])
-        return outputs
-
-    def _mean_over_views(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        outputs = [self._forward(view) for view in self._views(chips)]
-        total = sum(outputs, start=np.zeros((len(chips), self.dimension), np.float32))
-        return total / np.float32(len(outputs))
-
-    def _views(self, chips: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-        for scale in range(chips.shape[1]):
-            view = chips[:, scale]
-            yield view
-            if self._mirrored:
-                yield view[:, :, ::-1]
+        super().__init__(
+            "dlib-resnet",
+            len(net.projection),
+            TEMPLATES["dlib-150"],
+            tta,
+            Provenance(chosen.engine, chosen.device, arithmetic),
+            _prepare(net, chosen, arithmetic),
+        )
 
 
 def _one_batch(forward: Forward) -> Callable[[], object]:

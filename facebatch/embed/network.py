@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""The network: from chips uint8 (n, 150, 150, 3), of any strides, to raw outputs (n, 128)."""
-
 
 SIDE = 150
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from facebatch.embed.network import SIDE, Convolution, Forward, Residual, ResidualNetwork
+from facebatch.embed.network import SIDE, Convolution, Residual, ResidualNetwork
+from facebatch.embed.views import Forward, in_batches
 from facebatch.models.engines import Precision
 from facebatch.models.openvino_runtime import (
     Network,
@@ -17,25 +17,13 @@ from facebatch.models.openvino_runtime import (
     parameter,
 )
 
-# One shape for all calls: nothing is compiled later, and a face has the same embedding in any
-# batch, also in bfloat16. Eight faces a call are as fast as 32.
-_BATCH = 8
+_BATCH = 8  # faces a call are as fast as 32
 
 
 def compiled(net: ResidualNetwork, precision: Precision) -> Forward:
     """Give the loaded network as a function from chips, of any number, to raw outputs."""
     network = _graph(net, precision)
-
-    def forward(chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        outputs = np.empty((len(chips), len(net.projection)), np.float32)
-        batch = np.zeros((_BATCH, SIDE, SIDE, 3), np.uint8)
-        for start in range(0, len(chips), _BATCH):
-            part = chips[start : start + _BATCH]
-            batch[: len(part)] = part
-            outputs[start : start + _BATCH] = network(batch)[0][: len(part)]
-        return outputs
-
-    return forward
+    return in_batches(lambda chips: network(chips)[0], _BATCH, SIDE, len(net.projection))
 
 
 def _graph(net: ResidualNetwork, precision: Precision) -> Network:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from numpy.typing import NDArray
 
-from facebatch.embed.network import Convolution, Forward, Residual, ResidualNetwork
+from facebatch.embed.network import Convolution, Residual, ResidualNetwork
+from facebatch.embed.views import Forward
 from facebatch.models.engines import Precision
 from facebatch.models.torch_runtime import placed, prepare
 

@@ -199,11 +199,18 @@ def with_tracks(faces: pa.Table, media: pa.Table, settings: ExtractSettings) -> 
     is_filmed = in_video.to_numpy(zero_copy_only=False)
     columns = {name: np.zeros(len(faces), np.int64) for name in _TRACK_COLUMNS}
     keep = np.ones(len(faces), bool)
+    limits = settings.track_limits()
     for media_id in pc.unique(faces["media_id"].filter(in_video)):
         rows = np.flatnonzero(pc.equal(faces["media_id"], media_id).to_numpy())
         part = faces.take(pa.array(rows))
         times = part["timestamp_us"].to_numpy()
-        numbers = tracks.link(_boxes(part), times, tables.matrix(part["embedding"]))
+        numbers = tracks.link(
+            _boxes(part),
+            times,
+            tables.matrix(part["embedding"]),
+            near_d2=limits.near_d2,
+            overlapping_d2=limits.overlapping_d2,
+        )
         told = tracks.summary(numbers, times)
         found: tuple[npt.NDArray[Any], ...] = (numbers, told.faces, told.begin_us, told.end_us)
         for name, values in zip(_TRACK_COLUMNS, found, strict=True):

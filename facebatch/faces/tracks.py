@@ -20,18 +20,16 @@ MAX_GAP_US = 5_000_000
 """How long a face may be out of sight before its track ends: a head that turns away for a moment
 stays in its track, a person who comes back later begins another."""
 
-NEAR_D2 = 0.08
-OVERLAPPING_D2 = 0.12
 LEAST_OVERLAP = 0.3
-"""A face goes on with a track at a d2 below `NEAR_D2` from one of its last faces, wherever it
-is; with boxes that share `LEAST_OVERLAP` of their union, below `OVERLAPPING_D2`.
+"""A face goes on with a track at a d2 below ``near_d2`` from one of its last faces, wherever it
+is; with boxes that share `LEAST_OVERLAP` of their union, below ``overlapping_d2``. Both belong to
+the embeddings' space (`facebatch.models.space_thresholds`).
 
-They are for dlib-resnet. In two real videos (380 frames, 1,071 detections, 18 people labelled by
-hand, with cuts between scenes) the same face lies at 0.01 from one frame to the next (median; 0.1
-at the 99th percentile) and the faces of one frame at 0.24 (0.11 to 0.14 at the 1st). At every
-frame, five, two and one a second there were 20, 20, 22 and 22 tracks for 18, 17, 16 and 16 people,
-and 0, 0, 1 and 1 of 977, 179, 74 and 41 faces in somebody else's. With 0.10 and 0.14 there were 16
-tracks at every frame, and 60 faces in somebody else's."""
+With dlib-resnet's, 0.08 and 0.12, in two real videos (380 frames, 1,071 detections, 18 people
+labelled by hand, with cuts between scenes) at every frame, five, two and one a second there were
+20, 20, 22 and 22 tracks for 18, 17, 16 and 16 people, and 0, 0, 1 and 1 of 977, 179, 74 and 41
+faces in somebody else's. With 0.10 and 0.14 there were 16 tracks at every frame, and 60 faces in
+somebody else's."""
 
 RECENT = 16
 """Faces of a track that a new one is compared with; it need be like one of them only."""
@@ -52,9 +50,9 @@ def link(
     timestamps_us: npt.NDArray[np.int64],
     embeddings: npt.NDArray[np.float32],
     *,
+    near_d2: float,
+    overlapping_d2: float,
     max_gap_us: int = MAX_GAP_US,
-    near_d2: float = NEAR_D2,
-    overlapping_d2: float = OVERLAPPING_D2,
 ) -> npt.NDArray[np.int32]:
     """Links the faces of a video into tracks; two faces of one frame are never in one track.
 
@@ -62,9 +60,9 @@ def link(
         boxes: float32 (n, 4): x0, y0, x1, y1, in any order of the faces.
         timestamps_us: int64 (n,): time of each face's frame.
         embeddings: float32 (n, d), rows of length 1.
-        max_gap_us: How long a face may be out of sight before its track ends.
         near_d2: d2 below which a face goes on with a track.
         overlapping_d2: The same where its box overlaps the track's last one.
+        max_gap_us: How long a face may be out of sight before its track ends.
 
     Returns:
         int32 (n,): number of each face's track. Tracks are numbered 0, 1, 2... by their first frame

@@ -30,7 +30,7 @@ from facebatch.identify.calibration import Calibration
 from facebatch.identify.classifier import DEFAULT_METHOD, DEFAULT_NEIGHBORS, Model
 from facebatch.identify.consensus import Limit, limit_by
 from facebatch.identify.marking import UNLIKE, Marked, marked, voting
-from facebatch.identify.thresholds import DEFAULTS
+from facebatch.identify.thresholds import known_for
 from facebatch.models import registry
 from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
@@ -194,7 +194,7 @@ class Gallery:
             GalleryError, SpaceMismatch: As for `calibration`.
         """
         settings, mine = self.settings, self.calibration()
-        return limit_by(mine) or limit_by(DEFAULTS.get((settings.embedder, settings.tta)))
+        return limit_by(mine) or limit_by(known_for(settings.embedder, settings.tta, self.space))
 
     def known(self) -> dict[str, npt.NDArray[np.float32]]:
         """Returns the embeddings (k, d) that name each person."""

@@ -1,4 +1,4 @@
-"""How near is near enough: the threshold for a stated error rate, and the shipped calibrations."""
+"""How near is near enough: the threshold for a stated error rate, and a space's own calibration."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from facebatch.errors import UsageError
 from facebatch.faces.far_table import d2_at
 from facebatch.identify.calibration import (
     DISTANCE_METHODS,
+    FORMAT_VERSION,
     Calibration,
-    Curve,
     Identification,
     Point,
 )
 from facebatch.identify.classifier import LARGEST_D2, METHODS
+from facebatch.models import space_thresholds
+from facebatch.models.space_thresholds import SpaceThresholds
 
 _EXTRAPOLATED_DECADES = 2.0
 """How far beyond the smallest FAR that was measured its line is followed."""
@@ -50,7 +52,7 @@ def threshold_for(
     them it is that of the largest, which is stricter than asked for. Below the smallest FAR the
     line goes on for two decades. The source says which of these it was.
 
-    What the calibration doesn't have is taken from the shipped defaults of its embedder.
+    What the calibration doesn't have is taken from that of its space.
 
     Args:
         calibration: Measured for a gallery, or `default_for` its embedder.
@@ -66,7 +68,7 @@ def threshold_for(
         UsageError: The method or a rate is wrong, or nothing was measured that would tell.
     """
     rate = _checked_rate(method, people, fpir, far)
-    shipped = DEFAULTS.get((calibration.embedder, calibration.tta))
+    shipped = known_for(calibration.embedder, calibration.tta, calibration.space)
     sources = [known for known in (calibration, shipped) if known is not None]
     lines = [known.far for known in sources] if method in DISTANCE_METHODS else []
     if far is not None:
@@ -199,88 +201,35 @@ def _interpolated(points: Sequence[Point], rate: float) -> tuple[float, str] | N
     return threshold, source
 
 
-def default_for(embedder: str, tta: str) -> Calibration:
-    """Returns the calibration that is shipped for an embedder.
+def known_for(embedder: str, tta: str, space: str | None = None) -> Calibration | None:
+    """Returns the calibration of a space: measured by the user, else shipped; None if nobody did.
+
+    Args:
+        embedder: Name of the embedder.
+        tta: Views that are averaged.
+        space: The space; None asks for what is shipped only.
 
     Raises:
-        UsageError: None is: nobody measured it.
+        UsageError: A file of thresholds is damaged.
     """
+    found = space_thresholds.known(embedder, tta, space)
+    return None if found is None else _calibration(found)
+
+
+def default_for(embedder: str, tta: str, space: str | None = None) -> Calibration:
+    """Returns the calibration of a space, as `known_for` does.
+
+    Raises:
+        UsageError: There is none: nobody measured it.
+    """
+    return _calibration(space_thresholds.thresholds_of(embedder, tta, space))
+
+
+def _calibration(measured: SpaceThresholds) -> Calibration:
+    about = {"embedder": measured.embedder, "tta": measured.tta, "space": measured.space}
     try:
-        return DEFAULTS[embedder, tta]
-    except KeyError:
-        known = ", ".join(f"{embedder} with tta {tta}" for embedder, tta in DEFAULTS)
-        raise UsageError(
-            f"no thresholds are shipped for {embedder} with tta {tta}, only for {known}: "
-            "calibrate with labelled photos, or state the threshold itself"
-        ) from None
-
-
-_PROJECT = "facebatch's own measurement"
-_TWO_SETS = f"{_PROJECT}: mean of all LFW pairs and all pairs of a second set, pins"
-_ONE_PASS = (
-    f"{_PROJECT}: all LFW pairs, one pass, aligned to dlib's mean face shape (with the template "
-    "that facebatch uses: .149 at 1e-3, .119 at 1e-4, .094 at 1e-5)"
-)
-_SIX_PASSES = f"{_PROJECT}: all LFW pairs, six passes"
-_LFW_GALLERY = (
-    f"{_PROJECT}: LFW, 1,680 people with two photos or more, everyone else as impostors, one-pass "
-    "embeddings aligned to dlib's mean face shape"
-)
-_MIRRORED = " (mirrored embeddings lie about 4 % nearer to each other)"
-
-
-def _far_table(source: str, thresholds: Mapping[float, float]) -> tuple[Point, ...]:
-    return tuple(Point(rate, threshold, source) for rate, threshold in thresholds.items())
-
-
-def _lfw_gallery(note: str) -> tuple[Identification, ...]:
-    """The shipped thresholds against a gallery; nothing was measured at other rates."""
-    photos = {
-        "centroid": (0.083, 0.77, "up to three photos"),
-        "nearest": (0.0905, 0.50, "one photo"),
-    }
-    return tuple(
-        Identification(
-            method, 1680, (Point(0.01, threshold, f"{_LFW_GALLERY}, {shots} each{note}", found),)
+        return Calibration.from_json(
+            {"format_version": FORMAT_VERSION, **about, **measured.calibration}
         )
-        for method, (threshold, found, shots) in photos.items()
-    )
-
-
-def _curve(slope: float, intercept: float, tta: str) -> Curve:
-    return Curve(
-        slope,
-        intercept,
-        f"{_PROJECT}: `facebatch extract images --tta {tta}` of LFW's View 1 test set (1,549 "
-        "photos of 963 people), the face nearest the centre of each; 983 pairs of one person, "
-        "1,197,943 of two",
-    )
-
-
-DEFAULTS: Mapping[tuple[str, str], Calibration] = MappingProxyType(
-    {
-        ("dlib-resnet", "none"): Calibration(
-            "dlib-resnet",
-            "none",
-            far=_far_table(
-                _ONE_PASS, {1e-2: 0.185, 1e-3: 0.148, 1e-4: 0.1175, 1e-5: 0.0934, 1e-6: 0.0746}
-            ),
-            curve=_curve(74.747, -14.085, "none"),
-            fpir=_lfw_gallery(""),
-        ),
-        ("dlib-resnet", "mirror"): Calibration(
-            "dlib-resnet",
-            "mirror",
-            far=_far_table(_TWO_SETS, {1e-3: 0.134, 1e-4: 0.110, 1e-5: 0.090, 1e-6: 0.074}),
-            curve=_curve(78.171, -13.992, "mirror"),
-            fpir=_lfw_gallery(_MIRRORED),
-        ),
-        ("dlib-resnet", "full"): Calibration(
-            "dlib-resnet",
-            "full",
-            far=_far_table(_SIX_PASSES, {1e-3: 0.140, 1e-4: 0.111, 1e-5: 0.088}),
-            curve=_curve(77.311, -13.532, "full"),
-        ),
-    }
-)
-"""Shipped thresholds by embedder and tta; there are none for what wasn't measured."""
+    except ValueError as error:
+        raise UsageError(f"the thresholds of {measured.embedder} are damaged: {error}") from error

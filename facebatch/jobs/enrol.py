@@ -27,7 +27,7 @@ from facebatch.identify.consensus import limit_by
 from facebatch.identify.enrol import Enrolling, enrol_snapshot, from_people
 from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pairs, pair_distances
 from facebatch.identify.marking import UNLIKE
-from facebatch.identify.thresholds import DEFAULTS
+from facebatch.identify.thresholds import known_for
 from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.roots import Root
 from facebatch.stages import good_faces
@@ -117,7 +117,7 @@ def build_gallery(
 def _how(url: str, extraction: ExtractSettings, rule: Rule, strict: bool) -> Enrolling:
     """Returns how faces are chosen for a gallery, which may be there already."""
     gallery = Gallery.open(url) if Gallery.exists(url) else None
-    shipped = DEFAULTS.get((extraction.embedder, extraction.tta))
+    shipped = known_for(extraction.embedder, extraction.tta, extraction.space())
     limit = gallery.limit() if gallery else limit_by(shipped)
     if rule == CONSENSUS and limit is None:
         rule = "largest"

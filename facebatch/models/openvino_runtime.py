@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facebatch.errors import WeightsError
+from facebatch.models.card import Input
 from facebatch.models.engines import Precision
 
 _TELEMETRY = "openvino_telemetry"
@@ -43,6 +45,7 @@ def _without_telemetry() -> Iterator[None]:
 with _without_telemetry():
     import openvino
     import openvino.opset13
+    import openvino.preprocess
 
 opset: Any = openvino.opset13
 """The operations that graphs are built of."""
@@ -120,6 +123,50 @@ def read_onnx(content: bytes) -> tuple[Network, tuple[str, ...]]:
     names = tuple(output.get_any_name() for output in model.outputs)
     outputs = [result.input_value(0) for result in model.get_results()]
     return Network(model.get_parameters()[0], outputs, "float32"), names
+
+
+def read_network(contents: Sequence[bytes], batch: int, reads: Input) -> Network:
+    """Compiles a network from its files, with the preparation of its input in front.
+
+    Args:
+        contents: The bytes of an ONNX file, or of IR's XML and its weights.
+        batch: Chips that a call reads, whatever the file has.
+        reads: What the network reads.
+
+    Returns:
+        A network in float32 that reads uint8 (batch, size, size, 3), RGB.
+
+    Raises:
+        WeightsError: The bytes hold no network that reads this.
+    """
+    channels = [3, reads.size, reads.size] if reads.layout == "NCHW" else [reads.size] * 2 + [3]
+    try:
+        model = _core().read_model(*contents)
+        model.reshape({model.input(): [batch, *channels]})
+        prepared = _prepared(model, reads)
+        outputs = [result.input_value(0) for result in prepared.get_results()]
+        return Network(prepared.get_parameters()[0], outputs, "float32")
+    except RuntimeError as error:
+        raise WeightsError(f"OpenVINO can't read it: {_last_line(error)}") from error
+
+
+def _prepared(model: Any, reads: Input) -> Any:
+    steps = openvino.preprocess.PrePostProcessor(model)
+    chips = steps.input()
+    chips.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    chips.tensor().set_color_format(openvino.preprocess.ColorFormat.RGB)
+    chips.model().set_layout(openvino.Layout(reads.layout))
+    if reads.dtype == "float32":
+        chips.preprocess().convert_element_type(openvino.Type.f32)
+    if reads.colour == "BGR":
+        chips.preprocess().convert_color(openvino.preprocess.ColorFormat.BGR)
+    if reads.dtype == "float32":
+        chips.preprocess().mean(list(reads.mean)).scale(list(reads.std))
+    return steps.build()
+
+
+def _last_line(error: Exception) -> str:
+    return next((line for line in reversed(str(error).splitlines()) if line.strip()), "")
 
 
 def parameter(shape: Sequence[int], dtype: type[np.generic]) -> Node:

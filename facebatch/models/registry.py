@@ -29,7 +29,7 @@ def _shipped() -> Iterator[Card]:
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _shipped()})
 """The cards that facebatch ships, by name."""
 
-_EMBEDDED = frozenset({"dlib"})
+_EMBEDDED = frozenset({"dlib", "onnx", "openvino"})
 """The formats that ``facebatch.embed`` reads."""
 
 EMBEDDERS = tuple(

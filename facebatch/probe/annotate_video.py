@@ -29,6 +29,7 @@ from facebatch.extract.detect_and_crop import Faces
 from facebatch.faces import quality, tracks
 from facebatch.media.video.containers import OpenVideo, open_video
 from facebatch.media.video.frames import WHOLE, Sampling, frames, probe
+from facebatch.models.space_thresholds import TrackLimits
 from facebatch.probe.drawing import drawn
 from facebatch.probe.probe import Prober
 
@@ -141,7 +142,8 @@ def find_tracks(
     step = int(1e6 / min(fps, facts.rate))
     if not found:
         return Followed((), (), step)
-    return _followed(Faces.joined(found), np.concatenate(embeddings), namer, step)
+    limits = prober.settings.track_limits()
+    return _followed(Faces.joined(found), np.concatenate(embeddings), namer, step, limits)
 
 
 def _followed(
@@ -149,8 +151,15 @@ def _followed(
     embeddings: npt.NDArray[np.float32],
     namer: Callable[[npt.NDArray[np.float32]], list[dict[str, Any]]],
     step_us: int,
+    limits: TrackLimits,
 ) -> Followed:
-    numbers = tracks.link(faces.boxes, faces.timestamps_us, embeddings)
+    numbers = tracks.link(
+        faces.boxes,
+        faces.timestamps_us,
+        embeddings,
+        near_d2=limits.near_d2,
+        overlapping_d2=limits.overlapping_d2,
+    )
     worth = tracks.goodness(
         quality.size(faces.boxes),
         faces.scores,

@@ -76,12 +76,12 @@ class Prober:
     """
 
     def __init__(self, settings: ExtractSettings, execution: Execution = DEFAULT_EXECUTION) -> None:
-        self._settings = settings
+        self.settings = settings
         self._execution = execution
 
     @cached_property
     def _detector(self) -> Detector:
-        settings, execution = self._settings, self._execution
+        settings, execution = self.settings, self._execution
         return load_detector(
             settings.detector,
             min_face=settings.min_face,
@@ -91,7 +91,7 @@ class Prober:
 
     @cached_property
     def _embedder(self) -> Embedder:
-        settings, execution = self._settings, self._execution
+        settings, execution = self.settings, self._execution
         return load_embedder(settings.embedder, settings.tta, execution.engine, execution.device)
 
     def probe(self, path: str) -> Probe:
@@ -105,7 +105,7 @@ class Prober:
         """
         try:
             photo = Photo(read_photo(path))
-            faces = find_faces(photo, self._detector, self._settings)
+            faces = find_faces(photo, self._detector, self.settings)
         except MediaError as error:
             raise InputError(f"{public_url(path)}: {error.message} ({error.reason})") from error
         return Probe(public_url(path), photo, faces, self._embedder.embed(faces.views))
@@ -116,5 +116,5 @@ class Prober:
         Args:
             frame: The upright frame, in mode RGB.
         """
-        faces = faces_of(FramePicture(frame, self._settings), self._detector, self._settings)
+        faces = faces_of(FramePicture(frame, self.settings), self._detector, self.settings)
         return faces, self._embedder.embed(faces.views)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from facebatch import tables
 from facebatch.collection import Collection, Generation, IndexManifest, Snapshot, places_of
 from facebatch.collection.snapshot import listing_of
-from facebatch.identify.thresholds import DEFAULTS
+from facebatch.identify.thresholds import known_for
 from facebatch.neighbors.index import read, search
 from facebatch.people import PeopleView
 from facebatch.probe.probe import Probe
@@ -92,7 +92,7 @@ def _described(
     d2: npt.NDArray[np.float32],
 ) -> list[dict[str, Any]]:
     settings = collection.settings
-    shipped = DEFAULTS.get((settings.embedder, settings.tta))
+    shipped = known_for(settings.embedder, settings.tta, collection.space)
     likely = shipped.probability(d2) if shipped and shipped.curve else None
     people = PeopleView.of(collection).people_of(face_ids).to_pylist()
     return [

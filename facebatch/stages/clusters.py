@@ -110,7 +110,7 @@ def resolve_policy(
     if current and not from_scratch:
         settings = ClusterSettings(**current.manifest.config)
         return ClusteringPolicy(settings, grouping, _chosen_at(current))
-    settings = ClusterSettings(tau=choose_tau(n_faces, collection.settings.tta))
+    settings = ClusterSettings(tau=choose_tau(n_faces, collection.settings.thresholds().links))
     return ClusteringPolicy(settings, grouping, n_faces)
 
 

@@ -90,7 +90,9 @@ class IdentificationQuery:
             UsageError: Nothing was.
         """
         settings = self.gallery.settings
-        return self.gallery.calibration() or default_for(settings.embedder, settings.tta)
+        return self.gallery.calibration() or default_for(
+            settings.embedder, settings.tta, self.gallery.space
+        )
 
 
 def identify_faces(

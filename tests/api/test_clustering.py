@@ -10,6 +10,7 @@ import facebatch
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.exact import exact_labels
 from facebatch.cluster.tau import choose_tau
+from facebatch.models.space_thresholds import shipped
 from facebatch.neighbors import exact_neighbors
 
 SIZES = [20, 15, 9, 5, 1]
@@ -17,7 +18,9 @@ SIZES = [20, 15, 9, 5, 1]
 
 def test_labels_are_those_of_the_room() -> None:
     embeddings, _ = people(SIZES, seed=2)
-    settings = ClusterSettings(tau=choose_tau(len(embeddings), "mirror"))
+    settings = ClusterSettings(
+        tau=choose_tau(len(embeddings), shipped("dlib-resnet")["mirror"].links)
+    )
     expected = cluster_faces(embeddings, exact_neighbors(embeddings, 49), settings, 0)
     found = facebatch.cluster_embeddings(embeddings)
     assert found.max() >= 3

@@ -8,6 +8,7 @@ from support.synthetic import unit
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tau import choose_tau
 from facebatch.evaluate.clustering import pairwise_scores
+from facebatch.models.space_thresholds import shipped
 from facebatch.neighbors import exact_neighbors
 
 
@@ -18,7 +19,9 @@ def glint():
 
 
 def scores(embeddings, truth, neighbors, **changes):
-    settings = ClusterSettings(choose_tau(len(truth), "none"), **changes)
+    settings = ClusterSettings(
+        choose_tau(len(truth), shipped("dlib-resnet")["none"].links), **changes
+    )
     return pairwise_scores(truth, cluster_faces(embeddings, neighbors, settings, seed=1))
 
 

@@ -3,8 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebatch.cluster import ClusterSettings
-from facebatch.cluster.tau import FAR_TABLE, choose_tau, tau
-from facebatch.errors import UsageError
+from facebatch.cluster.tau import choose_tau
+from facebatch.models.space_thresholds import shipped
+
+LINKS = {tta: measured.links for tta, measured in shipped("dlib-resnet").items()}
+MIRROR = LINKS["mirror"]
 
 
 @pytest.mark.parametrize(
@@ -13,31 +16,27 @@ from facebatch.errors import UsageError
     [(0, 0.090), (1, 0.090), (13_000, 0.090), (40_000, 0.082), (80_000, 0.077), (1_000_000, 0.060)],
 )
 def test_tau_of_documented_sizes(n_faces, expected):
-    assert choose_tau(n_faces, "mirror") == pytest.approx(expected, abs=5e-4)
+    assert choose_tau(n_faces, MIRROR) == pytest.approx(expected, abs=5e-4)
 
 
 def test_tau_never_falls_below_its_floor():
-    assert choose_tau(10**9, "mirror") == 0.055
+    assert choose_tau(10**9, MIRROR) == 0.055
 
 
 def test_tau_passes_through_the_table():
-    assert tau(130_000, FAR_TABLE) == pytest.approx(FAR_TABLE[1e-6])
+    assert choose_tau(130_000, MIRROR) == pytest.approx(MIRROR.far[1e-6])
 
 
 @given(st.integers(0, 10**8), st.integers(0, 10**8))
 def test_a_larger_archive_never_has_longer_links(one, other):
     small, large = sorted([one, other])
-    assert choose_tau(large, "mirror") <= choose_tau(small, "mirror")
+    assert choose_tau(large, MIRROR) <= choose_tau(small, MIRROR)
 
 
 def test_tau_of_other_averaging_follows_its_distances():
-    assert choose_tau(5_000, "none") == pytest.approx(0.090 * 0.094 / 0.091)
-    assert choose_tau(5_000, "full") == pytest.approx(0.090 * 0.088 / 0.091)
-
-
-def test_unknown_averaging_is_refused():
-    with pytest.raises(UsageError, match="'twice' isn't one of none, mirror, full"):
-        choose_tau(10, "twice")
+    assert choose_tau(5_000, LINKS["none"]) == 0.090 * (0.094 / 0.091)
+    assert choose_tau(5_000, LINKS["full"]) == 0.090 * (0.088 / 0.091)
+    assert choose_tau(10**9, LINKS["none"]) == 0.055 * (0.094 / 0.091)
 
 
 def test_guard_radius_is_in_proportion():

@@ -18,6 +18,7 @@ from facebatch.faces.tracks import (
 )
 
 SECOND = 1_000_000
+LIMITS = {"near_d2": 0.08, "overlapping_d2": 0.12}
 
 Boxes = npt.NDArray[np.float32]
 Times = npt.NDArray[np.int64]
@@ -33,6 +34,7 @@ def linked(faces: list[tuple[float, float, npt.NDArray[np.float32]]], **options:
         np.array([box(x) for _, x, _ in faces], np.float32).reshape(-1, 4),
         np.array([round(time * SECOND) for time, _, _ in faces], np.int64),
         np.array([one for _, _, one in faces], np.float32),
+        **LIMITS,
         **options,
     ).tolist()
 
@@ -63,6 +65,13 @@ def test_a_face_that_changed_stays_in_its_track_only_where_it_was() -> None:
     assert linked([(0, 0, ADA), (0.1, 400, turned)]) == [0, 1]
 
 
+def test_without_limits_every_face_is_a_track_of_its_own() -> None:
+    boxes, times = np.array([box(0)] * 3, np.float32), np.arange(3)
+    embeddings = np.array([ADA] * 3)
+    alone = link(boxes, times, embeddings, near_d2=0, overlapping_d2=0)
+    assert alone.tolist() == [0, 1, 2]
+
+
 def test_look_alikes_are_told_apart_by_where_they_are() -> None:
     twin = at_d2(0.01)
     faces = [(0, 0, ADA), (0, 300, twin), (1, 5, twin), (1, 305, ADA)]
@@ -82,7 +91,7 @@ def test_tracks_are_numbered_by_time_then_from_left_to_right() -> None:
 def test_nothing_gives_nothing() -> None:
     none = np.zeros(0, np.int64)
     boxes, embeddings = np.zeros((0, 4), np.float32), np.zeros((0, 128), np.float32)
-    tracks = link(boxes, none, embeddings)
+    tracks = link(boxes, none, embeddings, **LIMITS)
     assert (tracks.shape, tracks.dtype) == ((0,), np.int32)
     assert best(tracks, none, np.zeros(0, np.float32)).shape == (0,)
     assert summary(tracks, none).faces.shape == (0,)
@@ -108,8 +117,8 @@ def test_the_order_of_faces_makes_no_difference(
 ) -> None:
     boxes, times, embeddings = scene
     shuffled = np.random.default_rng(seed).permutation(len(boxes))
-    tracks = link(boxes, times, embeddings)
-    again = link(boxes[shuffled], times[shuffled], embeddings[shuffled])
+    tracks = link(boxes, times, embeddings, **LIMITS)
+    again = link(boxes[shuffled], times[shuffled], embeddings[shuffled], **LIMITS)
     assert again.tolist() == tracks[shuffled].tolist()
 
 
@@ -117,7 +126,7 @@ def test_the_order_of_faces_makes_no_difference(
 def test_two_faces_of_one_frame_are_never_one_track(
     scene: tuple[Boxes, Times, npt.NDArray[np.float32]],
 ) -> None:
-    tracks = link(*scene)
+    tracks = link(*scene, **LIMITS)
     places = list(zip(tracks.tolist(), scene[1].tolist(), strict=True))
     assert len(set(places)) == len(places)
     assert set(tracks.tolist()) == set(range(tracks.max(initial=-1) + 1))

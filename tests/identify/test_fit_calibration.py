@@ -25,12 +25,17 @@ from facebatch.identify.fit_calibration import (
     leave_out,
     pair_distances,
 )
-from facebatch.identify.thresholds import DEFAULTS, default_for, threshold_for
+from facebatch.identify.thresholds import default_for, threshold_for
+from facebatch.models.space_thresholds import shipped
 
 ABOUT = {"embedder": "dlib-resnet", "tta": "mirror", "space": "s", "source": "the test"}
 EMBEDDINGS, TRUTH = people([8] * 6 + [5] * 8 + [1] * 30, seed=8)
 NAMES = [f"person {number}" for number in TRUTH]
-MIRROR = default_for("dlib-resnet", "mirror")
+DEFAULTS = {
+    ("dlib-resnet", tta): default_for("dlib-resnet", tta, None)
+    for tta in ("none", "mirror", "full")
+}
+MIRROR = DEFAULTS["dlib-resnet", "mirror"]
 UNKNOWN = Calibration("another", "none")
 
 distances = arrays(np.float32, st.integers(4, 60), elements=st.floats(0, 4, width=32))
@@ -227,8 +232,8 @@ def test_a_calibration_from_its_json_is_the_same():
     measured = calibrate_gallery("centroid", EMBEDDINGS, NAMES, source="the test")
     whole = calibrated().with_identification(measured)
     assert Calibration.from_json(json.loads(json.dumps(whole.as_json()))) == whole
-    for shipped in DEFAULTS.values():
-        assert Calibration.from_json(json.loads(json.dumps(shipped.as_json()))) == shipped
+    for ours in DEFAULTS.values():
+        assert Calibration.from_json(json.loads(json.dumps(ours.as_json()))) == ours
 
 
 @pytest.mark.parametrize(
@@ -269,26 +274,25 @@ def test_without_a_fit_there_is_no_probability():
 
 def test_shipped_thresholds_are_those_that_were_measured():
     # The tables of docs/concepts.md and of the clustering's tau.
-    from facebatch.cluster.tau import FAR_TABLE
-
-    assert {point.rate: point.threshold for point in MIRROR.far} == FAR_TABLE
-    assert set(DEFAULTS) == {("dlib-resnet", tta) for tta in ("none", "mirror", "full")}
-    for shipped in DEFAULTS.values():
-        points = [*shipped.far, *(point for made in shipped.fpir for point in made.points)]
+    links = shipped("dlib-resnet")["mirror"].links
+    assert {point.rate: point.threshold for point in MIRROR.far} == links.far
+    assert links.far == {1e-3: 0.134, 1e-4: 0.110, 1e-5: 0.090, 1e-6: 0.074}
+    for ours in DEFAULTS.values():
+        points = [*ours.far, *(point for made in ours.fpir for point in made.points)]
         assert all("measurement" in point.source for point in points)
-        assert thresholds(shipped) == sorted(thresholds(shipped), reverse=True)
+        assert thresholds(ours) == sorted(thresholds(ours), reverse=True)
 
 
 def test_shipped_probabilities_part_strangers_from_a_person():
-    for shipped in DEFAULTS.values():
+    for ours in DEFAULTS.values():
         # Strangers lie at about .33 (docs/concepts.md), photos of one person at about .1.
-        assert shipped.probability(0.1) > 0.99
-        assert shipped.probability(0.33) < 0.001
+        assert ours.probability(0.1) > 0.99
+        assert ours.probability(0.33) < 0.001
 
 
 def test_nothing_is_shipped_for_what_was_not_measured():
     with pytest.raises(UsageError, match="facenet-vggface2"):
-        default_for("facenet-vggface2", "mirror")
+        default_for("facenet-vggface2", "mirror", None)
 
 
 @pytest.mark.parametrize("method", ["nearest", "centroid", "both"])
@@ -341,7 +345,7 @@ def test_outside_what_was_measured_the_source_says_so():
 
 
 def test_two_decades_below_the_smallest_rate_are_still_known():
-    threshold, _ = threshold_for(default_for("dlib-resnet", "full"), "nearest", 1, far=1e-7)
+    threshold, _ = threshold_for(default_for("dlib-resnet", "full", None), "nearest", 1, far=1e-7)
     assert threshold == pytest.approx(0.088 - 2 * (0.111 - 0.088))
 
 
@@ -356,7 +360,9 @@ def test_an_fpir_is_spread_over_the_people():
 @pytest.mark.parametrize(("method", "measured"), [("centroid", 0.083), ("nearest", 0.0905)])
 def test_what_was_measured_against_a_gallery_comes_before_the_rule(method, measured):
     for tta in ("none", "mirror"):
-        threshold, source = threshold_for(default_for("dlib-resnet", tta), method, 1680, fpir=0.01)
+        threshold, source = threshold_for(
+            default_for("dlib-resnet", tta, None), method, 1680, fpir=0.01
+        )
         assert threshold == pytest.approx(measured)
         assert "1,680 people" in source
 
@@ -444,5 +450,5 @@ def test_sources_of_two_neighbouring_points_are_both_named():
 
 
 def test_rates_are_listed_from_the_largest():
-    for shipped in DEFAULTS.values():
-        assert all(a.rate > b.rate for a, b in pairwise(shipped.far))
+    for ours in DEFAULTS.values():
+        assert all(a.rate > b.rate for a, b in pairwise(ours.far))

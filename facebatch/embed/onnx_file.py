@@ -1,0 +1,63 @@
+"""A network from an ONNX file in onnxruntime; on a GPU by its CUDA provider (written, not run)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from facebatch.embed.views import Forward
+from facebatch.errors import UsageError, WeightsError
+from facebatch.models.card import Input
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_ERRORS_ONLY = 3  # onnxruntime's severity: warnings are about the graph's making
+
+
+def built(reads: Input, content: bytes, batch: int, device: str) -> Forward:
+    """Loads the network for chips uint8 (batch, size, size, 3), RGB, on one thread.
+
+    Raises:
+        UsageError: onnxruntime doesn't run on the device.
+        WeightsError: The bytes hold no network that reads so many chips.
+    """
+    session = _session(content, device)
+    given = session.get_inputs()
+    fixed = given[0].shape[0] if given and given[0].shape else None
+    if len(given) != 1 or (isinstance(fixed, int) and fixed != batch):
+        raise WeightsError(f"it reads {len(given)} inputs of {fixed} chips each")
+    name, mean, std = given[0].name, np.array(reads.mean), np.array(reads.std)
+    scale, shift = (1 / std).astype(np.float32), (-mean / std).astype(np.float32)
+
+    def run(chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels: NDArray[Any] = chips if reads.colour == "RGB" else chips[..., ::-1]
+        if reads.dtype == "float32":
+            pixels = pixels * scale + shift
+        if reads.layout == "NCHW":
+            pixels = pixels.transpose(0, 3, 1, 2)
+        try:
+            outputs = session.run(None, {name: np.ascontiguousarray(pixels)})
+        except Exception as error:  # its own errors have no common ancestor
+            raise WeightsError(f"it can't be run: {str(error).splitlines()[0]}") from error
+        values: NDArray[np.float32] = np.asarray(outputs[0], np.float32)
+        return values
+
+    return run
+
+
+def _session(content: bytes, device: str) -> Any:
+    provider = _PROVIDERS.get(device)
+    if provider not in onnxruntime.get_available_providers():
+        raise UsageError(
+            f"this onnxruntime doesn't run on --device {device}: choose --device cpu, or install "
+            "onnxruntime-gpu"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=[provider])
+    except Exception as error:  # its own errors have no common ancestor
+        raise WeightsError(f"it isn't an ONNX network: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,121 @@
+"""What embedders have in common: views averaged, unit rows given, over a network's raw outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facebatch.embed.averaging import MIRRORED, SCALES, TTA
+from facebatch.faces.align import Template
+from facebatch.models.provenance import Provenance
+
+Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""A network: from RGB chips uint8 (n, size, size, 3), of any strides, to raw outputs (n, d)."""
+
+_BATCH = 32  # faces a call; larger batches are no faster on a CPU
+
+
+class ViewsEmbedder:
+    """An embedder over a network that reads one chip at a time.
+
+    Args:
+        name: The name in the model registry.
+        dimension: Length of an embedding.
+        template: What the chips are aligned to.
+        tta: Which views of a face are averaged, before normalisation.
+        provenance: What runs the network.
+        forward: The network.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dimension: int,
+        template: Template,
+        tta: TTA,
+        provenance: Provenance,
+        forward: Forward,
+    ) -> None:
+        self.name = name
+        self.dimension = dimension
+        self.template = template.name
+        self.scales = SCALES[tta]
+        self.provenance = provenance
+        self._mirrored = MIRRORED[tta]
+        self._side = template.size
+        self._forward = forward
+
+    def embed(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed the chips of n faces; see ``facebatch.embed.Embedder.embed``.
+
+        Raises:
+            ValueError: The array has another shape or dtype.
+        """
+        raw = self.raw(chips)
+        lengths = np.linalg.norm(raw, axis=1, keepdims=True)
+        embeddings: NDArray[np.float32] = raw / lengths
+        return embeddings
+
+    def raw(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's outputs averaged over each face's views, of any length.
+
+        Args:
+            chips: uint8 (n, len(scales), size, size, 3), RGB.
+
+        Returns:
+            float32 (n, dimension).
+
+        Raises:
+            ValueError: The array has another shape or dtype.
+        """
+        expected = (len(self.scales), self._side, self._side, 3)
+        if chips.dtype != np.uint8 or chips.shape[1:] != expected:
+            raise ValueError(
+                f"chips are uint8 (n, {', '.join(map(str, expected))}), "
+                f"not {chips.dtype} {chips.shape}"
+            )
+        outputs = np.empty((len(chips), self.dimension), np.float32)
+        for start in range(0, len(chips), _BATCH):
+            outputs[start : start + _BATCH] = self._mean_over_views(chips[start : start + _BATCH])
+        return outputs
+
+    def _mean_over_views(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = [self._forward(view) for view in self._views(chips)]
+        total = sum(outputs, start=np.zeros((len(chips), self.dimension), np.float32))
+        return total / np.float32(len(outputs))
+
+    def _views(self, chips: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+        for scale in range(chips.shape[1]):
+            view = chips[:, scale]
+            yield view
+            if self._mirrored:
+                yield view[:, :, ::-1]
+
+
+def in_batches(
+    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], batch: int, side: int, dimension: int
+) -> Forward:
+    """Gives a network that reads exactly so many chips as one that reads any number.
+
+    One shape for all calls: nothing is compiled later, and a face has the same embedding in any
+    company.
+
+    Args:
+        run: From contiguous chips uint8 (batch, side, side, 3) to float32 (batch, dimension).
+        batch: Chips a call.
+        side: Side of the chips in pixels.
+        dimension: Length of an output.
+    """
+
+    def forward(chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = np.empty((len(chips), dimension), np.float32)
+        given = np.zeros((batch, side, side, 3), np.uint8)
+        for start in range(0, len(chips), batch):
+            part = chips[start : start + batch]
+            given[: len(part)] = part
+            outputs[start : start + batch] = run(given)[: len(part)]
+        return outputs
+
+    return forward
