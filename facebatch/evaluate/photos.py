@@ -7,6 +7,7 @@ twice in the collection is two names for the same faces.
 from __future__ import annotations
 
 import posixpath
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,8 +74,19 @@ class Photos:
             **{n: n for n in self.rows},
         }
 
+    @cached_property
+    def _name_of_composed(self) -> dict[str, str]:
+        return {unicodedata.normalize("NFC", path): name for path, name in self._name_of.items()}
+
+    def _known(self, name: str) -> str | None:
+        """Returns a photo's name, in whatever Unicode form it is asked for; None for no photo."""
+        path = posixpath.normpath(name)
+        return self._name_of.get(path) or self._name_of_composed.get(
+            unicodedata.normalize("NFC", path)
+        )
+
     def _row(self, name: str) -> Mapping[str, Any] | None:
-        known = self._name_of.get(posixpath.normpath(name))
+        known = self._known(name)
         return None if known is None else self.rows[known]
 
     def has(self, name: str) -> bool:
@@ -88,7 +100,7 @@ class Photos:
 
     def without(self, names: Sequence[str]) -> list[str]:
         """Returns the names of all photos but these."""
-        asked = {self._name_of.get(posixpath.normpath(name)) for name in names}
+        asked = {self._known(name) for name in names}
         return [name for name in self.names if name not in asked]
 
     @cached_property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
+from typing import Literal
+
 import numpy as np
 import pytest
 from support.rows import content, faces, media, media_row, memory_collection, put_shard
@@ -9,6 +12,8 @@ from support.rows import content, faces, media, media_row, memory_collection, pu
 from facebatch import ids
 from facebatch.collection import Snapshot
 from facebatch.evaluate.photos import Photos
+
+Form = Literal["NFC", "NFD"]
 
 
 def elsewhere(path: str, of: int) -> dict[str, object]:
@@ -93,3 +98,15 @@ def test_only_the_photos_wanted_are_there(snapshot: Snapshot) -> None:
     assert photos.names == ["a/one.jpg"]
     assert photos.faces == 1
     assert Photos.of(snapshot).faces == 3
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_path_is_found_in_either_form_of_its_accents(forms: tuple[Form, Form]) -> None:
+    stored, asked = (unicodedata.normalize(form, "Zo\u00eb/a.jpg") for form in forms)
+    collection = memory_collection()
+    rows = media(media_row(stored, of=1, width=100, height=100))
+    put_shard(collection.storage, "s", rows, faces([(stored, 1, 0)]))
+    photos = Photos.of(collection.snapshot())
+    assert photos.has(asked)
+    assert photos.central(asked) == photos.central(stored)
+    assert photos.without([asked]) == []

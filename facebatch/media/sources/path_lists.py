@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from pathlib import Path
 
 from facebatch.errors import InputError
@@ -20,7 +21,7 @@ def entries_of(place: str) -> tuple[str, list[str]]:
 
     Empty lines and lines that begin with ``#`` say nothing; a file of such a name is written
     ``./#name``. An entry is a path or URL as it stands: blanks and the signs of globs are part of
-    it.
+    it. A local one that isn't there is looked for in the other form of its accents (NFC, NFD).
 
     Args:
         place: Path or URL of the list; ``-`` is standard input.
@@ -41,7 +42,16 @@ def entries_of(place: str) -> tuple[str, list[str]]:
     if len(data) > MAX_LIST_BYTES or b"\0" in data:
         raise InputError(f"{public_url(place)} is no list of paths")
     lines = (os.fsdecode(line) for line in data.removeprefix(b"\xef\xbb\xbf").splitlines())
-    return folder, [line for line in lines if line.strip() and not line.startswith("#")]
+    found = [line for line in lines if line.strip() and not line.startswith("#")]
+    return folder, [_as_stored(folder, line) for line in found]
+
+
+def _as_stored(folder: str, entry: str) -> str:
+    """Returns a local entry in the Unicode form that the disk has it in, if it has it."""
+    if entry.isascii() or "://" in folder or "://" in entry or Path(folder, entry).exists():
+        return entry
+    forms = (unicodedata.normalize(form, entry) for form in ("NFC", "NFD"))
+    return next((form for form in forms if Path(folder, form).exists()), entry)
 
 
 def _folder(place: str) -> str:

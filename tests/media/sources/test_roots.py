@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,15 @@ def test_entries_above_a_lists_folder_are_taken_as_absolute(photos: Path) -> Non
     put(photos.parent, "lists/list.txt", content=b"../photos/a.jpg\n../photos/2019/c.jpg\n")
     [root] = parse_roots(["@lists/list.txt"])
     assert root == Root("photos", str(photos), files=("a.jpg", "2019/c.jpg"))
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_list_may_write_accents_in_another_form_than_the_disk(form: str, tmp_path: Path) -> None:
+    other = "NFD" if form == "NFC" else "NFC"
+    put(tmp_path, unicodedata.normalize(form, "Zoë/a.jpg"), content=b"")
+    (tmp_path / "list.txt").write_text(unicodedata.normalize(other, "Zoë/a.jpg"))
+    [root] = parse_roots([f"@{tmp_path}/list.txt"])
+    assert listed(root) == [unicodedata.normalize(form, "Zoë/a.jpg")]
 
 
 def test_a_list_may_come_from_standard_input(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
