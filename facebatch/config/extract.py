@@ -11,9 +11,10 @@ from typing import Any, Literal
 from facebatch.config.setting import setting
 from facebatch.embed import DEFAULT_TTA, TTA, TTA_CHOICES
 from facebatch.media.kinds import FrameChoice
-from facebatch.models import detectors, registry, space_thresholds
+from facebatch.models import detectors, embedders, registry, space_thresholds
 from facebatch.models.detectors import AUTO, DETECTORS
-from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE, EMBEDDERS
+from facebatch.models.embedders import EMBEDDERS
+from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE
 from facebatch.models.space_thresholds import SpaceThresholds, TrackLimits
 
 VideoFaces = Literal["best", "all"]
@@ -30,8 +31,8 @@ _PANEL = "What is extracted (fixed for a collection's life)"
 class ExtractSettings:
     """What decides which faces a collection holds; frozen in ``collection.json``.
 
-    A ``detector`` of ``auto`` becomes the name of the best one that can run here at once, so that
-    settings, and with them collections, always name one.
+    A ``detector`` or an ``embedder`` of ``auto`` becomes the name of the best one that can run here
+    at once, so that settings, and with them collections, always name one.
     """
 
     detector: str = setting(
@@ -60,11 +61,12 @@ class ExtractSettings:
     )
     embedder: str = setting(
         DEFAULT_EMBEDDER,
-        "Embedder: dlib-resnet (weights of face_recognition_models, CC0), or another whose files "
-        "are in the models folder (docs/models.md).",
+        "Embedder: dlib-resnet, another whose files are in the models folder (docs/models.md), or "
+        "auto: mobilefacenet where its file and something that runs it are installed, else "
+        "dlib-resnet; a collection keeps the one that it was made with.",
         panel=_PANEL,
         metavar="NAME",
-        choices=EMBEDDERS,
+        choices=(AUTO, *EMBEDDERS),
     )
     tta: TTA = setting(
         DEFAULT_TTA,
@@ -95,9 +97,11 @@ class ExtractSettings:
     )
 
     def __post_init__(self) -> None:
-        """Puts the detector that ``auto`` stands for in its place."""
+        """Puts the models that ``auto`` stands for in its place."""
         if self.detector == AUTO:
             object.__setattr__(self, "detector", detectors.best())
+        if self.embedder == AUTO:
+            object.__setattr__(self, "embedder", embedders.best())
 
     def space(self) -> str:
         """Returns the hash of what makes embeddings comparable, 32 hex digits."""

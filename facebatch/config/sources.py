@@ -56,8 +56,9 @@ def resolve_extract(
         InputError: The TOML file can't be read or has an unknown key.
     """
     asked = _asked("extract", flags, config_file, environment)
-    if collection and asked.get("detector", ("",))[0] == AUTO:
-        del asked["detector"]  # the choice was left to facebatch, which has made it
+    for model in ("detector", "embedder"):
+        if collection and asked.get(model, ("",))[0] == AUTO:
+            del asked[model]  # the choice was left to facebatch, which has made it
     for name, (value, source) in asked.items():
         if collection is not None and name in collection and collection[name] != value:
             raise SettingsMismatch(

@@ -10,8 +10,9 @@ from facebatch.embed.averaging import DEFAULT_TTA, MIRRORED, SCALES, TTA, TTA_CH
 from facebatch.embed.base import Embedder
 from facebatch.errors import UsageError
 from facebatch.models import registry
+from facebatch.models.embedders import EMBEDDERS
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
-from facebatch.models.registry import DEFAULT_EMBEDDER, EMBEDDERS
+from facebatch.models.registry import DEFAULT_EMBEDDER
 
 __all__ = [
     "DEFAULT_TTA",

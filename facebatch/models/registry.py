@@ -29,12 +29,6 @@ def _shipped() -> Iterator[Card]:
 CARDS: Mapping[str, Card] = MappingProxyType({card.name: card for card in _shipped()})
 """The cards that facebatch ships, by name."""
 
-_EMBEDDED = frozenset({"dlib", "onnx", "openvino"})
-"""The formats that ``facebatch.embed`` reads."""
-
-EMBEDDERS = tuple(
-    card.name for card in CARDS.values() if card.kind == "embedder" and card.format in _EMBEDDED
-)
 DEFAULT_EMBEDDER = "dlib-resnet"
 DEFAULT_MIN_FACE = 24
 """Side in pixels, at detection size, of the smallest square that is looked into for a face; the box

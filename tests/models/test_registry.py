@@ -13,7 +13,7 @@ from facebatch.errors import WeightsError
 from facebatch.models import registry
 from facebatch.models.card import WeightFile
 from facebatch.models.detectors import DETECTORS
-from facebatch.models.registry import EMBEDDERS
+from facebatch.models.embedders import EMBEDDERS
 
 FILES = [*registry.card("mtcnn").files, *registry.card("dlib-resnet").files]
 DIGEST = hashlib.sha256(b"weights").hexdigest()

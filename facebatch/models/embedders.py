@@ -1,0 +1,28 @@
+"""Which embedders there are, and which is the best that can run here."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from facebatch.models.registry import DEFAULT_EMBEDDER, all_cards, card, is_installed
+
+_FORMATS = frozenset({"dlib", "onnx", "openvino"})  # which `facebatch.embed` reads
+
+EMBEDDERS = tuple(
+    card.name for card in all_cards() if card.kind == "embedder" and card.format in _FORMATS
+)
+"""The shipped ones and the user's own."""
+
+_BETTER = "mobilefacenet"
+
+
+def best() -> str:
+    """Returns the embedder that ``auto`` stands for.
+
+    It is mobilefacenet where its file and something that runs it are installed, else dlib-resnet,
+    whose file comes with facebatch. retail-0095 is as good, but its official files were never run.
+    """
+    runtimes = ("openvino", "onnxruntime")
+    runs = any(importlib.util.find_spec(name) is not None for name in runtimes)
+    there = runs and all(map(is_installed, card(_BETTER).files))
+    return _BETTER if there else DEFAULT_EMBEDDER
