@@ -19,6 +19,8 @@ from facebatch.demo.album import SMALL, write_album
 from facebatch.demo.truth import Truth
 
 register_profiles()
+# No model is installed but those that come with packages, also for the programs that tests start.
+os.environ["FACEBATCH_MODELS"] = "/no/models/folder"
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +54,13 @@ def undisturbed(album: Album, tmp_path_factory: pytest.TempPathFactory) -> Colle
     return Collection.open(str(place / "collection"))
 
 
+_KEPT = ("FACEBATCH_TEST_DATA", "FACEBATCH_MODELS")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith("FACEBATCH_") and name != "FACEBATCH_TEST_DATA":
+        if name.startswith("FACEBATCH_") and name not in _KEPT:
             monkeypatch.delenv(name)
 
 

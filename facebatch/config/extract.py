@@ -36,7 +36,7 @@ class ExtractSettings:
     """
 
     detector: str = setting(
-        "mtcnn",
+        AUTO,
         "Detector: mtcnn, yunet (faster, and finds more), or auto: yunet where its weights and "
         "something that runs them are installed, else mtcnn; a collection keeps the one that it "
         "was made with.",
