@@ -112,8 +112,10 @@ class Collection:
         rows = rows.set_column(rows.schema.get_field_index("hidden"), "hidden", hidden)
         return rows.select(list(_PEOPLE_COLUMNS))
 
-    def search(self, photo: PhotoLike | Faces, k: int = 10) -> pa.Table:
-        """Returns the faces that are most like a photo's central one, nearest first.
+    def search(
+        self, photo: PhotoLike | Faces, k: int = 10, *, face: str | int = "largest"
+    ) -> pa.Table:
+        """Returns the faces that are most like one of a photo's, nearest first.
 
         The search index is built first, and kept in the collection, where there is none of today's
         faces.
@@ -122,6 +124,7 @@ class Collection:
             photo: As for `facebatch.embed_faces`, or what that gave under this collection's
                 settings.
             k: Most faces wanted.
+            face: Which of the photo's faces is meant; as for `EmbeddedFaces.chosen`.
 
         Returns:
             Columns: ``face_id`` (binary of 16 bytes), ``root``, ``path``, ``x0``, ``y0``, ``x1``,
@@ -129,7 +132,7 @@ class Collection:
             measured for the embedder), ``person`` (name, or hexadecimal id; null for nobody).
 
         Raises:
-            UsageError: The photo shows no face, or k isn't positive.
+            UsageError: The photo shows no face or no such face, or k isn't positive.
             InputError, MediaError: The photo can't be read or decoded.
         """
         from facebatch.probe.search import search_embedding
@@ -139,7 +142,7 @@ class Collection:
         faces = photo
         if not isinstance(faces, EmbeddedFaces):
             faces = embed_faces(faces, self.settings)
-        _, found = search_embedding(self.stored, faces.embeddings[faces.central], k)
+        _, found = search_embedding(self.stored, faces.embeddings[faces.chosen(face)], k)
         edges = ("x0", "y0", "x1", "y1")
         rows = [
             {

@@ -115,6 +115,28 @@ def _source(asked: Asked, images: str, kept: str | None, settings: RunSettings) 
     return Source(images, kept, asked.flags, asked.config, settings)
 
 
+def _one_source(
+    collection: str | None, images: str | None, how: tuple[Asked, str | None, RunSettings]
+) -> Source | str:
+    """Returns the photos that are to be extracted, or the collection that holds them.
+
+    Args:
+        collection: The collection that is named, if any.
+        images: The folder that is named, if any.
+        how: The settings asked for, the collection that keeps the folder's faces, and how to run.
+
+    Raises:
+        UsageError: Both are named, or neither.
+    """
+    if images is not None and collection is None:
+        asked, kept, settings = how
+        return _source(asked, images, kept, settings)
+    named = collection or os.environ.get(COLLECTION_VARIABLE)
+    if not named or images is not None:
+        raise UsageError("name either a COLLECTION or --images FOLDER")
+    return named
+
+
 @_takes_extraction
 def pairs(
     asked: Asked,
@@ -139,7 +161,9 @@ def pairs(
 @_takes_extraction
 def identification(
     asked: Asked,
-    images: Images,
+    collection_argument: MaybeCollection = None,
+    images: MaybeImages = None,
+    labels: Labels = "by-folder",
     method: Method = "nearest",
     seed: Seed = 0,
     output_folder: Folder = None,
@@ -147,14 +171,14 @@ def identification(
     as_json: options.Json = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Identification: who is it, if anybody? Rank-1, CMC, TPIR at FPIR; one folder a person."""
+    """Identification: who is it, if anybody? Rank-1, CMC, TPIR at FPIR."""
     output.quiet(verbose)
+    settings = asked.run()
+    source = _one_source(collection_argument, images, (asked, collection, settings))
     from facebatch.jobs.evaluate import evaluate_identification
 
-    settings = asked.run()
-    source = _source(asked, images, collection, settings)
     with output.progress_bar(shown=not as_json) as show:
-        done = evaluate_identification(source, method, seed, output_folder, show)
+        done = evaluate_identification(source, method, seed, output_folder, show, labels=labels)
     _finish(done, as_json, settings)
 
 
@@ -186,13 +210,7 @@ def detection(
     """Detection: are the faces found, and are they faces? Recall, precision, average precision."""
     output.quiet(verbose)
     settings = asked.run()
-    source: Source | str | None = collection_argument
-    if images is not None:
-        source = _source(asked, images, collection, settings)
-    elif collection_argument is None:
-        source = os.environ.get(COLLECTION_VARIABLE) or None
-    if source is None or (images is not None and collection_argument is not None):
-        raise UsageError("name either a COLLECTION or --images FOLDER")
+    source = _one_source(collection_argument, images, (asked, collection, settings))
     from facebatch.jobs.evaluate import evaluate_detection
 
     with output.progress_bar(shown=not as_json) as show:

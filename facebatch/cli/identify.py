@@ -25,10 +25,13 @@ REFUSED_EXIT_CODE = 4
 """What `verify` and `unlock` end with when the answer is no."""
 
 
-def _execution(asked: Asked) -> Execution:
+def _execution(asked: Asked, *faces: str) -> Execution:
     output.quiet(verbose=False)
+    from facebatch.extract.chosen import check_choice
     from facebatch.models.engines import choose
 
+    for face in faces:
+        check_choice(face)
     settings = asked.run()
     choose(settings.engine, settings.device)
     return settings.execution()
@@ -65,17 +68,21 @@ def search(
         int,
         typer.Option("-k", help="How many faces are shown.", min=1, max=10_000, metavar="N"),
     ] = 20,
+    face: options.Face = "largest",
     as_json: options.Json = False,
 ) -> None:
-    """Find the faces of a collection that are nearest to a photo's central face."""
-    execution = _execution(asked)
+    """Find the faces of a collection that are nearest to a face of a photo.
+
+    Where the photo shows several it is said which was taken.
+    """
+    execution = _execution(asked, face)
     from facebatch.collection import Collection
     from facebatch.probe.probe import Prober
     from facebatch.probe.search import search_collection
 
     opened = Collection.open(collection)
     probe = Prober(opened.settings, execution).probe(photo)
-    summary = search_collection(opened, probe, count)
+    summary = search_collection(opened, probe, count, face)
     output.emit(summary, output.search_lines(summary), as_json)
 
 
@@ -87,22 +94,32 @@ def verify(
     far: options.Far = None,
     threshold: options.Threshold = None,
     gallery: options.GalleryOption = None,
+    face: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Which face of the photos is meant, as in `search`; twice, if it is another in B. "
+            "Default: largest.",
+            metavar="largest|central|N",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Say whether two photos show the same person, by their central faces.
+    """Say whether two photos show the same person, by the largest face of each.
 
     Ends with exit code 0 for the same person and 4 for different ones. With a gallery its settings
     and its calibration are used.
     """
-    execution = _execution(asked)
+    faces = (face or ["largest"]) * (2 if len(face or ()) < 2 else 1)
+    if len(faces) > 2:
+        raise UsageError(f"--face is given {len(faces)} times for two photos")
+    execution = _execution(asked, *faces)
     from facebatch.probe.probe import Prober
     from facebatch.probe.verify import verify_faces
 
     settings, calibration = _compared_under(gallery, asked)
     prober = Prober(settings, execution)
-    answer = verify_faces(
-        prober.probe(left), prober.probe(right), calibration, far=far, threshold=threshold
-    )
+    photos = prober.probe(left), prober.probe(right)
+    answer = verify_faces(photos, calibration, far=far, threshold=threshold, faces=faces)
     summary = answer.as_json()
     output.emit(summary, output.verification_lines(summary), as_json)
     if not answer.same:
@@ -118,19 +135,21 @@ def unlock(
     ],
     far: options.Far = None,
     threshold: options.Threshold = None,
+    face: options.Face = "largest",
     as_json: options.Json = False,
 ) -> None:
     """Accept or refuse one claimed person, against the centroid of the enrolled photos.
 
+    These give the face that recurs through them, PHOTO gives its largest one.
     Ends with exit code 0 for accepted and 4 for refused. It is a comparison of faces and no
     protection against a photo held before the camera.
     """
-    execution = _execution(asked)
+    execution = _execution(asked, face)
     from facebatch.probe.probe import Prober
     from facebatch.probe.verify import claim
 
     settings, calibration = _compared_under(None, asked)
-    answer = claim(Prober(settings, execution), enrol, photo, calibration, far, threshold)
+    answer = claim(Prober(settings, execution), enrol, photo, calibration, far, threshold, face)
     summary = answer.as_json()
     output.emit(summary, output.verification_lines(summary), as_json)
     if not answer.same:

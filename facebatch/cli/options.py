@@ -103,6 +103,15 @@ Threshold = Annotated[
         metavar="D2",
     ),
 ]
+Face = Annotated[
+    str,
+    typer.Option(
+        "--face",
+        help="Which face of a photo is meant: the largest of those that are surely faces, the one "
+        "nearest the centre, or a number, which counts them from the left, from 1.",
+        metavar="largest|central|N",
+    ),
+]
 LogFormat = Annotated[
     str,
     typer.Option(

@@ -262,9 +262,7 @@ def _short(source: str) -> str:
 
 def search_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields the faces that a search found."""
-    if summary["other_faces"]:
-        others = count(summary["other_faces"], "other face")
-        yield f"{summary['photo']}: the central face; there are {others}"
+    yield from summary["notes"]
     yield f"searched {count(summary['searched'], 'face')}"
     yield "    d2  probability  person                            photo"
     for face in summary["results"]:

@@ -6,13 +6,28 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import InputError, UsageError
+from facebatch.extract.detect_and_crop import Faces
 from facebatch.faces.central import central_face
 from facebatch.faces.choice import largest_face, numbers
+from facebatch.faces.quality import Gate, inside_picture, pose, size
 
 LARGEST, CENTRAL = "largest", "central"
 
 DEFAULT_FACE = LARGEST
 """A photo's subject is large; what is in its middle may be a child, a hand or a bystander."""
+
+
+def sure_faces(found: Faces, width: int, height: int) -> npt.NDArray[np.bool_]:
+    """Returns which faces (n,) of a photo are good enough to be recognised by, as `Gate` has it.
+
+    Args:
+        found: The faces.
+        width: Width of the upright full-size photo in pixels.
+        height: Its height.
+    """
+    pictures = np.tile(np.array([width, height], np.int32), (len(found), 1))
+    inside = inside_picture(found.chip_to_picture, found.views.shape[3], pictures)
+    return Gate().passes(size(found.boxes), found.scores, inside, yaw=pose(found.landmarks).yaw)
 
 
 def check_choice(asked: str) -> None:

@@ -15,9 +15,9 @@ from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import TTA, Embedder, load_embedder
 from facebatch.errors import InputError, MediaError, UsageError
+from facebatch.extract.chosen import CENTRAL, DEFAULT_FACE, choose_face, sure_faces
 from facebatch.extract.detect_and_crop import faces_of
 from facebatch.extract.pictures import FacePicture, FramePicture, PhotoPicture
-from facebatch.faces.central import central_face
 from facebatch.media.photo.decode import Photo
 from facebatch.media.photo.to_rgb import as_rgb
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
@@ -46,6 +46,8 @@ class Faces:
         scores: float32 (n,), the detector's probabilities, descending.
         views: uint8 (n, v, size, size, 3), RGB: the aligned faces that the embedder reads, one for
             each scale that the averaging asks for; v is 1 unless ``tta`` is ``full``.
+        sure: bool (n,), which are good enough to be recognised by: of 28 pixels and more, surely a
+            face, and inside the picture.
     """
 
     width: int
@@ -54,6 +56,7 @@ class Faces:
     landmarks: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
     views: npt.NDArray[np.uint8]
+    sure: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -66,14 +69,27 @@ class Faces:
 
     @property
     def central(self) -> int:
-        """Number of the face nearest the centre, weighted by size: whom a portrait shows.
+        """Row of the face nearest the centre, weighted by size: whom one of LFW's crops shows.
 
         Raises:
             UsageError: There is no face.
         """
+        return self.chosen(CENTRAL)
+
+    def chosen(self, face: str | int = DEFAULT_FACE) -> int:
+        """Returns the row of the face that is meant.
+
+        Args:
+            face: ``largest``, of the sure faces; ``central``; or a number, which counts the faces
+                from the left, from 1.
+
+        Raises:
+            UsageError: There is no face, or none of that number.
+        """
         if not len(self):
             raise UsageError("no face was found in the photo")
-        return central_face(self.boxes, self.width, self.height)
+        size = (self.width, self.height)
+        return choose_face(str(face), self.boxes, self.scores, self.sure, size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +97,7 @@ class EmbeddedFaces(Faces):
     """The faces of one photo, with their embeddings.
 
     Args:
-        width: As in `Faces`, and so on for ``height`` to ``views``.
+        width: As in `Faces`, and so on for ``height`` to ``sure``.
         embeddings: float32 (n, d), rows of length 1.
     """
 
@@ -122,7 +138,8 @@ def detect_faces(
     picture, width, height = _picture_of(photo, settings)
     detector = _detector(settings.detector, settings.min_face, engine, device)
     found = faces_of(picture, detector, settings)
-    return Faces(width, height, found.boxes, found.landmarks, found.scores, found.views)
+    sure = sure_faces(found, width, height)
+    return Faces(width, height, found.boxes, found.landmarks, found.scores, found.views, sure)
 
 
 def embed_faces(

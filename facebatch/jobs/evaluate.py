@@ -7,7 +7,7 @@ What is scored is then read from its tables, and the scores are those of `faceba
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from facebatch.evaluate.photos import Photos
 from facebatch.extract.progress import Progress
 from facebatch.identify.classifier import METHODS, fit
 from facebatch.jobs.evaluated_photos import (
+    Opened,
     Source,
     check_any,
     extracted_photos,
@@ -106,50 +107,54 @@ def evaluate_pairs(
 
 
 def evaluate_identification(
-    source: Source,
+    source: Source | str,
     method: str = "nearest",
     seed: int = 0,
     output: str | None = None,
     report: Callable[[Progress], None] = say_nothing,
+    *,
+    labels: str = BY_FOLDER,
 ) -> Evaluation:
     """Scores how well people are found in a gallery of one photo each, with non-mated probes.
 
-    The first folder of a photo's path is its person. `open_set_split` draws the gallery; a photo
-    without a face stays in its part and counts there as missing.
+    A photo is known by its central face. `open_set_split` draws the gallery; a photo without a
+    face stays in its part and counts there as missing.
 
     Args:
-        source: The photos, in one folder a person.
+        source: The photos, or the URL of a collection that holds them.
         method: One of `facebatch.identify.classifier.METHODS`.
         seed: Seed of the draw.
         output: Folder for the figures, curves and plots; None to write nothing.
         report: Called with the extraction's progress a few times a second.
+        labels: `BY_FOLDER`, or a CSV file with the header file,label.
 
     Raises:
-        InputError: No person has two photos, or no photo of the gallery has a face.
+        InputError: No person has two photos, or no photo of the gallery has a face; the labels are
+            malformed, or name none of the photos.
+        CollectionError: There is no such collection.
         UsageError: There is no such method.
         FacebatchError: As for `extracted_photos`.
     """
     if method not in METHODS:
         raise UsageError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
-    with extracted_photos(source, report) as opened:
+    with _opened(source, report) as opened:
         photos = opened.photos
-        names = [name for name, row in photos.rows.items() if "/" in row["path"]]
-        people = np.array([folder_of(name) for name in names], np.str_)
+        labelled = _people(labels, photos)
+        names = list(labelled)
+        people = np.array(list(labelled.values()), np.str_)
         gallery, mated, non_mated = open_set_split(people, seed)
         if not len(gallery):
-            raise InputError(
-                f"{source.images} has no folder with two photos or more; put each person's photos "
-                "into a folder of their own"
-            )
+            raise InputError(_nobody_twice(source, labels))
         probes = np.concatenate((mated, non_mated))
         truth = np.full(len(probes), -1, np.int64)
         truth[: len(mated)] = np.searchsorted(people[gallery], people[mated])
         embeddings = photos.embeddings(names)
         distances = _search(method, embeddings[gallery], people[gallery], embeddings[probes])
         scores = score_identification(distances, truth)
-        summary = opened.summary("identification", scores, {"method": method, "seed": seed})
+        inputs = {"method": method, "seed": seed, "labels": labels}
+        summary = opened.summary("identification", scores, inputs)
         summary["photos"] = photos.outcomes(names)
-        summary["outside_folders"] = len(photos.rows) - len(names)
+        summary["outside_folders"] = len(photos.without(names))
         if output is not None:
             details = {
                 "scores": distances,
@@ -236,12 +241,7 @@ def evaluate_detection(
     """
     truth = read_truths(truth_files)
     names = list(truth)
-    with ExitStack() as stack:
-        if isinstance(source, str):
-            opened = open_photos(source)
-            check_any(opened.photos.has, names, source, next(iter(opened.photos.names), "none"))
-        else:
-            opened = stack.enter_context(extracted_photos(source, report, names))
+    with _opened(source, report, names) as opened:
         photos = opened.photos
         searched = [name for name in (*names, *photos.without(names)) if photos.was_searched(name)]
         scores = score_detection(truth, {name: photos.boxes(name) for name in searched}, iou)
@@ -251,6 +251,28 @@ def evaluate_detection(
         if output is not None:
             summary["written"] = write(output, scores, summary, vars(scores.curve), {})
     return Evaluation(scores, summary, opened.extraction)
+
+
+def _opened(
+    source: Source | str, report: Callable[[Progress], None], names: Sequence[str] = ()
+) -> AbstractContextManager[Opened]:
+    """Gives photos that are extracted first, or those of a collection; one named must be there."""
+    if not isinstance(source, str):
+        return extracted_photos(source, report, names)
+    opened = open_photos(source)
+    if names:
+        check_any(opened.photos.has, names, source, next(iter(opened.photos.names), "none"))
+    return nullcontext(opened)
+
+
+def _nobody_twice(source: Source | str, labels: str) -> str:
+    if labels != BY_FOLDER:
+        return f"{labels} labels nobody in two photos or more"
+    place = source if isinstance(source, str) else source.images
+    return (
+        f"{public_url(place)} has no folder with two photos or more; put each person's photos into "
+        "a folder of their own"
+    )
 
 
 def _people(labels: str, photos: Photos) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import InputError, MediaError
+from facebatch.faces.choice import numbers
 from facebatch.identify.calibration import DISTANCE_METHODS
 from facebatch.identify.classifier import Decisions
 from facebatch.media.kinds import kind_of
@@ -83,8 +84,10 @@ def _annotate_photo(probe: Probe, folder: Path, namer: Namer) -> dict[str, Any]:
     with _new_file(target) as file:
         file.write(buffer.getvalue())
     faces = [
-        {"box": box, "score": float(score), **label}
-        for box, score, label in zip(boxes, probe.faces.scores, labels, strict=True)
+        {"number": int(number), "box": box, "score": float(score), **label}
+        for number, box, score, label in zip(
+            numbers(probe.faces.boxes), boxes, probe.faces.scores, labels, strict=True
+        )
     ]
     return {"photo": probe.path, "copy": str(target), "faces": faces}
 

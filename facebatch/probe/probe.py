@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,11 @@ from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
 from facebatch.errors import InputError, MediaError
+from facebatch.extract.chosen import CENTRAL, DEFAULT_FACE, LARGEST, choose_face, sure_faces
 from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
 from facebatch.extract.photo import read_photo
 from facebatch.extract.pictures import FramePicture
-from facebatch.faces.central import central_face
+from facebatch.faces.choice import numbers
 from facebatch.media.photo.decode import Photo, PhotoFacts
 from facebatch.storage.urls import public_url
 
@@ -50,21 +52,70 @@ class Probe:
         """Returns the upright full-size picture, in mode RGB."""
         return self.photo.decode().pixels
 
-    @property
-    def central(self) -> int:
-        """Number of the face nearest the centre, weighted by size.
+    @cached_property
+    def sure(self) -> npt.NDArray[np.bool_]:
+        """Which faces (n,) are good enough to be recognised by."""
+        return sure_faces(self.faces, self.facts.width, self.facts.height)
+
+    def taken(self, asked: str = DEFAULT_FACE) -> Taken:
+        """Returns the face that is meant.
+
+        Args:
+            asked: As for `facebatch.extract.chosen.choose_face`.
 
         Raises:
-            InputError: The photo shows no face.
+            InputError: The photo shows no face, or none of that number.
+            UsageError: Nothing of the kind can be asked for.
         """
-        if not len(self.faces):
+        boxes, size = self.faces.boxes, (self.facts.width, self.facts.height)
+        if not len(boxes):
             raise InputError(f"{self.path}: no face was found in it")
-        return central_face(self.faces.boxes, self.facts.width, self.facts.height)
+        try:
+            row = choose_face(asked, boxes, self.faces.scores, self.sure, size)
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from error
+        number = int(numbers(boxes)[row])
+        return Taken(self.path, row, number, len(boxes), asked, tuple(boxes[row].tolist()))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The face of a photo that was taken.
+
+    Args:
+        photo: The photo, as it was named.
+        row: The face's row, by score.
+        number: Its number, counted from the left, from 1.
+        faces: How many there are.
+        asked: What was asked for.
+        box: x0, y0, x1, y1 in pixels of the upright full-size picture.
+    """
+
+    photo: str
+    row: int
+    number: int
+    faces: int
+    asked: str
+    box: tuple[float, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns it as plain data."""
+        return {
+            "photo": self.photo,
+            "number": self.number,
+            "faces": self.faces,
+            "by": self.asked if self.asked in (LARGEST, CENTRAL) else "number",
+            "box": list(self.box),
+        }
 
     @property
-    def others(self) -> int:
-        """How many faces there are beside the central one."""
-        return max(0, len(self.faces) - 1)
+    def notes(self) -> list[str]:
+        """What a person should know of it: nothing where there is one face."""
+        if self.faces == 1:
+            return []
+        which = f"the {self.asked} one, " if self.asked in (LARGEST, CENTRAL) else ""
+        which += f"number {self.number} from the left,"
+        return [f"{self.photo}: {self.faces} faces: {which} counts (--face says otherwise)"]
 
 
 class Prober:

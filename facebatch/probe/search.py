@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from facebatch import tables
 from facebatch.collection import Collection, Generation, IndexManifest, Snapshot, places_of
 from facebatch.collection.snapshot import listing_of
+from facebatch.extract.chosen import DEFAULT_FACE
 from facebatch.identify.thresholds import known_for
 from facebatch.neighbors.index import read, search
 from facebatch.people import PeopleView
@@ -21,8 +22,10 @@ from facebatch.stages import build_index
 _PLACE = ("root", "path", "x0", "y0", "x1", "y1")
 
 
-def search_collection(collection: Collection, probe: Probe, count: int) -> dict[str, Any]:
-    """Returns the faces nearest to a probe's central face, nearest first, as plain data.
+def search_collection(
+    collection: Collection, probe: Probe, count: int, face: str = DEFAULT_FACE
+) -> dict[str, Any]:
+    """Returns the faces nearest to one of a probe's, nearest first, as plain data.
 
     The index is the collection's own, which knows where its faces are. Where shards were committed
     since it was built, it is checked against them, and built anew where faces came or went.
@@ -31,14 +34,18 @@ def search_collection(collection: Collection, probe: Probe, count: int) -> dict[
         collection: The collection.
         probe: A photo, looked at under the collection's settings.
         count: Faces wanted.
+        face: Which of the probe's faces is meant; see `Probe.taken`.
 
     Raises:
-        InputError: The probe shows no face.
+        InputError, UsageError: The probe shows no face, or none that is asked for.
     """
-    searched, results = search_embedding(collection, probe.embeddings[probe.central], count)
+    taken = probe.taken(face)
+    searched, results = search_embedding(collection, probe.embeddings[taken.row], count)
     return {
         "photo": probe.path,
-        "other_faces": probe.others,
+        "face": taken.as_json(),
+        "notes": taken.notes,
+        "other_faces": taken.faces - 1,
         "searched": searched,
         "results": results,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.errors import InputError, UsageError
+from facebatch.extract.chosen import DEFAULT_FACE
 from facebatch.identify import Calibration
+from facebatch.identify.choosing import PhotoFaces, Rule, choose_enrolled
 from facebatch.identify.classifier import fit
+from facebatch.identify.consensus import limit_by
 from facebatch.identify.thresholds import check_threshold, threshold_for
 from facebatch.media.kinds import PHOTO_EXTENSIONS
-from facebatch.probe.probe import Probe, Prober
+from facebatch.probe.probe import Probe, Prober, Taken
 
 DEFAULT_FAR = 1e-3
 """One impostor pair in a thousand may be taken for one person."""
@@ -31,6 +35,7 @@ class Verification:
         threshold_source: Where the threshold comes from.
         probability: Probability of the same person, if both are as likely beforehand; None where
             none was fitted.
+        faces: The face of each photo that was compared, as plain data.
         notes: What a person should know of the photos.
     """
 
@@ -39,6 +44,7 @@ class Verification:
     threshold: float
     threshold_source: str
     probability: float | None
+    faces: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -47,29 +53,29 @@ class Verification:
 
 
 def verify_faces(
-    left: Probe,
-    right: Probe,
+    photos: tuple[Probe, Probe],
     calibration: Calibration,
     *,
     far: float | None = None,
     threshold: float | None = None,
+    faces: Sequence[str] = (DEFAULT_FACE, DEFAULT_FACE),
 ) -> Verification:
-    """Compares the central faces of two photos.
+    """Compares a face of each of two photos.
 
     Args:
-        left: A photo.
-        right: Another.
+        photos: The photos.
         calibration: What was measured for their embedder.
         far: Share of impostors that may be taken for one person; `DEFAULT_FAR` by default.
         threshold: Instead of it, the largest d2 that is accepted.
+        faces: Which face of each is meant; see `Probe.taken`.
 
     Raises:
-        InputError: A photo shows no face.
+        InputError: A photo shows no face, or none of that number.
         UsageError: Both a rate and a threshold are given, or no threshold was measured.
     """
-    mine, theirs = left.embeddings[left.central], right.embeddings[right.central]
-    notes = [note for probe in (left, right) for note in _notes(probe)]
-    return _decided(_d2(mine, theirs), calibration, far, threshold, notes)
+    taken = [photo.taken(face) for photo, face in zip(photos, faces, strict=True)]
+    mine, theirs = (photo.embeddings[face.row] for photo, face in zip(photos, taken, strict=True))
+    return _decided(_d2(mine, theirs), calibration, far, threshold, taken, [])
 
 
 def claim(
@@ -79,39 +85,63 @@ def claim(
     calibration: Calibration,
     far: float | None = None,
     threshold: float | None = None,
+    face: str = DEFAULT_FACE,
 ) -> Verification:
     """Compares a photo with the centroid of the photos that a person was enrolled by.
 
+    These give the face that recurs through them, as for a gallery.
+
     Args:
         prober: What finds faces.
-        enrolled: Folder of the person's photos; those of no face are left out and told.
+        enrolled: Folder of the person's photos; those that give no face are left out and told.
         photo: The photo of whoever claims to be them.
         calibration: As for `verify_faces`.
         far: As for `verify_faces`.
         threshold: As for `verify_faces`.
+        face: Which face of the photo is meant; see `Probe.taken`.
 
     Raises:
         InputError: The folder gives no face, or the photo shows none or can't be read.
         UsageError: As for `verify_faces`.
     """
-    if not enrolled.is_dir():
-        raise InputError(f"{enrolled} is no folder")
-    embeddings, notes = [], []
-    for path in sorted(enrolled.iterdir()):
+    embeddings, notes = _enrolled(prober, enrolled, calibration)
+    probe = prober.probe(photo)
+    taken = probe.taken(face)
+    person = fit("centroid", embeddings, ["claimed"] * len(embeddings))
+    d2 = float(person.scores(probe.embeddings[taken.row][None])[0, 0])
+    return _decided(d2, calibration, far, threshold, (taken,), notes)
+
+
+def _enrolled(
+    prober: Prober, folder: Path, calibration: Calibration
+) -> tuple[npt.NDArray[np.float32], list[str]]:
+    """Returns the embeddings (n, d) that a folder of photos gives, and what should be known."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder")
+    photos, notes = [], []
+    for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in PHOTO_EXTENSIONS or path.name.startswith("."):
             continue
         try:
             known = prober.probe(str(path))
-            embeddings.append(known.embeddings[known.central])
-            notes += _notes(known)
         except InputError as error:
             notes.append(f"left out: {error}")
-    if not embeddings:
-        raise InputError(f"{enrolled}: nobody could be enrolled. {'; '.join(notes[:3])}".rstrip())
-    probe = prober.probe(photo)
-    person = fit("centroid", np.stack(embeddings), ["claimed"] * len(embeddings))
-    d2 = float(person.scores(probe.embeddings[probe.central][None])[0, 0])
-    return _decided(d2, calibration, far, threshold, [*notes, *_notes(probe)])
+            continue
+        faces, facts = known.faces, known.facts
+        size = (facts.width, facts.height)
+        photos.append(
+            PhotoFaces(known.path, faces.boxes, faces.scores, *size, known.sure, known.embeddings)
+        )
+    limit = limit_by(calibration)
+    rule: Rule = "consensus" if limit else "largest"
+    chosen, problems = choose_enrolled(folder.name, photos, rule, limit=limit)
+    notes += [
+        f"{'left out: ' if each.is_left_out else ''}{each.source or folder}: {each.message}"
+        for each in problems
+    ]
+    if not chosen:
+        raise InputError(f"{folder}: nobody could be enrolled. {'; '.join(notes[:3])}".rstrip())
+    return np.stack([photos[each.photo].embeddings[each.face] for each in chosen]), notes
 
 
 def _d2(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
@@ -124,7 +154,8 @@ def _decided(
     calibration: Calibration,
     far: float | None,
     threshold: float | None,
-    notes: list[str],
+    taken: Sequence[Taken],
+    notes: Sequence[str],
 ) -> Verification:
     if threshold is not None and far is not None:
         raise UsageError("--far and --threshold are two ways to say one thing: give one")
@@ -135,10 +166,6 @@ def _decided(
         rate = DEFAULT_FAR if far is None else far
         threshold, source = threshold_for(calibration, "nearest", 1, far=rate)
     likely = None if calibration.curve is None else float(calibration.probability(d2))
-    return Verification(d2 <= threshold, d2, threshold, source, likely, tuple(notes))
-
-
-def _notes(probe: Probe) -> list[str]:
-    if not probe.others:
-        return []
-    return [f"{probe.path}: {1 + probe.others} faces, of which the one nearest the centre counts"]
+    told = (*notes, *(note for each in taken for note in each.notes))
+    faces = tuple(each.as_json() for each in taken)
+    return Verification(d2 <= threshold, d2, threshold, source, likely, faces, told)

@@ -85,11 +85,11 @@ def test_clusters_of_an_album(album: Album, undisturbed: Collection, tmp_path: P
         assert word in printed
 
 
-def test_detection_wants_one_place_of_photos(tmp_path: Path) -> None:
-    truth = ("--truth", str(tmp_path))
+@pytest.mark.parametrize("command", [("detection", "--truth", "truth.csv"), ("identification",)])
+def test_one_place_of_photos_is_wanted(command: tuple[str, ...]) -> None:
     for places in ((), ("faces", "--images", "photos")):
         with pytest.raises(UsageError, match="either a COLLECTION or --images"):
-            run("evaluate", "detection", *places, *truth)
+            run("evaluate", *command, *places)
 
 
 def test_wrong_input_ends_with_code_2_and_one_line(album: Album, tmp_path: Path) -> None:

@@ -181,6 +181,22 @@ def test_people_are_found_in_a_gallery_of_one_photo_each(people: People) -> None
     assert again.summary["figures"] == figures
 
 
+def test_identification_takes_a_collection_and_labels(people: People, tmp_path: Path) -> None:
+    by_folder = evaluate_identification(people.collection, seed=3).summary
+    assert (
+        by_folder["figures"] == evaluate_identification(people.source(), seed=3).summary["figures"]
+    )
+    assert by_folder["extract"] is None
+    known = [path for path in people.faces if path.startswith(("p0", "p1", "s"))]
+    rows = "".join(f"{path};{path[:2]}\n" for path in known)
+    file = write_text(tmp_path / "labels.csv", "file;label\n" + rows)
+    figures = evaluate_identification(people.collection, labels=str(file)).summary["figures"]
+    assert (figures["gallery"], figures["mated"], figures["non_mated"]) == (2, 4, 2)
+    alone = write_text(tmp_path / "alone.csv", f"file,label\n{known[0]},Ann\n")
+    with pytest.raises(InputError, match=r"alone.csv labels nobody in two photos"):
+        evaluate_identification(people.collection, labels=str(alone))
+
+
 def test_a_gallery_photo_without_a_face_makes_its_persons_probes_misses(people: People) -> None:
     drawn = (
         evaluate_identification(people.source(), seed=seed).summary["figures"] for seed in range(9)

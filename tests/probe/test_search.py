@@ -14,6 +14,7 @@ from facebatch import tables
 from facebatch.collection import Collection, Snapshot
 from facebatch.collection.snapshot import listing_of
 from facebatch.errors import UsageError
+from facebatch.probe.probe import Taken
 from facebatch.probe.search import search_collection
 from facebatch.stages import build_index, cluster_people
 
@@ -22,11 +23,12 @@ class Probe:
     """A photo with one face, looked at already."""
 
     path = "probe.jpg"
-    central = 0
-    others = 0
 
     def __init__(self, embedding: np.ndarray) -> None:
         self.embeddings = embedding[None]
+
+    def taken(self, asked: str) -> Taken:
+        return Taken(self.path, 0, 1, 1, asked, (0, 0, 1, 1))
 
 
 @pytest.fixture
