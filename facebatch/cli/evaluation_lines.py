@@ -77,8 +77,8 @@ def _clusters(summary: Summary) -> Iterator[str]:
     figures, others = summary["figures"], summary["faces_not_scored"]
     yield (
         f"{count(figures['faces'], 'face')} of {count(figures['people'], 'person', 'people')} in "
-        f"{count(figures['clusters'], 'cluster')}, {figures['alone']:,} of them on their own "
-        f"({figures['alone_share']:.1%})"
+        f"{count(figures['clusters'], 'cluster')}, {figures['unclustered']:,} of them on their own "
+        f"({figures['unclustered_share']:.1%})"
     )
     yield from _photos(summary)
     if any(others.values()):

@@ -134,7 +134,8 @@ def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     clusters, people = summary["clusters"], summary["people"]
     yield (
         f"{count(people['active'], 'person', 'people')} of two faces or more among "
-        f"{count(clusters['faces'], 'face')}; {count(clusters['alone'], 'face')} not grouped, "
+        f"{count(clusters['faces'], 'face')}; "
+        f"{count(clusters['unclustered'], 'face')} not grouped, "
         f"{clusters['below_gate']:,} of them too small, cut off or unsure for it; largest person "
         f"{count(clusters['largest'], 'face')}" + (" (unchanged)" if people["unchanged"] else "")
     )
@@ -349,7 +350,7 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     for stage, generation in summary["generations"].items():
         yield f"{stage:<9}{generation or 'not made yet'}"
     if summary["people"] is not None:
-        yield f"people   {summary['people']:,}, and {summary['alone']:,} faces on their own"
+        yield f"people   {summary['people']:,}, and {summary['unclustered']:,} faces on their own"
     yield from health_lines(summary["health"])
     for reason, number in summary["reasons"].items():
         yield f"failed   {number:,} {reason}"

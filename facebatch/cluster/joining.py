@@ -1,4 +1,4 @@
-"""New faces among people who are known: they join somebody, found somebody or stay alone.
+"""New faces among people who are known: they join somebody, found somebody or stay unclustered.
 
 The people stay as they are, so that adding photos changes nobody else. New faces are grouped among
 themselves first: a person's new photos speak for each other, and one that stands between two
@@ -175,7 +175,7 @@ def join(
        tau - d2. Of a group, all go where more than half of them vote for, if the mean d2 between
        the two is no wider than a cluster may be (the guard).
     3. Of other groups, those faces leave that are pulled harder by somebody than by their group.
-    4. What is left of a group, two faces or more, is a person. Faces that are alone now are asked
+    4. What is left of a group, two faces or more, is a person. Faces in no group now are asked
        once more, those that joined somebody being their neighbours too.
 
     Args:
@@ -284,12 +284,12 @@ def _found(labels: Labels, rows: npt.NDArray[np.int64], groups: Labels) -> Label
 def _ask_again(
     labels: Labels, rows: npt.NDArray[np.int64], among: Neighbors, tau: float, rules: Rules
 ) -> Labels:
-    """Lets new faces that are alone join what the other new faces became, until nobody does."""
+    """Lets new faces in no group join what the other new faces became, until nobody does."""
     result = labels
     while True:
-        alone = np.flatnonzero(result[rows] < 0)
-        nearest = Neighbors(among.distances[alone], rows[among.indices[alone]].astype(np.int32))
-        asked = attach(result, rows[alone], nearest, tau, rules)
+        noise = np.flatnonzero(result[rows] < 0)
+        nearest = Neighbors(among.distances[noise], rows[among.indices[noise]].astype(np.int32))
+        asked = attach(result, rows[noise], nearest, tau, rules)
         if (asked == result).all():
             return result
         result = asked

@@ -36,6 +36,6 @@ def own_labels(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     """
     clusters = np.unique(labels[labels >= 0])
     result = np.searchsorted(clusters, labels).astype(np.int32)
-    alone = np.flatnonzero(labels < 0)
-    result[alone] = len(clusters) + np.arange(len(alone), dtype=np.int32)
+    noise = np.flatnonzero(labels < 0)
+    result[noise] = len(clusters) + np.arange(len(noise), dtype=np.int32)
     return result

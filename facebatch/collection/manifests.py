@@ -34,6 +34,8 @@ class Manifest:
 
     stage: ClassVar[Stage]
     _nullable: ClassVar[frozenset[str]] = frozenset()
+    former: ClassVar[Mapping[str, str]] = {}
+    """Former names of what is said, each with today's."""
 
     faces_hash: str | None = None
     parents: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class Manifest:
         """
         if not isinstance(data, Mapping):
             raise TypeError(f"a manifest is an object, not {data!r}")
+        data = {cls.former.get(name, name): value for name, value in data.items()}
         known = {one.name for one in fields(cls)} - {"others"}
         said = {name: value for name, value in data.items() if name in known}
         said["parents"] = tuple(said.get("parents", ()))
@@ -136,7 +139,7 @@ class ClustersManifest(Manifest):
         hdbscan: Version of the package that grouped all faces here.
         faces: Number of faces.
         clusters: Number of clusters.
-        alone: Faces in none.
+        unclustered: Faces in none.
         below_gate: Faces that pass no gate.
         largest: Faces of the largest cluster.
         joined_by_vote: Faces that joined without being good enough to found a person.
@@ -146,6 +149,7 @@ class ClustersManifest(Manifest):
 
     stage: ClassVar[Stage] = "clusters"
     _nullable: ClassVar[frozenset[str]] = frozenset({"matches", "decisions", "decisions_hash"})
+    former: ClassVar[Mapping[str, str]] = {"alone": "unclustered"}
 
     gate: Mapping[str, Any] | None = None
     tau_chosen_at_faces: int | None = None
@@ -158,7 +162,7 @@ class ClustersManifest(Manifest):
     hdbscan: str | None = None
     faces: int | None = None
     clusters: int | None = None
-    alone: int | None = None
+    unclustered: int | None = None
     below_gate: int | None = None
     largest: int | None = None
     joined_by_vote: int | None = None

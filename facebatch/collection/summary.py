@@ -29,6 +29,7 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
     incomplete = media.filter(pc.fill_null(noted, False))
     reasons = Counter(reason for reason in media["reason"].to_pylist() if reason)
     clusters, people = collection.current("clusters"), collection.current("people")
+    unclustered = clusters.manifest.unclustered if clusters else None
     generations = {stage: collection.current(stage) for stage in STAGES}
     summary: dict[str, Any] = {
         "name": collection.name,
@@ -39,7 +40,8 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
         "faces": len(snapshot.face_ids),
         "people": people.manifest.active if people else None,
         "health": people.manifest.health if people else None,
-        "alone": clusters.manifest.alone if clusters else None,
+        "unclustered": unclustered,
+        "alone": unclustered,  # its former name
         "reasons": dict(sorted(reasons.items())),
         "incomplete": len(incomplete),
         "generations": {stage: made.name if made else None for stage, made in generations.items()},

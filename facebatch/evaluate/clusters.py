@@ -30,8 +30,8 @@ class ClusterScores:
         faces: These faces.
         people: People among them.
         clusters: Clusters that hold at least one of them; faces on their own aren't counted here.
-        alone: Faces on their own.
-        alone_share: alone / faces; None without a face.
+        unclustered: Faces in no cluster.
+        unclustered_share: unclustered / faces; None without a face.
         pairwise: Over pairs of faces.
         bcubed: Over faces.
         v_measure: Over what clusters and people tell of each other.
@@ -42,8 +42,8 @@ class ClusterScores:
     faces: int
     people: int
     clusters: int
-    alone: int
-    alone_share: float | None
+    unclustered: int
+    unclustered_share: float | None
     pairwise: PairwiseScores
     bcubed: BCubedScores
     v_measure: VMeasure
@@ -51,8 +51,9 @@ class ClusterScores:
     by_size: tuple[ClusterSizeScores, ...]
 
     def as_json(self) -> dict[str, object]:
-        """Returns plain data."""
-        return plain_data(self)
+        """Returns plain data, with the former names of what is unclustered."""
+        former = {"alone": self.unclustered, "alone_share": self.unclustered_share}
+        return plain_data(self) | former
 
 
 def score_clusters(truth: Integers, labels: Integers) -> ClusterScores:
@@ -65,13 +66,13 @@ def score_clusters(truth: Integers, labels: Integers) -> ClusterScores:
     Raises:
         ValueError: The two differ in length.
     """
-    alone = int((labels < 0).sum())
+    unclustered = int((labels < 0).sum())
     return ClusterScores(
         faces=len(truth),
         people=len(np.unique(truth)),
         clusters=len(np.unique(labels[labels >= 0])),
-        alone=alone,
-        alone_share=alone / len(labels) if len(labels) else None,
+        unclustered=unclustered,
+        unclustered_share=unclustered / len(labels) if len(labels) else None,
         pairwise=pairwise_scores(truth, labels),
         bcubed=bcubed_scores(truth, labels),
         v_measure=v_measure(truth, labels),

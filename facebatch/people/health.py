@@ -38,7 +38,7 @@ class Bound:
 
 
 BOUNDS: Mapping[str, Bound] = {
-    "alone_share": Bound(
+    "unclustered_share": Bound(
         0.85,
         "few faces have a second photo here, or links are too short: try "
         "`facebatch cluster --threshold` with a larger one",
@@ -76,8 +76,8 @@ def examine(
         decided: Ids of those whose faces a user saw and decided on: their width is no news.
 
     Returns:
-        ``people``, the shares that `BOUNDS` names (``alone_share`` and ``largest_share`` of the
-        faces, ``wide_share`` of the people whose mean d2 is above the guard's, ``broke_...`` of
+        ``people``, the shares that `BOUNDS` names (``unclustered_share`` and ``largest_share`` of
+        the faces, ``wide_share`` of the people whose mean d2 is above the guard's, ``broke_...`` of
         the clusters), the ``widest`` people with their mean d2, and the ``warnings``. Who is
         decided on is neither wide nor among the widest.
     """
@@ -92,7 +92,7 @@ def examine(
         "broke_photo_constraint_share": broken,
     }
     figures = {
-        "alone_share": (clusters.alone or 0) / max(1, faces),
+        "unclustered_share": (clusters.unclustered or 0) / max(1, faces),
         "largest_share": (clusters.largest or 0) / max(1, faces),
         "wide_share": counts["wide_share"] / max(1, len(active)),
         "broke_photo_constraint_share": broken / max(1, clusters.clusters or 0),
@@ -100,6 +100,7 @@ def examine(
     return {
         "people": len(active),
         **figures,
+        "alone_share": figures["unclustered_share"],  # its former name
         "widest": [
             {
                 "person_id": row["person_id"].hex(),

@@ -25,7 +25,7 @@ def _charts(overview: Overview) -> Iterator[Chart]:
         yield Chart(drawn, f"Faces on a plane ({plane.method})", _reading(plane))
     if overview.sizes is not None and len(overview.sizes):
         yield Chart(
-            people.cluster_sizes(overview.sizes, overview.alone),
+            people.cluster_sizes(overview.sizes, overview.unclustered),
             "Sizes of people",
             "How many people have how many faces; one face is a face on its own.",
         )

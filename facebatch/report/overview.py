@@ -59,14 +59,14 @@ class Overview:
 
     Args:
         sizes: (n,) faces of each person; None before the first grouping.
-        alone: Number of faces on their own.
+        unclustered: Number of faces on their own.
         history: The clusterings that are kept, oldest first.
         planes: Faces on a plane, by each method.
         warnings: What is unlike the collections on which the method was measured.
     """
 
     sizes: npt.NDArray[np.int64] | None
-    alone: int
+    unclustered: int
     history: tuple[Clustered, ...]
     planes: tuple[Plane, ...]
     warnings: tuple[str, ...] = ()
@@ -93,8 +93,8 @@ def collect_overview(
     labels = plan.groups.labels
     sizes = np.unique(labels[labels >= 0], return_counts=True)[1]
     planes = _planes(snapshot, faces, plan, shown)
-    alone = int((labels < 0).sum())
-    return Overview(sizes, alone, _history(collection), planes, _warnings(collection))
+    unclustered = int((labels < 0).sum())
+    return Overview(sizes, unclustered, _history(collection), planes, _warnings(collection))
 
 
 def _warnings(collection: Collection) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def _history(collection: Collection) -> tuple[Clustered, ...]:
             day=day,
             faces=made.manifest.faces or 0,
             people=people.get(made.name),
-            alone=(made.manifest.alone or 0) / max(1, made.manifest.faces or 0),
+            unclustered=(made.manifest.unclustered or 0) / max(1, made.manifest.faces or 0),
             tau=made.manifest.tau,
         )
         for made, day in zip(kept, _moments([made.name for made in kept]), strict=True)

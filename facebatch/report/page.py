@@ -42,7 +42,7 @@ def _places(data: ReportData, *, has_plots: bool) -> dict[str, str]:
         "people": "People",
         **({"matches": "Matches"} if data.matches else {}),
         **({"glance": "At a glance"} if has_plots else {}),
-        "alone": "On their own",
+        "unclustered": "On their own",
         "settings": "Settings",
         "reading": "How to read this",
     }
@@ -72,7 +72,7 @@ def _figures(data: ReportData) -> dict[str, str]:
         "photos processed": totals.ok + totals.duplicate,
         "faces": totals.faces,
         "people": sheets.active if sheets.grouped else None,
-        "faces on their own": sheets.alone if sheets.grouped else None,
+        "faces on their own": sheets.unclustered if sheets.grouped else None,
         "duplicates": totals.duplicate,
         "failures": totals.quarantined,
     }

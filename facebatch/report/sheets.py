@@ -30,7 +30,7 @@ CHIPS_PER_PERSON = 24
 CANDIDATES_PER_PERSON = 500
 """Faces that a sheet's are chosen from: bounds the embeddings in memory, to 51 MB of 128-d ones."""
 
-ALONE_SHOWN = 60
+UNCLUSTERED_SHOWN = 60
 """Faces shown of those that belong to nobody."""
 
 CHIP_SIDE = 80
@@ -39,7 +39,7 @@ CHIP_SIDE = 80
 COVER_SIDE = 144
 """Side of a cover in pixels."""
 
-ALONE, NOT_CLUSTERED = -1, -2
+UNCLUSTERED, NOT_CLUSTERED = -1, -2
 
 Rows = npt.NDArray[np.intp]
 
@@ -96,10 +96,10 @@ class Sheets:
         active: Number of people that have faces.
         merged: Number of former people that were merged into others.
         dissolved: Number of former people that have no face left.
-        alone: Number of faces that belong to nobody.
+        unclustered: Number of faces that belong to nobody.
         not_clustered: Number of faces that came after the grouping.
         vanished: Number of grouped faces that the collection no longer holds.
-        loose: Some faces that belong to nobody; at most `ALONE_SHOWN`.
+        loose: Some faces that belong to nobody; at most `UNCLUSTERED_SHOWN`.
     """
 
     grouped: bool
@@ -107,7 +107,7 @@ class Sheets:
     active: int
     merged: int
     dissolved: int
-    alone: int
+    unclustered: int
     not_clustered: int
     vanished: int
     loose: tuple[ShownFace, ...]
@@ -145,7 +145,7 @@ class Groups:
 
     Args:
         people: Rows of the table of people.
-        labels: The cluster of each face, (n,); `ALONE` or `NOT_CLUSTERED` where it has none.
+        labels: The cluster of each face, (n,); `UNCLUSTERED` or `NOT_CLUSTERED` where it has none.
         vanished: Number of grouped faces that the collection no longer holds.
     """
 
@@ -209,10 +209,10 @@ def plan_sheets(
         groups: How they are grouped.
     """
     if groups is None:
-        return SheetPlan(None, (), 0, evenly(np.arange(len(faces)), ALONE_SHOWN))
+        return SheetPlan(None, (), 0, evenly(np.arange(len(faces)), UNCLUSTERED_SHOWN))
     largest, active = _largest(groups.people, groups.labels)
     chosen = _choose(collection, snapshot, faces, largest)
-    loose = evenly(np.flatnonzero(groups.labels == ALONE), ALONE_SHOWN)
+    loose = evenly(np.flatnonzero(groups.labels == UNCLUSTERED), UNCLUSTERED_SHOWN)
     return SheetPlan(groups, tuple(chosen), active, loose)
 
 
@@ -234,7 +234,7 @@ def make_sheets(plan: SheetPlan, faces: FaceList, shown: Mapping[np.intp, ShownF
         active=plan.active,
         merged=sum(row["status"] == "merged" for row in groups.people),
         dissolved=sum(row["status"] == "dissolved" for row in groups.people),
-        alone=int((groups.labels == ALONE).sum()),
+        unclustered=int((groups.labels == UNCLUSTERED).sum()),
         not_clustered=int((groups.labels == NOT_CLUSTERED).sum()),
         vanished=groups.vanished,
         loose=loose,

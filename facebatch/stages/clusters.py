@@ -315,7 +315,7 @@ def _figures(found: Grouping, faces: Faces, policy: ClusteringPolicy) -> dict[st
     return {
         "faces": len(labels),
         "clusters": len(sizes),
-        "alone": int((labels < 0).sum()),
+        "unclustered": int((labels < 0).sum()),
         "below_gate": int((faces.gates == GATES.index("none")).sum()),
         "largest": int(sizes.max(initial=0)),
         "joined_by_vote": found.attached,

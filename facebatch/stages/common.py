@@ -33,12 +33,15 @@ class StageResult(Generic[ManifestT]):
     unchanged: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Returns the manifest as plain data, and whether it is new."""
+        """Returns the manifest as plain data, by former names too, and whether it is new."""
+        manifest = self.generation.manifest
+        said = manifest.as_json()
         return {
             "stage": self.generation.stage,
             "generation": self.generation.name,
             "unchanged": self.unchanged,
-            **self.generation.manifest.as_json(),
+            **said,
+            **{old: said[new] for old, new in manifest.former.items() if new in said},
         }
 
 

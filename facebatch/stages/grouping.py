@@ -114,8 +114,8 @@ def extend(faces: Faces, settings: ClusterSettings, seed: int, base: Clustering)
     neighborhood = _Neighborhood(faces, settings.neighbors)
     near = neighborhood.of(new)
     reached = np.unique(near.indices[near.distances < settings.tau]).astype(np.int64)
-    alone = reached[(labels[reached] < 0) & known[reached]]
-    active = np.union1d(new, alone)
+    loose = reached[(labels[reached] < 0) & known[reached]]
+    active = np.union1d(new, loose)
     return _completed(faces, labels, active, neighborhood, settings, seed)
 
 

@@ -22,6 +22,7 @@ HELD = {
     "v2": {"ok": 4, "duplicate": 0, "quarantined": 1, "vanished": 2},
 }
 FACES = {"v1": 3, "v2": 6}
+UNCLUSTERED = {"v1": 0, "v2": 4}
 
 
 @pytest.fixture(params=sorted(HELD))
@@ -49,6 +50,7 @@ def test_its_tables_say_what_they_said(collection: Collection, version: str) -> 
     assert summary["media"] == HELD[version]
     assert summary["faces"] == FACES[version]
     assert summary["people"] == 1
+    assert summary["unclustered"] == summary["alone"] == UNCLUSTERED[version]
     assert summary["reasons"] == {"truncated": 1}
 
 

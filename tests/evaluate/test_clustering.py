@@ -16,6 +16,7 @@ from facebatch.evaluate.clustering import (
     scores_by_size,
     v_measure,
 )
+from facebatch.evaluate.clusters import score_clusters
 
 ALL_SCORES = [pairwise_scores, bcubed_scores, v_measure, purity_scores, scores_by_size]
 
@@ -192,3 +193,9 @@ def test_pairs_of_a_million_faces_do_not_overflow():
 def test_lengths_must_agree(score):
     with pytest.raises(ValueError, match="3 faces have an identity but 2 have a label"):
         score(np.array([1, 2, 3]), np.array([0, 0]))
+
+
+def test_scores_count_what_is_in_no_cluster_under_its_former_name_too():
+    said = score_clusters(np.array([1, 1, 2, 3]), np.array([0, 0, -1, -1])).as_json()
+    assert said["unclustered"] == said["alone"] == 2
+    assert said["unclustered_share"] == said["alone_share"] == 0.5

@@ -18,7 +18,7 @@ from facebatch.people.health import (
 
 
 def clusters(**figures: Any) -> ClustersManifest:
-    sound = {"faces": 1000, "clusters": 100, "alone": 300, "largest": 40}
+    sound = {"faces": 1000, "clusters": 100, "unclustered": 300, "largest": 40}
     config = {"guard_factor": 1.5, "tau": 0.1}
     return ClustersManifest(**{**sound, "broke_photo_constraint": 0, "config": config, **figures})
 
@@ -39,14 +39,15 @@ def warned(people: list[dict[str, Any]], **figures: Any) -> list[str]:
 
 def test_a_sound_clustering_has_figures_and_no_warning() -> None:
     health = examine([person(1), person(2), person(3, status="merged")], clusters())
-    assert (health["people"], health["alone_share"], health["largest_share"]) == (2, 0.3, 0.04)
+    assert (health["people"], health["largest_share"]) == (2, 0.04)
+    assert health["unclustered_share"] == health["alone_share"] == 0.3
     assert health["warnings"] == []
 
 
 @pytest.mark.parametrize(
     ("figures", "figure"),
     [
-        ({"alone": 900}, "alone_share"),
+        ({"unclustered": 900}, "unclustered_share"),
         ({"largest": 600}, "largest_share"),
         ({"broke_photo_constraint": 3}, "broke_photo_constraint_share"),
     ],
@@ -66,12 +67,12 @@ def test_people_wider_than_the_guard_allows_are_said_and_the_widest_listed() -> 
 
 
 def test_a_handful_of_faces_is_no_reason_to_warn() -> None:
-    few = {"faces": FEW_FACES - 1, "alone": FEW_FACES - 1, "largest": 0, "clusters": 0}
+    few = {"faces": FEW_FACES - 1, "unclustered": FEW_FACES - 1, "largest": 0, "clusters": 0}
     assert warned([], **few) == []
 
 
 def test_one_or_two_of_a_few_people_are_no_reason_to_warn() -> None:
-    few = {"faces": FEW_FACES, "clusters": 30, "alone": 10, "largest": 9}
+    few = {"faces": FEW_FACES, "clusters": 30, "unclustered": 10, "largest": 9}
     for count, expected in ((FEW_GROUPS - 1, []), (FEW_GROUPS, ["wide_share"])):
         people = [person(number, 0.5 if number < count else 0.01) for number in range(30)]
         assert warned(people, **few) == expected

@@ -296,7 +296,7 @@ def test_people_of_an_earlier_version_go_on(collection: Collection) -> None:
     old = {
         name: value
         for name, value in clusters.generation.manifest.as_json().items()
-        if name in ("faces_hash", "config", "tau_chosen_at_faces", "faces", "alone", "parents")
+        if name in ("faces_hash", "config", "tau_chosen_at_faces", "faces", "parents")
     }
     path = f"{clusters.generation.folder}/manifest.json"
     gate = {"min_size": 28.0, "min_score": 0.95, "min_inside": 0.75}

@@ -127,7 +127,7 @@ class Archive:
             ClustersManifest(
                 config=dataclasses.asdict(ClusterSettings(tau=0.0925)),
                 faces=len(labels),
-                alone=labels.count(None),
+                unclustered=labels.count(None),
             ),
         )
         columns = {

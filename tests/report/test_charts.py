@@ -99,8 +99,8 @@ def test_history_is_drawn_from_the_second_grouping_on(archive):
     assert "The groupings that are kept" in page.text
     history = collect(archive.collection, archive.collection.snapshot()).overview.history
     assert [point.faces for point in history] == [29, 29]
-    assert history[0].alone == pytest.approx(5 / 29)
-    assert history[1].alone == pytest.approx(17 / 29)
+    assert history[0].unclustered == pytest.approx(5 / 29)
+    assert history[1].unclustered == pytest.approx(17 / 29)
     assert history[0].tau == 0.0925
 
 

@@ -10,11 +10,11 @@ from PIL import Image
 from facebatch.report import collect
 from facebatch.report import sheets as room
 from facebatch.report.sheets import (
-    ALONE_SHOWN,
     CHIP_SIDE,
     CHIPS_PER_PERSON,
     COVER_SIDE,
     PEOPLE_SHOWN,
+    UNCLUSTERED_SHOWN,
 )
 
 
@@ -70,12 +70,12 @@ def test_people_are_ordered_by_size_and_capped(archive):
 
 
 def test_faces_on_their_own_are_capped(archive):
-    for n in range(ALONE_SHOWN + 10):
+    for n in range(UNCLUSTERED_SHOWN + 10):
         archive.photo(f"{n}.jpg", n)
     archive.commit().group([])
     page = archive.page()
-    assert len(page.all("img")) == ALONE_SHOWN
-    assert f"{ALONE_SHOWN} of them, picked evenly" in page.text
+    assert len(page.all("img")) == UNCLUSTERED_SHOWN
+    assert f"{UNCLUSTERED_SHOWN} of them, picked evenly" in page.text
 
 
 def test_faces_of_people_are_not_shown_as_alone(archive):

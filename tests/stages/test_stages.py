@@ -162,9 +162,9 @@ def test_middling_faces_found_nobody_and_join_whom_they_resemble(
     commit(collection, "also middling", embeddings[truth == 0], first=100, **middling)
     clusters, made = cluster_people(collection, collection.snapshot())
     assert made.generation.manifest.active == 1
-    figures = clusters.generation.manifest.as_json()
+    figures = clusters.as_json()
     assert figures["largest"] == 2 * figures["joined_by_vote"] > 10
-    assert figures["alone"] == 27 - figures["largest"]
+    assert figures["unclustered"] == figures["alone"] == 27 - figures["largest"]
 
 
 def test_people_survive_clusterings_that_were_cut_off_before_their_people(

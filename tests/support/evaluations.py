@@ -83,7 +83,7 @@ def clusters(kind="random"):
         "random": np.where(np.arange(90) % 11 == 0, (truth + 1) % 6, truth),
         "perfect": truth,
         "one cluster": np.zeros(90, np.int64),
-        "alone": np.full(90, -1),
+        "unclustered": np.full(90, -1),
         "nothing": np.empty(0, np.int64),
     }[kind]
     truth = truth[: len(labels)]

@@ -91,9 +91,9 @@ class Archive:
             {"face_id": face.tobytes(), "cluster": cluster_of.get(face.tobytes())}
             for face in self.collection.snapshot().face_ids
         ]
-        alone = len(clusters) - len(cluster_of)
+        noise = len(clusters) - len(cluster_of)
         table = tables.from_rows("clusters", clusters)
-        made = self._write("clusters", table, parents=(), faces=len(clusters), alone=alone)
+        made = self._write("clusters", table, parents=(), faces=len(clusters), unclustered=noise)
         described = [
             {
                 "person_id": ids.digest(b"person", str(number).encode()),

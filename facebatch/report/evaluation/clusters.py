@@ -28,15 +28,15 @@ def explain_clusters(scores: ClusterScores, details: Details) -> Content:
         title="Clusters: are people kept together and apart?",
         summary=(
             f"{count(scores.faces, 'face')} of {count(scores.people, 'person', 'people')} were "
-            f"grouped into {count(scores.clusters, 'cluster')}; {scores.alone:,} stayed on their "
-            "own. Precision asks whether a cluster holds one person only, recall whether a person "
-            "is in one cluster only.",
+            f"grouped into {count(scores.clusters, 'cluster')}; {scores.unclustered:,} stayed on "
+            "their own. Precision asks whether a cluster holds one person only, recall whether a "
+            "person is in one cluster only.",
         ),
         headline={
             "precision of pairs": wording.percent(scores.pairwise.precision),
             "recall of pairs": wording.percent(scores.pairwise.recall),
             "clusters": f"{scores.clusters:,}",
-            "faces on their own": f"{scores.alone:,}",
+            "faces on their own": f"{scores.unclustered:,}",
         },
         lines=_cluster_lines(scores),
         charts=tuple(_cluster_charts(details)),
@@ -91,7 +91,7 @@ def _cluster_lines(scores: ClusterScores) -> tuple[Line, ...]:
         ),
         Line(
             "Faces on their own",
-            wording.percent(scores.alone_share),
+            wording.percent(scores.unclustered_share),
             "Share of faces that joined no cluster: too far from all others, or too poor.",
         ),
     )

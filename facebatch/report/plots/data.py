@@ -20,14 +20,14 @@ class Clustered:
         day: When it was made, as shown.
         faces: Faces that it grouped.
         people: People that came of it; None where that isn't known.
-        alone: Share of the faces that stayed on their own, 0..1.
+        unclustered: Share of the faces that stayed on their own, 0..1.
         tau: Longest link, as d2.
     """
 
     day: str
     faces: int
     people: int | None
-    alone: float
+    unclustered: float
     tau: float
 
 

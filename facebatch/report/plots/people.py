@@ -41,13 +41,13 @@ _PEOPLE = (
 
 @in_settings
 def cluster_sizes(
-    sizes: Integers, alone: int = 0, what: str = "people", name: str = "sizes"
+    sizes: Integers, unclustered: int = 0, what: str = "people", name: str = "sizes"
 ) -> Plot:
     """Draws how many people, or clusters, have how many faces.
 
     Args:
         sizes: (n,) faces of each cluster.
-        alone: Faces on their own, which are no cluster.
+        unclustered: Faces on their own, which are no cluster.
         what: What they are called.
         name: The plot's name.
     """
@@ -55,7 +55,7 @@ def cluster_sizes(
     axes = axes_within(figure)
     ranges = [(low, math.inf if high is None else high) for low, high in _SIZE_RANGES]
     counts = [int(((sizes >= low) & (sizes <= high)).sum()) for low, high in ranges]
-    counts[0] += alone
+    counts[0] += unclustered
     labels = [size_range(low, high) for low, high in _SIZE_RANGES]
     draw_bars(axes, labels, counts, [f"{number:,}" for number in counts])
     axes.set_ylim(0, max(1, *counts) * 1.13)
@@ -74,7 +74,7 @@ def history(points: Sequence[Clustered]) -> Plot:
     panels: tuple[tuple[str, list[float | None], Callable[[float, object], str]], ...] = (
         ("faces", [point.faces for point in points], lambda value, _: f"{value:,.0f}"),
         ("people", [point.people for point in points], lambda value, _: f"{value:,.0f}"),
-        ("on their own", [point.alone for point in points], percent),
+        ("on their own", [point.unclustered for point in points], percent),
         ("tau (d2)", [point.tau for point in points], lambda value, _: f"{value:.4g}"),
     )
     for number, (title, values, shown) in enumerate(panels):

@@ -14,7 +14,7 @@ CASES = [
     *(("identification", searches, kind) for kind in ("random", "perfect", "missing")),
     *(("identification", searches, kind) for kind in ("no mated", "no strangers")),
     *(("clusters", clusters, kind) for kind in ("random", "perfect", "one cluster")),
-    *(("clusters", clusters, kind) for kind in ("alone", "nothing")),
+    *(("clusters", clusters, kind) for kind in ("unclustered", "nothing")),
     *(("detection", detections, kind) for kind in ("random", "no faces", "nothing")),
 ]
 
