@@ -52,8 +52,12 @@ def load_embedder(
         return DlibResnetEmbedder(tta, engine, device=device)
     if name not in EMBEDDERS:
         raise UsageError(f"no embedder named {name!r}; there are {', '.join(EMBEDDERS)}")
-    from facebatch.embed.card_embedder import load_card_embedder
-
     card = registry.card(name)
     contents = [registry.read(file) for file in card.files]
+    if card.format == "facenet":
+        from facebatch.embed.facenet import load_facenet
+
+        return load_facenet(card, contents, tta, engine, device)
+    from facebatch.embed.card_embedder import load_card_embedder
+
     return load_card_embedder(card, contents, tta, engine, device)

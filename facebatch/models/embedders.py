@@ -6,7 +6,7 @@ import importlib.util
 
 from facebatch.models.registry import DEFAULT_EMBEDDER, all_cards, card, is_installed
 
-_FORMATS = frozenset({"dlib", "onnx", "openvino"})  # which `facebatch.embed` reads
+_FORMATS = frozenset({"dlib", "facenet", "onnx", "openvino"})  # which `facebatch.embed` reads
 
 EMBEDDERS = tuple(
     card.name for card in all_cards() if card.kind == "embedder" and card.format in _FORMATS
