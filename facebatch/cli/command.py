@@ -167,4 +167,6 @@ def single(command: Command) -> Any:
 
 
 def _add(app: typer.Typer, command: Command) -> None:
-    app.command(command.called, cls=_Command, epilog=command.epilog)(command.function)
+    app.command(command.called, cls=_Command, epilog=command.epilog)(
+        _refusing_nan(command.function)
+    )
