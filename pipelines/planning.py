@@ -32,12 +32,15 @@ from facebatch.extract.decide import (
     decide_segments,
     decide_unopened,
     is_absent,
+    lies_below,
 )
 from facebatch.extract.guarded_decoder import GuardedDecoder
 from facebatch.extract.items import Item, Known, Video
 from facebatch.extract.plan import Plan, cut, pack_containers, shard_cost
 from facebatch.media.limits import Limits
-from facebatch.media.sources.listing import Ignored, MediaFile, Unreadable, list_root
+from facebatch.media.sources.exclusion import Exclusion
+from facebatch.media.sources.ignored import Ignored
+from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, list_root
 from facebatch.media.sources.roots import Root
 from facebatch.storage.store import Storage
 
@@ -98,12 +101,12 @@ def plan(pipeline: beam.Pipeline, job: PlanJob) -> Planned:
     listing = pipeline | ListMedia(job.roots)
     folders = listing | "folders" >> beam.Filter(lambda entry: isinstance(entry, tuple))
     rest = listing | "rest" >> beam.Filter(lambda entry: not isinstance(entry, tuple))
-    unreadable = rest | beam.Filter(lambda entry: isinstance(entry, Unreadable))
+    not_listed = rest | beam.Filter(lambda entry: isinstance(entry, Unreadable | Marked))
     known = pipeline | KnownMedia(job.storage, job.shards, job.roots)
     decisions = (
         {"listed": folders, "known": known}
         | beam.CoGroupByKey()
-        | "decide" >> beam.ParDo(_Decide(job), AsList(unreadable))
+        | "decide" >> beam.ParDo(_Decide(job), AsList(not_listed))
     )
     opened = (
         decisions
@@ -142,9 +145,8 @@ class ListMedia(beam.PTransform):
         return begin | beam.Create(self._roots) | beam.Reshuffle() | beam.FlatMap(_list)
 
 
-def _list(root: Root) -> Iterator[tuple[bytes, bytes] | Ignored | Unreadable]:
+def _list(root: Root) -> Iterator[tuple[bytes, bytes] | Ignored | Unreadable | Marked]:
     waiting: list[MediaFile] = []
-    ignored = 0
     for entry in list_root(root):
         if isinstance(entry, MediaFile):
             is_full = len(waiting) >= FILES_TOGETHER
@@ -152,14 +154,10 @@ def _list(root: Root) -> Iterator[tuple[bytes, bytes] | Ignored | Unreadable]:
                 yield waiting[0].container, _packed(waiting)
                 waiting = []
             waiting.append(entry)
-        elif isinstance(entry, Ignored):
-            ignored += entry.files
         else:
             yield entry
     if waiting:
         yield waiting[0].container, _packed(waiting)
-    if ignored:
-        yield Ignored(ignored)
 
 
 class KnownMedia(beam.PTransform):
@@ -204,12 +202,16 @@ class _Decide(beam.DoFn):
     def __init__(self, job: PlanJob) -> None:
         self._rules = job.rules
         self._roots = {root.name: root for root in job.roots}
+        self._exclusions = {root.name: Exclusion(root.excluded) for root in job.roots}
 
     def process(
-        self, pair: tuple[bytes, Mapping[str, Iterable[bytes]]], unreadable: list[Unreadable]
+        self,
+        pair: tuple[bytes, Mapping[str, Iterable[bytes]]],
+        not_listed: list[Unreadable | Marked],
     ) -> Iterator[Decision]:
         """Yields a decision for each item, and for each video that has to be opened."""
-        unlisted = [(folder.root, folder.path) for folder in unreadable]
+        unlisted = [(at.root, at.path) for at in not_listed if isinstance(at, Unreadable)]
+        marked = [(at.root, at.path) for at in not_listed if isinstance(at, Marked)]
         listed: dict[str, MediaFile] = {
             file.path: file for part in pair[1]["listed"] for file in _unpacked(part)
         }
@@ -219,8 +221,17 @@ class _Decide(beam.DoFn):
                 known.setdefault(row.path, []).append(row)
         for path, rows in known.items():
             file = listed.get(path)
-            if file is not None or is_absent(rows[0], self._roots, unlisted):
-                yield from decide_file(file, rows, self._rules)
+            if file is None and not is_absent(rows[0], self._roots, unlisted):
+                continue
+            by_rule = file is None and self._leaves_out(rows[0], marked)
+            for state, work in decide_file(file, rows, self._rules):
+                yield ("excluded" if by_rule else state), work
+
+    def _leaves_out(self, row: Known, marked: Sequence[tuple[str, str]]) -> bool:
+        """Tells whether an item isn't listed because a rule leaves it out."""
+        if self._exclusions[row.root].covers(row.path):
+            return True
+        return any(root == row.root and lies_below(row.path, path) for root, path in marked)
 
 
 class _OpenVideo(beam.DoFn):
@@ -306,9 +317,11 @@ def _count_item(decision: Decision) -> Plan:
     return Plan({state: 1})
 
 
-def _count_rest(entry: Ignored | Unreadable) -> Plan:
+def _count_rest(entry: Ignored | Unreadable | Marked) -> Plan:
     if isinstance(entry, Ignored):
-        return Plan(ignored=entry.files)
+        return Plan(left_out=(entry,))
+    if isinstance(entry, Marked):
+        return Plan()
     return Plan(unreadable=(f"{entry.root}/{entry.path}: {entry.message}",))
 
 

@@ -12,6 +12,7 @@ import typer
 
 from facebatch.cli import options, output
 from facebatch.cli.command import Command
+from facebatch.cli.inspection_lines import inspection_lines
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.config import ExtractSettings, GroupingSettings, RunSettings
 from facebatch.monitor import logs
@@ -260,7 +261,7 @@ def inspect(
     from facebatch.collection.summary import inspect_collection
 
     summary = inspect_collection(Collection.open(collection), with_failures=failures)
-    output.emit(summary, output.inspection_lines(summary), as_json)
+    output.emit(summary, inspection_lines(summary), as_json)
 
 
 @takes_settings("workers")

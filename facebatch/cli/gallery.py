@@ -61,7 +61,9 @@ def _enrol(
 
 
 @takes_settings(
-    *("max_side", "min_face", "embedder", "tta", "engine", "device", "workers"), file=True
+    *("max_side", "min_face", "embedder", "tta", "engine", "device", "workers"),
+    *("exclude", "follow_links"),
+    file=True,
 )
 def build(
     asked: Asked,
@@ -79,7 +81,7 @@ def build(
     _enrol(folders, output_url, asked, (face, strict), as_json)
 
 
-@takes_settings("workers")
+@takes_settings("workers", "exclude", "follow_links")
 def add(
     asked: Asked,
     gallery: options.GalleryArgument,

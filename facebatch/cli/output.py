@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from facebatch.extract.progress import Progress
 
 
+_IGNORED_KINDS = 8
+"""Kinds of what wasn't looked at that are named in text."""
+
+
 def quiet(verbose: bool) -> None:
     """Keeps other packages' messages off the terminal, unless they are asked for."""
     logs.configure("text", verbose)
@@ -72,22 +76,24 @@ def progress_bar(shown: bool) -> Iterator[Callable[[Progress], None]]:
 
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yields a dry run's lines."""
-    yield f"to extract  {plan['to_extract']:>9,}  items, {_bytes(plan['bytes'])}"
+    yield f"to extract  {plan['to_extract']:>9,}  items, {bytes_text(plan['bytes'])}"
     for state in ("new", "changed", "retried"):
         yield f"  {state:<10}{plan[state]:>9,}"
     for state, meaning in (
         ("unchanged", "extracted already"),
         ("given_up", "failed before, and not tried again"),
         ("vanished", "extracted, and no longer there"),
+        ("excluded", "extracted, and left out by a rule now"),
         ("erased", "erased, and not extracted again"),
-        ("ignored", "no photos or videos"),
+        ("ignored", "not looked at"),
     ):
         yield f"{state.replace('_', ' '):<12}{plan[state]:>9,}  {meaning}"
+    yield from ignored_lines(plan["ignored_kinds"])
     for folder in plan["unreadable_folders"]:
         yield f"unreadable   {folder}"
     yield (
         f"about {_duration(plan['estimated_seconds'] / plan['workers'])} with {plan['workers']} "
-        f"workers, and {_bytes(plan['estimated_output_bytes'])} in the collection"
+        f"workers, and {bytes_text(plan['estimated_output_bytes'])} in the collection"
     )
 
 
@@ -108,18 +114,38 @@ def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
         "unchanged": plan["unchanged"] if plan["to_extract"] else 0,
         "given up": plan["given_up"],
         "vanished": plan["vanished"],
+        "excluded": plan["excluded"],
         "erased": plan["erased"],
         "ignored": plan["ignored"],
     }
     if any(notes.values()):
         yield "  " + ", ".join(f"{count:,} {what}" for what, count in notes.items() if count)
+    yield from ignored_lines(plan["ignored_kinds"])
     if done["quarantined"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in done["reasons"].items())
         yield f"  {done['quarantined']:,} failed: {reasons}"
+    if done["noted"]:
+        yield (
+            f"  {count(done['noted'], 'item')} with a note, such as that a photo is cut off: see "
+            "`facebatch inspect --failures`"
+        )
     for folder in plan["unreadable_folders"]:
         yield f"  unreadable folder: {folder}"
     if "pruned" in done:
         yield f"  pruned {count(done['pruned']['items'], 'item')} that had vanished"
+
+
+def ignored_lines(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields what wasn't looked at, by reason, with an example of each."""
+    from facebatch.media.sources.ignored import Ignored, described
+
+    for kind in kinds[:_IGNORED_KINDS]:
+        part = Ignored.from_json(kind)
+        example = f", such as {part.examples[0]}" if part.examples else ""
+        yield f"  ignored: {described(part)}{example}"
+    if len(kinds) > _IGNORED_KINDS:
+        files = sum(kind["files"] for kind in kinds[_IGNORED_KINDS:])
+        yield f"  ignored: {files:,} of {len(kinds) - _IGNORED_KINDS:,} more kinds (see --json)"
 
 
 def index_lines(index: Mapping[str, Any]) -> Iterator[str]:
@@ -337,32 +363,6 @@ def write_json(path: Path, summary: Mapping[str, Any]) -> None:
         raise InputError(f"{path} can't be written: {error}") from error
 
 
-def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what a collection holds."""
-    yield f"collection {summary['name']} at {summary['url']}, {_bytes(summary['bytes'])}"
-    media = summary["media"]
-    yield (
-        f"media    {sum(media.values()):,} items: {media['ok']:,} ok, "
-        f"{media['duplicate']:,} duplicates, {media['quarantined']:,} failed, "
-        f"{media['vanished']:,} vanished"
-    )
-    yield f"faces    {summary['faces']:,} in {count(summary['shards'], 'shard')}"
-    for stage, generation in summary["generations"].items():
-        yield f"{stage:<9}{generation or 'not made yet'}"
-    if summary["people"] is not None:
-        yield f"people   {summary['people']:,}, and {summary['unclustered']:,} faces on their own"
-    yield from health_lines(summary["health"])
-    for reason, number in summary["reasons"].items():
-        yield f"failed   {number:,} {reason}"
-    for failure in summary.get("failures", ()):
-        yield f"  {failure['reason']:<14}{failure['root']}/{failure['path']}: {failure['message']}"
-    if summary["incomplete"]:
-        yield f"noted    {count(summary['incomplete'], 'photo')} cut off, decoded as far as they go"
-    for noted in summary.get("notes", ()):
-        yield f"  {noted['root']}/{noted['path']}: {noted['message']}"
-    yield f"settings {', '.join(f'{name} {value}' for name, value in summary['settings'].items())}"
-
-
 def demo_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields the demo's lines."""
     yield f"album: {summary['photos']} photos in {summary['album']}"
@@ -379,7 +379,8 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def _bytes(count: float) -> str:
+def bytes_text(count: float) -> str:
+    """Returns a size in the largest unit that fits."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}"

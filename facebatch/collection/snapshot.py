@@ -276,6 +276,12 @@ def is_live(rows: pa.Table) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.and_(live, pc.is_valid(rows["content_id"])).to_numpy(), dtype=bool)
 
 
+def with_notes(media: pa.Table) -> pa.Table:
+    """Returns the media rows of items that were processed, with something to say of it."""
+    noted = pc.and_(pc.equal(media["status"], "ok"), pc.is_valid(media["message"]))
+    return media.filter(pc.fill_null(noted, False))
+
+
 def held_contents(rows: pa.Table) -> pa.FixedSizeBinaryArray:
     """Returns the key of the content that each winning row holds, by `content_keys`.
 

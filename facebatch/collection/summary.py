@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from facebatch.collection.collection import Collection
 from facebatch.collection.manifests import STAGES
+from facebatch.collection.snapshot import with_notes
+from facebatch.collection.sources import Sources
 
 STATUSES = ("ok", "duplicate", "quarantined", "vanished")
 _FOLDERS = ("faces", "media")
@@ -25,8 +27,7 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
     snapshot = collection.snapshot()
     media = snapshot.media
     statuses = Counter(media["status"].to_pylist())
-    noted = pc.and_(pc.equal(media["status"], "ok"), pc.is_valid(media["message"]))
-    incomplete = media.filter(pc.fill_null(noted, False))
+    incomplete = with_notes(media)
     reasons = Counter(reason for reason in media["reason"].to_pylist() if reason)
     clusters, people = collection.current("clusters"), collection.current("people")
     unclustered = clusters.manifest.unclustered if clusters else None
@@ -44,6 +45,7 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
         "alone": unclustered,  # its former name
         "reasons": dict(sorted(reasons.items())),
         "incomplete": len(incomplete),
+        "sources": Sources.read(collection.storage).as_json(),
         "generations": {stage: made.name if made else None for stage, made in generations.items()},
         "settings": asdict(collection.settings),
         "fingerprint": collection.fingerprint,

@@ -11,6 +11,7 @@ from facebatch.media.reasons import REASONS
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, DEVICES, ENGINES
 
 _PANEL = "How the work is done"
+_SELECTION = "What is left out"
 _LIMITS = "What one item may ask for"
 
 _AUTO = (("auto", 0),)
@@ -109,6 +110,20 @@ class RunSettings:
         "Accept a root that is empty, or has lost or changed nearly all that is known of it, in "
         "place of taking it for unmounted or for another disk.",
         panel=_PANEL,
+    )
+    exclude: tuple[str, ...] | None = setting(
+        None,
+        "Leave out what fits this line of a .gitignore, in every root; the collection remembers "
+        "it. May be repeated. '!@eaDir' takes a system's folder in, '!*' everything.",
+        panel=_SELECTION,
+        metavar="PATTERN",
+        default_text="those that the collection remembers",
+    )
+    follow_links: bool | None = setting(
+        None,
+        "Follow links to folders, on a disk, each folder once; the collection remembers it.",
+        panel=_SELECTION,
+        default_text="as the collection remembers, no at first",
     )
     moved_root: tuple[str, ...] = setting(
         (),

@@ -7,6 +7,7 @@ its checks.
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class Field:
 
     Args:
         name: Its name, which is its key in a TOML table too.
-        kind: Its type.
+        kind: Its type, beside None where that is the default: not given.
         default: Its default.
         setting: What else is known of it.
     """
@@ -122,9 +123,14 @@ def fields_of(cls: type) -> tuple[Field, ...]:
     """Returns the fields of a settings class, in their order."""
     kinds = typing.get_type_hints(cls)
     return tuple(
-        Field(entry.name, kinds[entry.name], entry.default, entry.metadata[_KEY])
+        Field(entry.name, _without_none(kinds[entry.name]), entry.default, entry.metadata[_KEY])
         for entry in dataclasses.fields(cls)
     )
+
+
+def _without_none(kind: Any) -> Any:
+    given = [part for part in typing.get_args(kind) if part is not type(None)]
+    return given[0] if isinstance(kind, types.UnionType) else kind
 
 
 def variable_of(key: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container
+from dataclasses import replace
 from io import BytesIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facebatch import tables
+from facebatch.collection.sources import SOURCES, Sources
 from facebatch.erasure import file_contents
 from facebatch.erasure.verification import ErasureTargets
 from facebatch.people import decisions
@@ -35,6 +37,11 @@ def clean_file(
         gone = [path for path in (f"media/{name}", f"faces/{name}") if storage.exists(path)]
     elif folder == "attempts":
         return _clean_mark(storage, path, targets)
+    elif path == SOURCES:
+        known = Sources.read(storage)
+        ignored = tuple(replace(part, examples=()) for part in known.ignored or ())
+        replace(known, ignored=ignored).write(storage)
+        return []
     elif name.endswith(".parquet"):
         drop_rows(storage, path, targets)
         return []

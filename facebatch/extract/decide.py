@@ -31,7 +31,10 @@ DEAD_ATTEMPTS = 2
 """Attempts that a worker didn't survive before an item is extracted in isolation."""
 
 
-State = Literal["new", "changed", "retried", "unchanged", "given_up", "vanished", "erased"]
+State = Literal[
+    "new", "changed", "retried", "unchanged", "given_up", "vanished", "excluded", "erased"
+]
+"""``excluded`` is what vanishes because a rule leaves it out now."""
 
 
 STATES: tuple[State, ...] = get_args(State)

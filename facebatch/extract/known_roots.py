@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from facebatch.collection import Snapshot
 from facebatch.errors import InputError, UsageError
 from facebatch.extract.decide import lies_below
+from facebatch.media.sources.exclusion import Exclusion
 from facebatch.media.sources.folders import Place, place_of
-from facebatch.media.sources.listing import MediaFile, Unreadable, list_root
+from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, list_root
 from facebatch.media.sources.roots import Root
 from facebatch.storage.urls import public_url
 
@@ -75,28 +76,30 @@ def check_known_roots(
         elsewhere = before is not None and before != place and root.name not in moved
         if not elsewhere and (allow_empty or not root.is_whole):
             continue
-        known = _known(snapshot.media, root.name)
-        sample = _sampled(root, _items(known.slice(0, SAMPLED)))
-        if _share(sample) >= (MOST if elsewhere else HARDLY_ANY):
+        known, exclusion = _known(snapshot.media, root.name), Exclusion(root.excluded)
+        sample = _sampled(root, _items(known.slice(0, SAMPLED), exclusion))
+        least = MOST if elsewhere else HARDLY_ANY
+        if sample and _share(sample) >= least:
             continue
+        items = _items(known, exclusion)
         found = _Listed(root) if root.is_whole else None
+        there = found.presence(items) if found else sample
+        if not there or (found and not found.files and allow_empty):
+            continue
         if found and not found.files:
-            if allow_empty:
-                continue
             raise InputError(
-                f"{place} holds no photos, but the collection knows {len(known):,} items of the "
+                f"{place} holds no photos, but the collection knows {len(items):,} items of the "
                 f"root {root.name!r}. Is the disk mounted? If it was emptied on purpose, say "
                 "--allow-empty."
             )
-        there = found.presence(_items(known)) if found else sample
         share, told = _share(there), f"{there.count(True):,} of {len(there):,} known items"
-        if elsewhere and share < MOST:
+        if elsewhere and share < least:
             raise InputError(
                 f"{root.name} was {before}, and {place} holds {told}. Another folder needs another "
                 f"name: say --root NAME={place}. If the folder has moved, say --moved-root "
                 f"{root.name}."
             )
-        if not elsewhere and share < HARDLY_ANY and len(known) >= FEWEST:
+        if not elsewhere and share < least and len(items) >= FEWEST:
             raise InputError(
                 f"{place} holds {told} of the root {root.name!r} as they were; the others are gone "
                 "or changed. Is it the right disk? If it is meant, say --allow-empty."
@@ -110,17 +113,18 @@ def _known(media: pa.Table, root: str) -> pa.Table:
     return rows.sort_by("media_id").select(["path", "path_bytes", "size", "marker"])
 
 
-def _items(rows: pa.Table) -> list[_Item]:
-    return [
+def _items(rows: pa.Table, exclusion: Exclusion) -> list[_Item]:
+    """Returns known items, but for those that a rule leaves out now."""
+    items = [
         _Item(os.fsdecode(row["path_bytes"] or row["path"]), row["size"], row["marker"])
         for row in rows.to_pylist()
     ]
+    return [item for item in items if not exclusion.covers(item.path)]
 
 
 def _share(there: Iterable[bool]) -> float:
-    """Returns the share of items that are there; all, where nothing could be asked."""
     answers = list(there)
-    return sum(answers) / len(answers) if answers else 1.0
+    return sum(answers) / len(answers)
 
 
 def _sampled(root: Root, items: Sequence[_Item]) -> list[bool]:
@@ -157,20 +161,20 @@ class _Listed:
     def __init__(self, root: Root) -> None:
         self.files: dict[str, int] = {}
         self._moved: set[tuple[str, int]] = set()
-        self._unreadable: list[str] = []
+        self._not_listed: list[str] = []
         for entry in list_root(root):
             if isinstance(entry, MediaFile):
                 self.files[entry.path] = entry.size
                 self._moved |= {(_name(entry.path), entry.size), (entry.marker, entry.size)}
-            elif isinstance(entry, Unreadable):
-                self._unreadable.append(entry.path)
+            elif isinstance(entry, Unreadable | Marked):
+                self._not_listed.append(entry.path)
 
     def presence(self, items: Iterable[_Item]) -> list[bool]:
-        """Tells of items whether they are there; leaves out what lies where nothing can be read."""
+        """Tells of items whether they are there; leaves out what lies where nothing is listed."""
         return [
             self._holds(item)
             for item in items
-            if not any(lies_below(item.path, folder) for folder in self._unreadable)
+            if not any(lies_below(item.path, folder) for folder in self._not_listed)
         ]
 
     def _holds(self, item: _Item) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from facebatch import ids
 from facebatch.extract.decide import STATES
 from facebatch.extract.items import Item, Shard
+from facebatch.media.sources.ignored import Ignored, summed
 
 SHARD_MS = 30_000
 SHORTEST_SHARD_MS = 1_000
@@ -81,17 +82,22 @@ class Plan:
 
     Args:
         states: Number of items in each state.
-        ignored: Files that are no candidates.
+        left_out: What isn't looked at, by reason.
         unreadable: Folders that couldn't be listed, each with the reason.
         cost: Estimated time of one worker for all items to extract, milliseconds.
         bytes: Size of their files.
     """
 
     states: Mapping[str, int] = field(default_factory=dict)
-    ignored: int = 0
+    left_out: tuple[Ignored, ...] = ()
     unreadable: tuple[str, ...] = ()
     cost: int = 0
     bytes: int = 0
+
+    @property
+    def ignored(self) -> int:
+        """Number of files and folders that aren't looked at."""
+        return sum(part.files for part in self.left_out)
 
     @property
     def to_extract(self) -> int:
@@ -103,20 +109,22 @@ class Plan:
         """Returns the sum of plans."""
         states: Counter[str] = Counter()
         unreadable: set[str] = set()
-        ignored = cost = size = 0
+        left_out: list[Ignored] = []
+        cost = size = 0
         for plan in plans:
             states.update(plan.states)
             unreadable.update(plan.unreadable)
-            ignored += plan.ignored
+            left_out += plan.left_out
             cost += plan.cost
             size += plan.bytes
-        return cls(dict(states), ignored, tuple(sorted(unreadable)), cost, size)
+        return cls(dict(states), summed(left_out), tuple(sorted(unreadable)), cost, size)
 
     def as_json(self) -> dict[str, Any]:
         """Returns the plan as plain data."""
         return {
             **{state: self.states.get(state, 0) for state in STATES},
             "ignored": self.ignored,
+            "ignored_kinds": [part.as_json() for part in self.left_out],
             "unreadable_folders": list(self.unreadable),
             "to_extract": self.to_extract,
             "bytes": self.bytes,
@@ -128,7 +136,7 @@ class Plan:
         """Returns the plan that `as_json` gave."""
         return cls(
             {state: data[state] for state in STATES},
-            data["ignored"],
+            tuple(Ignored.from_json(part) for part in data["ignored_kinds"]),
             tuple(data["unreadable_folders"]),
             round(data["estimated_seconds"] * 1000),
             data["bytes"],

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.collection import Snapshot
+from facebatch.collection.snapshot import with_notes
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Plan
 from facebatch.storage.store import Storage
@@ -30,6 +31,7 @@ class Progress:
         moved: Items whose content was that of an item that vanished meanwhile.
         touched: Items of another version and the same content.
         failures: Items quarantined, by reason code.
+        noted: Items that were processed, with something to say of it; known at the end.
     """
 
     plan: Plan | None = None
@@ -39,6 +41,7 @@ class Progress:
     moved: int = 0
     touched: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
+    noted: int = 0
 
     @property
     def quarantined(self) -> int:
@@ -61,12 +64,13 @@ def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Prog
         plan: What was to be done.
     """
     media = snapshot.media.select(
-        ["media_id", "content_id", "segment", "status", "reason", "faces", "shard"]
+        ["media_id", "content_id", "segment", "status", "reason", "message", "faces", "shard"]
     )
     is_old = _of_shards(media, before)
-    new = media.filter(pc.invert(is_old)).to_pylist()
+    committed = media.filter(pc.invert(is_old))
+    new = committed.drop_columns("message").to_pylist()
     held = _contents(media.filter(is_old), ["ok", "duplicate"])
-    left = _contents(media.filter(pc.invert(is_old)), ["vanished"])
+    left = _contents(committed, ["vanished"])
     stored = snapshot.rows.filter(pc.invert(_of_shards(snapshot.rows, before)))
     detected = set(stored.filter(pc.equal(stored["status"], "ok"))["media_id"].to_pylist())
     counts: Counter[str] = Counter()
@@ -97,6 +101,7 @@ def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Prog
         counts["moved"],
         counts["touched"],
         dict(failures),
+        len(with_notes(committed)),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from facebatch.collection import Collection
+from facebatch.collection import Collection, Snapshot
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.errors import InputError
 from facebatch.extract.progress import Progress
@@ -28,7 +28,9 @@ from facebatch.identify.enrol import Enrolling, enrol_snapshot, from_people
 from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pairs, pair_distances
 from facebatch.identify.marking import UNLIKE
 from facebatch.identify.thresholds import known_for
+from facebatch.jobs.known_sources import prepared
 from facebatch.jobs.run import Extraction, check_input, run_extract
+from facebatch.media.sources.listing import folders_of, shown
 from facebatch.media.sources.roots import Root
 from facebatch.stages import good_faces
 from facebatch.storage.urls import public_url
@@ -107,6 +109,8 @@ def build_gallery(
     with extracted(roots, extraction, settings, report) as (collection, _):
         how = _how(url, extraction, rule, strict)
         rows, problems = _chosen(collection, how)
+        listed = prepared(roots, collection.storage, settings)
+        problems = [*problems, *_without_photos(listed, collection.snapshot())]
         if not len(rows):
             raise InputError(_nobody(problems))
         gallery = Gallery.create(url, extraction)
@@ -206,6 +210,24 @@ def extracted(
         check_input(roots, url, settings)
         collection = Collection.create(url, extraction)
         yield collection, run_extract(roots, collection, settings, report)
+
+
+def _without_photos(roots: Sequence[Root], snapshot: Snapshot) -> list[Problem]:
+    """Returns the problems of people's folders that hold no photo, or are links to such folders."""
+    seen = {path.partition("/")[0] for path in snapshot.media["path"].to_pylist()}
+    return [
+        Problem(
+            "nobody_enrolled",
+            shown(folder),
+            "",
+            "a link to a folder: --follow-links reads it"
+            if is_link
+            else "no photo or video is in the folder",
+        )
+        for root in roots
+        for folder, is_link in sorted(folders_of(root).items())
+        if shown(folder) not in seen
+    ]
 
 
 def _enrolled_with(url: str) -> Mapping[str, Any] | None:

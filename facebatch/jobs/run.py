@@ -18,18 +18,18 @@ from facebatch.collection import Collection, Manifest, Snapshot, Suppression
 from facebatch.collection.collection import PLAN_PREFIX, check_target, settings_for
 from facebatch.collection.maintenance import Pruned, prune
 from facebatch.collection.snapshot import take
-from facebatch.collection.sources import Sources
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import TooManyFailures, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.decide import Rules
 from facebatch.extract.items import version_name
-from facebatch.extract.known_roots import check_known_roots
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress, ProgressReader, totals
 from facebatch.jobs.distributed import Searching
+from facebatch.jobs.known_sources import check_known, prepared, remember, remember_ignored
+from facebatch.media.sources.exclusion import Exclusion
 from facebatch.media.sources.listing import check_roots
-from facebatch.media.sources.roots import Root, check_reachable, is_archive
+from facebatch.media.sources.roots import Root, check_reachable
 from facebatch.models.engines import choose
 from facebatch.monitor import logs
 from facebatch.pipelines.extract import extract
@@ -43,8 +43,7 @@ from facebatch.stages import (
     cluster_people,
     identify_faces,
 )
-from facebatch.storage.store import Storage, filesystem
-from facebatch.storage.urls import public_url
+from facebatch.storage.store import Storage
 
 Result = TypeVar("Result")
 
@@ -88,6 +87,7 @@ class Extraction:
             **({"pruned": self.pruned.as_json()} if self.pruned else {}),
             "quarantined": done.quarantined,
             "reasons": dict(sorted(done.failures.items())),
+            "noted": done.noted,
             "faces": done.faces,
             "seconds": round(self.seconds, 2),
             "items_per_second": round(done.items / self.seconds, 2),
@@ -128,6 +128,7 @@ def check_input(roots: Sequence[Root], url: str, settings: RunSettings) -> None:
     if not works_here(settings):
         check_reachable(roots, url)
     check_roots(roots)
+    Exclusion(settings.exclude or ())
     check_runner(settings)
     choose(settings.engine, settings.device)
 
@@ -160,7 +161,8 @@ def make_plan(
     settings = settings.with_resolved_workers()
     extraction = settings_for(url, flags, config_file)
     check_target(url, extraction)
-    _check_known(roots, Storage(url), settings)
+    roots = prepared(roots, Storage(url), settings)
+    check_known(roots, Storage(url), settings)
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
         job = _job(roots, Storage(url), extraction, settings, Storage(folder), "plan.json")
         alone = replace(settings, runner="DirectRunner", workers=1)
@@ -299,11 +301,15 @@ def run_extract(
     """
     begun = time.monotonic()
     settings = settings.with_resolved_workers()
-    _check_known(roots, collection.storage, settings)
-    with attempts.running(collection.storage):
-        _remember(roots, collection.storage)
+    storage = collection.storage
+    roots = prepared(roots, storage, settings)
+    check_known(roots, storage, settings)
+    with attempts.running(storage):
+        remember(roots, storage, settings)
         collection.sweep()
         done, snapshot = _extract(roots, collection, settings, report)
+        if done.plan:
+            remember_ignored(done.plan.left_out, storage)
         pruned = refused = None
         if settings.prune:
             try:
@@ -343,21 +349,6 @@ def _extract(
     return totals(snapshot, job.shards, done.plan), snapshot
 
 
-def _check_known(roots: Sequence[Root], storage: Storage, settings: RunSettings) -> None:
-    """Refuses roots that aren't those which the collection knows; see `check_known_roots`."""
-    if storage.exists("collection.json"):
-        known = Sources.read(storage).roots
-        empty, moved = settings.allow_empty, settings.moved_root
-        check_known_roots(roots, take(storage), known, allow_empty=empty, moved=moved)
-
-
-def _remember(roots: Sequence[Root], storage: Storage) -> None:
-    """Writes down where the roots lie."""
-    known = Sources.read(storage)
-    today = {root.name: public_url(root.url) for root in roots}
-    replace(known, roots={**known.roots, **today}).write(storage)
-
-
 def _versions(snapshot: Snapshot) -> set[str]:
     columns = snapshot.media.select(["media_id", "size", "marker"]).to_pylist()
     return {version_name(row["media_id"], row["size"], row["marker"]) for row in columns}
@@ -373,7 +364,7 @@ def _job(
 ) -> PlanJob:
     exists = storage.exists("collection.json")
     return PlanJob(
-        roots=tuple(replace(root, exclude=_excluded(root, storage)) for root in roots),
+        roots=tuple(roots),
         storage=storage,
         shards=take(storage).shards if exists else (),
         settings=extraction,
@@ -383,11 +374,3 @@ def _job(
         plan_storage=plan_storage,
         plan_path=plan_path,
     )
-
-
-def _excluded(root: Root, storage: Storage) -> str | None:
-    """Returns the collection's own path, if it may lie below the root."""
-    if is_archive(root.url):
-        return None
-    same = type(filesystem(root.url)[0]) is type(filesystem(storage.url)[0])
-    return storage.full_path().rstrip("/") if same else None

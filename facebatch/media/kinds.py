@@ -41,9 +41,14 @@ _COPY_MARK = re.compile(r"~\d+$")
 """What some phones and programs append to the name of a second version: ``IMG_1.jpg~2``."""
 
 
+def extension_of(path: str) -> str:
+    """Returns a file's extension in lower case with its dot; empty where there is none."""
+    return _COPY_MARK.sub("", posixpath.splitext(path)[1].lower())
+
+
 def kind_of(path: str) -> Kind | None:
     """Returns what a file is taken for by its name; None for no candidate."""
-    extension = _COPY_MARK.sub("", posixpath.splitext(path)[1].lower())
+    extension = extension_of(path)
     if extension in PHOTO_EXTENSIONS or extension in RAW_EXTENSIONS:
         return "photo"
     return "video" if extension in VIDEO_EXTENSIONS else None

@@ -13,8 +13,11 @@ import pyarrow.compute as pc
 
 import facebatch
 from facebatch.collection import STAGES, Collection, Manifest, Snapshot
+from facebatch.collection.snapshot import with_notes
+from facebatch.collection.sources import Sources
 from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.media.reasons import REASONS
+from facebatch.media.sources.ignored import Ignored
 from facebatch.models import registry
 from facebatch.models.card import Card
 from facebatch.people import PeopleView
@@ -127,6 +130,8 @@ class ReportData:
         roots: Numbers of each root, by name.
         captured: Capture times, where any is known.
         failures: What failed, the most frequent reason first.
+        noted: Items that were processed with a note, such as photos that are cut off.
+        ignored: What the last run left out of its roots, the most frequent kind first.
         sheets: People, and faces that belong to nobody.
         matches: Who of a gallery the faces are; None where nobody was looked for.
         overview: What the plots show.
@@ -144,6 +149,8 @@ class ReportData:
     roots: Mapping[str, Totals]
     captured: Captured | None
     failures: tuple[FailureGroup, ...]
+    noted: int
+    ignored: tuple[Ignored, ...]
     sheets: Sheets
     matches: Matches | None
     overview: Overview
@@ -181,6 +188,8 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
         roots=_roots(media, faces),
         captured=_captured(media["captured_at"]),
         failures=_failures(media),
+        noted=len(with_notes(media)),
+        ignored=Sources.read(collection.storage).ignored or (),
         sheets=make_sheets(plan, faces, shown),
         matches=make_matches(matched, shown) if matched else None,
         overview=collect_overview(collection, snapshot, faces, plan, shown),

@@ -37,6 +37,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     two.paste(portrait(35, 7, 160), (520, 40))
     two.save(folder / "known" / "Ada" / "two.jpg", quality=92)
     (folder / "known" / "Bo Li" / "broken.jpg").write_bytes(b"no picture")
+    (folder / "known" / "Dora").mkdir()
+    (folder / "known" / "Eva").symlink_to(folder / "known" / "Ada")
+    (folder / "known" / "@eaDir").mkdir()
     album = folder / "album"
     album.mkdir()
     for name, person in {**PEOPLE, "stranger": 31}.items():
@@ -53,7 +56,10 @@ def gallery(folders: Path) -> Path:
     summary = json.loads(done.stdout)
     assert (summary["people"], summary["entries"]) == (3, 10)
     codes = sorted((problem["code"], problem["folder"]) for problem in summary["problems"])
-    assert codes == [("not_an_image", "Bo Li"), ("several_faces", "Ada")]
+    assert codes == [
+        *(("nobody_enrolled", "Dora"), ("nobody_enrolled", "Eva")),
+        *(("not_an_image", "Bo Li"), ("several_faces", "Ada")),
+    ]
     assert summary["left_out"] == {"not_an_image": 1}
     assert (summary["face"], summary["unlike_the_others"], summary["disagree"]) == (
         "consensus", [], []

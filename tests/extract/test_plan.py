@@ -38,6 +38,7 @@ from facebatch.extract.plan import (
 )
 from facebatch.media.kinds import install_hint
 from facebatch.media.reasons import REASONS
+from facebatch.media.sources.ignored import Ignored, summed
 from facebatch.media.sources.listing import MediaFile
 from facebatch.media.sources.roots import Root
 from facebatch.media.video.frames import Segment
@@ -383,10 +384,17 @@ def test_the_winner_is_the_latest_row_and_of_these_the_greatest_shard(
     assert winners([]) == []
 
 
+LEFT_OUT = st.builds(
+    Ignored,
+    st.sampled_from(["extension", "hidden"]),
+    st.sampled_from([".xmp", ""]),
+    st.integers(1, 9),
+    st.lists(st.sampled_from("abcde"), max_size=3).map(tuple),
+)
 PLANS = st.builds(
     Plan,
     st.dictionaries(st.sampled_from(STATES), st.integers(0, 9)),
-    st.integers(0, 9),
+    st.lists(LEFT_OUT, max_size=4).map(summed),
     st.lists(st.sampled_from(["photos/a: no", "photos/\udce9: no"]), max_size=2).map(tuple),
     st.integers(0, 10**9),
     st.integers(0, 10**12),

@@ -8,6 +8,7 @@ from support import rows
 from facebatch.collection import Collection
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress, ProgressReader
+from facebatch.media.sources.ignored import Ignored
 
 PLAN_PATH = "attempts/plan-1.json"
 
@@ -63,7 +64,8 @@ def test_the_plan_is_known_as_soon_as_it_is_written_and_stays_known(
 ) -> None:
     reader = ProgressReader(collection.storage, PLAN_PATH)
     assert reader.poll().plan is None
-    plan = Plan({"new": 3, "vanished": 1}, ignored=2, unreadable=("photos/x: no",), cost=210)
+    left_out = (Ignored("hidden", "", 2, ("photos/.a",)),)
+    plan = Plan({"new": 3, "vanished": 1}, left_out, unreadable=("photos/x: no",), cost=210)
     collection.storage.write(PLAN_PATH, json.dumps(plan.as_json()).encode())
     known = reader.poll().plan
     assert known is not None

@@ -13,6 +13,7 @@ from support.pictures import encode
 
 from facebatch import tables
 from facebatch.collection import Collection
+from facebatch.collection.summary import inspect_collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector
@@ -220,6 +221,27 @@ def test_a_dry_run_foresees_that_a_root_is_refused(archive: Archive) -> None:
         make_plan(roots, url, {}, None, replace(SETTINGS, workers=1))
     allowed = make_plan(roots, url, {}, None, replace(SETTINGS, workers=1, allow_empty=True))
     assert allowed["vanished"] == 4
+
+
+def test_what_is_excluded_vanishes_by_rule_and_the_rule_is_remembered(archive: Archive) -> None:
+    excluding = replace(SETTINGS, exclude=("2019/", "*.tmp.jpg"))
+    done = archive.night(settings=excluding)
+    assert states(done) == {"excluded": 4}
+    assert set(archive.statuses().values()) == {"vanished"}
+    assert done.plan.as_json()["ignored_kinds"] == [
+        {"reason": "excluded", "kind": "2019/", "files": 1, "examples": ["archive/2019"]}
+    ]
+    archive.add("new.tmp.jpg", 9)
+    assert states(archive.night()) == {}
+    held = inspect_collection(archive.collection)["sources"]
+    assert held["exclude"] == ["2019/", "*.tmp.jpg"]
+    assert [kind["kind"] for kind in held["ignored"]] == ["*.tmp.jpg", "2019/"]
+    assert states(archive.night(settings=replace(SETTINGS, exclude=()))) == {"new": 5}
+
+
+def test_a_folder_that_is_marked_vanishes_by_rule(archive: Archive) -> None:
+    (archive.folder / "2019" / ".nomedia").touch()
+    assert states(archive.night()) == {"excluded": 4}
 
 
 def test_a_collection_remembers_where_its_roots_lay(archive: Archive) -> None:

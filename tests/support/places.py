@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from facebatch.media.sources.listing import Ignored, MediaFile, Unreadable, list_root
+from facebatch.media.sources.ignored import Ignored
+from facebatch.media.sources.listing import MediaFile, Unreadable, list_root
 from facebatch.media.sources.roots import Root
 
 

@@ -1,7 +1,8 @@
 """Photos inside zip and tar files, read in place and never unpacked by their own names.
 
 A member's name is a claim of whoever made the archive: one that is absolute, leads upwards, names
-a drive or holds a backslash is refused. Nothing here opens a path that an archive names.
+a drive or, but for a zip, holds a backslash is refused. In a zip a backslash separates folders, as
+some programs for Windows write it. Nothing here opens a path that an archive names.
 """
 
 from __future__ import annotations
@@ -59,12 +60,13 @@ class Listed:
 
     Args:
         members: Its files by path; of two with one path the later one, as unpacking would leave.
-        refused: Members that are no files of the archive: links, devices, unsafe names.
+        refused: Members that are no files of the archive, each with the reason that `Ignored` has
+            for it and its name.
         damage: Why the rest of it couldn't be listed; empty where all was.
     """
 
     members: dict[str, Member]
-    refused: int
+    refused: tuple[tuple[str, str], ...]
     damage: str = ""
 
 
@@ -115,21 +117,26 @@ def _listed_tar(file: IO[bytes], size: int) -> Listed:
 
 def _sorted_out(found: Iterator[tuple[str, Member | None]]) -> Listed:
     members: dict[str, Member] = {}
-    refused = 0
+    refused = []
     for name, member in found:
         if member is not None:
             members[member.path] = member
         elif not name.endswith("/"):
-            refused += 1
-    return Listed(members, refused)
+            refused.append(("linked_member" if safe_path(name) else "unsafe_name", name))
+    return Listed(members, tuple(refused))
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    return info.filename.replace("\\", "/")
 
 
 def _of_zip(info: zipfile.ZipInfo) -> tuple[str, Member | None]:
-    path = safe_path(info.filename)
+    name = _zip_name(info)
+    path = safe_path(name)
     is_link = (info.external_attr >> 28) == 0o12
-    if path is None or info.is_dir() or is_link:
-        return info.filename, None
-    return info.filename, Member(path, info.file_size, f"{info.CRC:08x}")
+    if path is None or name.endswith("/") or is_link:
+        return name, None
+    return name, Member(path, info.file_size, f"{info.CRC:08x}")
 
 
 def _of_tar(info: tarfile.TarInfo) -> tuple[str, Member | None]:
@@ -161,7 +168,7 @@ class Archive:
                 self._zip: zipfile.ZipFile | None = zipfile.ZipFile(file)
                 infos = self._zip.infolist()
                 self._infos: dict[str, Any] = {
-                    path: info for info in infos if (path := safe_path(info.filename))
+                    path: info for info in infos if (path := safe_path(_zip_name(info)))
                 }
             else:
                 self._zip = None

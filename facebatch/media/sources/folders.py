@@ -47,6 +47,7 @@ class Entry(NamedTuple):
         marker: What changes when the file does: the store's etag, else the modification time in
             whole seconds.
         query: What a web address ends in, needed to read it and never written down.
+        is_link: Whether it is a link to a folder that isn't followed.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Entry(NamedTuple):
     size: int = 0
     marker: str = ""
     query: str = ""
+    is_link: bool = False
 
 
 class Place(Protocol):
@@ -74,6 +76,9 @@ class Place(Protocol):
             OSError: There is none, or the store doesn't say.
         """
 
+    def identity(self, folder: str) -> object | None:
+        """Returns what tells a folder from all others, whatever path led to it; None if nothing."""
+
 
 def place_of(root: Root) -> Place:
     """Returns where a root lies.
@@ -86,7 +91,7 @@ def place_of(root: Root) -> Place:
         return ArchivePlace(root.url)
     local = local_path(root.url)
     if local is not None:
-        return LocalPlace(local, root.exclude)
+        return LocalPlace(local, root.exclude, root.follow_links)
     return StorePlace(root.url, root.exclude)
 
 
@@ -94,12 +99,15 @@ class LocalPlace:
     """A folder of this machine: one `os.scandir` a folder, one `stat` a candidate.
 
     Links to files are followed, wherever they lead: an archive may be made of them. Links to
-    folders are not, so there are no loops.
+    folders are followed on demand, but for those into the base itself, where all is listed anyway;
+    whoever walks heeds `identity`, so that there are no loops.
     """
 
-    def __init__(self, base: str, exclude: str | None) -> None:
+    def __init__(self, base: str, exclude: str | None, follow_links: bool = False) -> None:
         self._base = base
         self._exclude = exclude
+        self._follow_links = follow_links
+        self._real = os.path.realpath(base) if follow_links else ""
 
     def entries(self, folder: str) -> list[Entry]:
         """Returns what lies straight in a folder."""
@@ -113,6 +121,9 @@ class LocalPlace:
         name = found.name
         if found.is_dir(follow_symlinks=False):
             return Entry(name, True, False)
+        if found.is_symlink() and found.is_dir():
+            followed = self._follow_links and not self._is_inside(found.path)
+            return Entry(name, followed, False, is_link=not followed)
         if kind_of(name) is None or name.startswith("."):
             return Entry(name, False, True)  # no candidate, whatever its size is
         try:
@@ -130,6 +141,18 @@ class LocalPlace:
         if stat.S_ISDIR(status.st_mode):
             return Entry(place.name, True, False)
         return _of_status(place.name, status)
+
+    def identity(self, folder: str) -> object | None:
+        """Returns the folder's device and number on it."""
+        try:
+            status = Path(_joined(self._base, folder)).stat()
+        except OSError:
+            return None  # listing it will say what is wrong with it
+        return status.st_dev, status.st_ino
+
+    def _is_inside(self, link: str) -> bool:
+        real = os.path.realpath(link)
+        return real == self._real or real.startswith(f"{self._real.rstrip('/')}/")
 
 
 class StorePlace:
@@ -159,6 +182,10 @@ class StorePlace:
         path, _, query = path.partition("?") if self._is_web else (path, "", "")
         name = path.rpartition("/")[2]
         return _of_store({**found, "name": name})._replace(query=f"?{query}" if query else "")
+
+    def identity(self, folder: str) -> object | None:  # noqa: ARG002
+        """Returns None: stores have no links."""
+        return None
 
     def _of_web(self, folder: str, found: list[dict[str, Any]]) -> list[Entry]:
         """Returns an index page's links to what lies straight below it.
@@ -220,6 +247,10 @@ class ArchivePlace:
             if entry.name == name:
                 return entry
         raise FileNotFoundError(f"the archive has no {path}")
+
+    def identity(self, folder: str) -> object | None:  # noqa: ARG002
+        """Returns None: links in archives aren't followed."""
+        return None
 
     @property
     def listed(self) -> Listed:

@@ -13,8 +13,10 @@ from fnmatch import fnmatchcase
 
 from facebatch import ids
 from facebatch.errors import InputError, UsageError
-from facebatch.media.kinds import kind_of
+from facebatch.media.kinds import extension_of, kind_of
+from facebatch.media.sources.exclusion import MARKS, Exclusion
 from facebatch.media.sources.folders import ArchivePlace, Entry, Place, place_of
+from facebatch.media.sources.ignored import EXAMPLES, Ignored
 from facebatch.media.sources.roots import Root
 from facebatch.storage.urls import public_text, public_url
 
@@ -60,19 +62,24 @@ class MediaFile:
 
 
 @dataclass(frozen=True)
-class Ignored:
-    """How many files of a folder are no candidates."""
-
-    files: int
-
-
-@dataclass(frozen=True)
 class Unreadable:
     """A folder that couldn't be listed, or a file that was named and isn't there."""
 
     root: str
     path: str
     message: str
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A folder that a mark in it leaves out, with all below it."""
+
+    root: str
+    path: str
+
+
+Listed = MediaFile | Ignored | Unreadable | Marked
+"""What a listing yields."""
 
 
 def shown(path: str) -> str:
@@ -84,7 +91,8 @@ def check_roots(roots: Sequence[Root]) -> None:
     """Refuses roots that can't be listed before any work is begun.
 
     Raises:
-        UsageError: There is none, two have the same name, or a name isn't UTF-8.
+        UsageError: There is none, two have the same name, a name isn't UTF-8, or a pattern isn't
+            one.
         InputError: One isn't a folder or archive that can be read, or none of the files that are
             wanted of one is there.
     """
@@ -103,6 +111,7 @@ def check_roots(roots: Sequence[Root]) -> None:
 
 def _check(root: Root) -> None:
     url = public_url(root.url)
+    Exclusion(root.excluded)
     try:
         place = place_of(root)
         if root.files and not root.patterns:
@@ -132,73 +141,174 @@ def _check_files(root: Root, place: Place) -> None:
     raise InputError(f"{named} {wrong}{more}")
 
 
-def list_root(root: Root) -> Iterator[MediaFile | Ignored | Unreadable]:
-    """Walks a root and yields every candidate, and what isn't one.
+def list_root(root: Root) -> Iterator[Listed]:
+    """Walks a root and yields every candidate, and at the end what isn't one.
 
-    The files of one folder come together, by name. Hidden files and folders (their names begin with
-    a dot) count as ignored, as do files whose extension is no photo's or video's, and members of
-    archives that are links or have unsafe names. Links to files are followed, links to folders are
-    not.
+    The files of one folder come together, by name. Left out and counted are hidden files and
+    folders (their names begin with a dot), what `Exclusion` leaves out, files whose extension is no
+    photo's or video's, and members of archives that are links or have unsafe names. Links to files
+    are followed, links to folders where the root says so, once each.
+
+    Raises:
+        UsageError: One of the root's patterns isn't any.
     """
     try:
-        place = place_of(root)
+        walk = _Walk(root, place_of(root))
     except OSError as error:
         yield Unreadable(root.name, "", public_text(str(error)))
         return
     if root.is_whole:
-        yield from _walk(root, place, "")
+        yield from walk.below("")
     else:
-        yield from _select(root, place)
-    if isinstance(place, ArchivePlace):
-        if place.listed.refused and root.is_whole:
-            yield Ignored(place.listed.refused)
-        if place.listed.damage:
-            yield Unreadable(root.name, "", public_text(place.listed.damage))
+        yield from _select(walk)
+    yield from walk.rest()
 
 
-def _walk(
-    root: Root, place: Place, start: str, pattern: Sequence[str] | None = None
-) -> Iterator[MediaFile | Ignored | Unreadable]:
-    """Walks a folder; with a pattern, yields only what it means."""
-    pending = [start]
-    while pending:
-        folder = pending.pop()
+def folders_of(root: Root) -> dict[str, bool]:
+    """Returns the folders straight in a whole root, and whether each is a link left out for it.
+
+    Hidden ones, and what a rule leaves out, aren't among them; of a root that can't be listed
+    there are none.
+    """
+    if not root.is_whole:
+        return {}
+    try:
+        entries = place_of(root).entries("")
+    except OSError:
+        return {}
+    exclusion = Exclusion(root.excluded)
+    return {
+        entry.name: entry.is_link
+        for entry in entries
+        if (entry.is_folder or entry.is_link)
+        and not entry.name.startswith(".")
+        and not exclusion.of_folder(entry.name)
+    }
+
+
+class _Walk:
+    """One listing of a root, and what it leaves out."""
+
+    def __init__(self, root: Root, place: Place) -> None:
+        self.root = root
+        self.place = place
+        self._exclusion = Exclusion(root.excluded)
+        self._ignored: dict[tuple[str, str], tuple[int, list[str]]] = {}
+
+    def ignore(self, reason: str, kind: str, path: str) -> None:
+        """Counts something that is left out."""
+        count, examples = self._ignored.get((reason, kind), (0, []))
+        if count < EXAMPLES:
+            examples.append(f"{self.root.name}/{shown(path)}")
+        self._ignored[reason, kind] = count + 1, examples
+
+    def rest(self) -> Iterator[Ignored | Unreadable]:
+        """Yields what was left out, and what an archive says of itself."""
+        if isinstance(self.place, ArchivePlace):
+            listed = self.place.listed
+            for reason, path in listed.refused if self.root.is_whole else ():
+                self.ignore(reason, "", path)
+            if listed.damage:
+                yield Unreadable(self.root.name, "", public_text(listed.damage))
+        for (reason, kind), (count, examples) in self._ignored.items():
+            yield Ignored(reason, kind, count, tuple(examples))
+
+    def below(self, start: str, pattern: Sequence[str] | None = None) -> Iterator[Listed]:
+        """Walks a folder; with a pattern, yields only what it means."""
+        pending = [start]
+        seen = {self.place.identity(start)} if self.root.follow_links else set()
+        while pending:
+            folder = pending.pop()
+            try:
+                entries = self.place.entries(folder)
+            except OSError as error:
+                yield Unreadable(self.root.name, folder, public_text(str(error)))
+                continue
+            before = f"{folder}/" if folder else ""
+            if mark := self._mark(before, entries):
+                self.ignore("marked_folder", mark, folder)
+                yield Marked(self.root.name, folder)
+                continue
+            if pattern is not None:
+                entries = [each for each in entries if _wanted(before + each.name, each, pattern)]
+            entries.sort()
+            folders = []
+            for entry in entries:
+                path = before + entry.name
+                if entry.is_folder:
+                    if self._enters(path, entry, seen):
+                        folders.append(path)
+                elif self._takes(path, entry):
+                    yield self._file(path, entry)
+            pending.extend(reversed(folders))
+
+    def named(self, path: str) -> Iterator[Listed]:
+        """Yields one file that was named, or what lies in a folder that was."""
+        is_web = self.root.url.startswith(("http://", "https://"))
+        plain = path.partition("?")[0] if is_web else path
         try:
-            entries = place.entries(folder)
+            entry = self.place.entry(path)
         except OSError as error:
-            yield Unreadable(root.name, folder, public_text(str(error)))
-            continue
-        before = f"{folder}/" if folder else ""
-        if pattern is not None:
-            entries = [entry for entry in entries if _wanted(before + entry.name, entry, pattern)]
-        entries.sort()
-        ignored = 0
-        folders = []
-        for entry in entries:
-            if _is_candidate(entry):
-                yield _file(root, before + entry.name, entry)
-            elif entry.is_folder and not entry.name.startswith("."):
-                folders.append(before + entry.name)
-            else:
-                ignored += 1
-        pending.extend(reversed(folders))
-        if ignored:
-            yield Ignored(ignored)
+            yield Unreadable(self.root.name, plain, public_text(str(error)))
+            return
+        if why := self._exclusion.covers(plain, entry.is_folder):
+            self.ignore(*why, plain)
+        elif entry.is_folder:
+            yield from self.below(plain)
+        elif self._takes(plain, entry):
+            yield self._file(plain, entry)
+
+    def _mark(self, before: str, entries: Sequence[Entry]) -> str | None:
+        marks = [each.name for each in entries if each.name in MARKS]
+        return next((mark for mark in marks if self._exclusion.marks(before + mark)), None)
+
+    def _enters(self, path: str, entry: Entry, seen: set[object]) -> bool:
+        """Tells whether a folder is to be listed."""
+        if entry.name.startswith("."):
+            self.ignore("hidden", "", path)
+            return False
+        if why := self._exclusion.of_folder(path):
+            self.ignore(*why, path)
+            return False
+        if self.root.follow_links:
+            known = self.place.identity(path)
+            if known is not None and known in seen:
+                self.ignore("repeated_folder", "", path)
+                return False
+            seen.add(known)
+        return True
+
+    def _takes(self, path: str, entry: Entry) -> bool:
+        """Tells whether a file is a candidate."""
+        if entry.name.startswith("."):
+            self.ignore("hidden", "", path)
+        elif entry.is_link:
+            self.ignore("repeated_folder" if self.root.follow_links else "linked_folder", "", path)
+        elif why := self._exclusion.of_file(path):
+            self.ignore(*why, path)
+        elif kind_of(entry.name) is None:
+            self.ignore("extension", extension_of(entry.name), path)
+        elif not entry.is_file:
+            self.ignore("special", "", path)
+        else:
+            return True
+        return False
+
+    def _file(self, path: str, entry: Entry) -> MediaFile:
+        root = self.root
+        return MediaFile(root.name, root.url, path, entry.size, entry.marker, entry.query)
 
 
 def _is_candidate(entry: Entry) -> bool:
     return entry.is_file and entry.name[0] != "." and kind_of(entry.name) is not None
 
 
-def _file(root: Root, path: str, entry: Entry) -> MediaFile:
-    return MediaFile(root.name, root.url, path, entry.size, entry.marker, entry.query)
-
-
-def _select(root: Root, place: Place) -> Iterator[MediaFile | Ignored | Unreadable]:
+def _select(walk: _Walk) -> Iterator[Listed]:
     """Yields what a selection means, each file once."""
+    root = walk.root
     seen: set[str] = set()
-    chosen = [_named(root, place, path) for path in sorted(root.files, key=_by_folder)]
-    globs = [_walk(root, place, "", _parts(pattern)) for pattern in root.patterns]
+    chosen = [walk.named(path) for path in sorted(root.files, key=_by_folder)]
+    globs = [walk.below("", _parts(pattern)) for pattern in root.patterns]
     for found in (*chosen, *globs):
         for entry in found:
             if isinstance(entry, MediaFile):
@@ -211,22 +321,6 @@ def _select(root: Root, place: Place) -> Iterator[MediaFile | Ignored | Unreadab
 def _by_folder(path: str) -> tuple[str, str]:
     folder, _, name = path.rpartition("/")
     return folder, name
-
-
-def _named(root: Root, place: Place, path: str) -> Iterator[MediaFile | Ignored | Unreadable]:
-    """Yields one file that was named, or what lies in a folder that was."""
-    plain = path.partition("?")[0] if root.url.startswith(("http://", "https://")) else path
-    try:
-        entry = place.entry(path)
-    except OSError as error:
-        yield Unreadable(root.name, plain, public_text(str(error)))
-        return
-    if entry.is_folder:
-        yield from _walk(root, place, plain)
-    elif _is_candidate(entry):
-        yield _file(root, plain, entry)
-    else:
-        yield Ignored(1)
 
 
 def _parts(pattern: str) -> list[str]:

@@ -45,6 +45,8 @@ class Root:
             end in the query that opens it.
         patterns: Globs inside the root, which select beside ``files``. With neither the whole root
             is listed.
+        excluded: Patterns of what is left out; see `facebatch.media.sources.exclusion`.
+        follow_links: Whether links to folders are followed.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Root:
     exclude: str | None = None
     files: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    follow_links: bool = False
 
     def __repr__(self) -> str:
         return f"Root({self.name!r}, {public_url(self.url)!r})"

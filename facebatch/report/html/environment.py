@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from facebatch.media.sources.ignored import described
 from facebatch.report.html import words
 
 _PACKAGE = "facebatch.report.html"
@@ -43,6 +44,7 @@ def environment() -> Environment:
     made.filters.update(
         base64=lambda data: b64encode(data).decode(),
         counted=words.count,
+        ignored=described,
         moment=words.moment,
         short_id=lambda person_id: person_id[: words.SHORT_ID],
         size=words.size,
