@@ -9,13 +9,12 @@ element is one shard, and a worker holds one shard's chips at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
-from apache_beam.utils.shared import Shared
 
 from facebatch.collection import Collection
 from facebatch.collection.suppression import suppress
@@ -29,6 +28,7 @@ from facebatch.extract.plan import Plan
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.sources.reader import MediaReader
 from facebatch.pipelines.copies import FindCopies, StandingContents
+from facebatch.pipelines.per_process import PerProcess
 from facebatch.pipelines.planning import CutShards, PlanJob, plan
 from facebatch.pipelines.vanishing import MarkVanished
 
@@ -40,7 +40,8 @@ def extract(
     pipeline: beam.Pipeline, job: PlanJob, collection: Collection, execution: Execution
 ) -> None:
     """Applies the whole stage to a pipeline."""
-    planned = plan(pipeline, job)
+    decoders = PerProcess()
+    planned = plan(pipeline, job, decoders)
     planned.vanished | MarkVanished(collection)
     (
         planned.items
@@ -50,7 +51,8 @@ def extract(
         # end to count towards.
         | "detect"
         >> beam.ParDo(
-            DetectFaces(collection, execution, job.rules.erased), AsSingleton(planned.total)
+            DetectFaces(collection, execution, job.rules.erased, decoders),
+            AsSingleton(planned.total),
         )
         | "embed" >> beam.ParDo(EmbedFaces(collection.settings, execution))
         | "write" >> beam.ParDo(WriteShard(collection, job.shards))
@@ -61,13 +63,17 @@ class DetectFaces(beam.DoFn):
     """Turns a shard's references into its tables, chips as pixels: decode, detect, align."""
 
     def __init__(
-        self, collection: Collection, execution: Execution, erased: Suppression | None = None
+        self,
+        collection: Collection,
+        execution: Execution,
+        erased: Suppression | None = None,
+        decoders: PerProcess | None = None,
     ) -> None:
         self._collection = collection
         self._execution = execution
         self._erased = erased
-        self._detector = _Model()
-        self._decoders = _Model()
+        self._detector = PerProcess()
+        self._decoders = decoders or PerProcess()
         self._reader = MediaReader()
 
     def process(self, shard: Shard, _plan: Plan) -> Iterator[ShardTables]:
@@ -102,7 +108,7 @@ class EmbedFaces(beam.DoFn):
     def __init__(self, settings: ExtractSettings, execution: Execution) -> None:
         self._settings = settings
         self._execution = execution
-        self._embedder = _Model()
+        self._embedder = PerProcess()
 
     def process(self, shard: ShardTables) -> Iterator[ShardTables]:
         """Embeds one shard's faces."""
@@ -116,24 +122,6 @@ class EmbedFaces(beam.DoFn):
             )
         )
         return embedder
-
-
-class _Model:
-    """A model that is loaded once a process, at its first use, and kept.
-
-    Beam's ``Shared`` alone holds on to what was acquired last, of all that a process shares: a
-    detector and an embedder that take turns would be loaded anew for every shard.
-    """
-
-    def __init__(self) -> None:
-        self._shared = Shared()
-        self._kept: Any = None
-
-    def get(self, load: Callable[[], Any]) -> Any:
-        """Returns the model; ``load`` gives it the first time."""
-        if self._kept is None:
-            self._kept = self._shared.acquire(load)
-        return self._kept
 
 
 class WriteShard(beam.DoFn):

@@ -1,8 +1,8 @@
 """Plan: list the roots, drop what is known, open videos that have work left, and cut shards.
 
     ListMedia ──┐                    ┌─ vanished
-                ├─ decide ─▶ open ───┼─ count ─▶ plan
-    KnownMedia ─┘           videos   └─ items ─▶ CutShards
+                ├─ decide ─▶ look ───┼─ count ─▶ plan
+    KnownMedia ─┘            inside  └─ items ─▶ CutShards
 
 What is listed and what is known meet by folder, as one element each: an archive of which nothing
 changed has as many elements as folders, not as files.
@@ -15,7 +15,7 @@ import os
 import pickle
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -28,20 +28,28 @@ from facebatch.errors import MediaError
 from facebatch.extract.decide import (
     Decision,
     Rules,
+    State,
     decide_file,
+    decide_foreign,
     decide_segments,
     decide_unopened,
     is_absent,
     lies_below,
+    look_first,
 )
-from facebatch.extract.guarded_decoder import GuardedDecoder
-from facebatch.extract.items import Item, Known, Video
+from facebatch.extract.decoder import Decoder, LocalDecoder
+from facebatch.extract.guarded_decoder import DecoderPool
+from facebatch.extract.items import Item, Known, Unsure, Video
 from facebatch.extract.plan import Plan, cut, pack_containers, shard_cost
+from facebatch.media.kinds import extension_of
 from facebatch.media.limits import Limits
 from facebatch.media.sources.exclusion import Exclusion
 from facebatch.media.sources.ignored import Ignored
-from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, list_root
+from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, list_root, shown
+from facebatch.media.sources.reader import MediaReader
 from facebatch.media.sources.roots import Root
+from facebatch.media.video.foreign import HEAD, is_foreign
+from facebatch.pipelines.per_process import PerProcess
 from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -68,6 +76,7 @@ class PlanJob:
         rules: Retries, attempts, erasure.
         plan_storage: Where the plan is written.
         plan_path: The plan's path there.
+        guard: Whether videos are opened in a process of their own.
     """
 
     roots: tuple[Root, ...]
@@ -79,6 +88,7 @@ class PlanJob:
     rules: Rules
     plan_storage: Storage
     plan_path: str
+    guard: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,8 +106,14 @@ class Planned:
     vanished: beam.PCollection
 
 
-def plan(pipeline: beam.Pipeline, job: PlanJob) -> Planned:
-    """Lists the roots and decides what is to be done."""
+def plan(pipeline: beam.Pipeline, job: PlanJob, decoders: PerProcess | None = None) -> Planned:
+    """Lists the roots and decides what is to be done.
+
+    Args:
+        pipeline: What it is applied to.
+        job: What is planned.
+        decoders: Where a worker process keeps its pool of decoders, which open videos.
+    """
     listing = pipeline | ListMedia(job.roots)
     folders = listing | "folders" >> beam.Filter(lambda entry: isinstance(entry, tuple))
     rest = listing | "rest" >> beam.Filter(lambda entry: not isinstance(entry, tuple))
@@ -108,22 +124,24 @@ def plan(pipeline: beam.Pipeline, job: PlanJob) -> Planned:
         | beam.CoGroupByKey()
         | "decide" >> beam.ParDo(_Decide(job), AsList(not_listed))
     )
-    opened = (
+    looked = (
         decisions
-        | "videos" >> beam.Filter(lambda decision: isinstance(decision[1], Video))
+        | "unsure" >> beam.Filter(lambda decision: isinstance(decision[1], Unsure | Video))
         | beam.Reshuffle()
-        | "open" >> beam.ParDo(_OpenVideo(job))
+        | "look" >> beam.ParDo(_LookInside(job, decoders or PerProcess()))
     )
     settled = (
-        decisions | "others" >> beam.Filter(lambda decision: not isinstance(decision[1], Video)),
-        opened,
+        decisions
+        | "others" >> beam.Filter(lambda decision: not isinstance(decision[1], Unsure | Video)),
+        looked | "media" >> beam.Filter(lambda entry: isinstance(entry, tuple)),
     ) | "settled" >> beam.Flatten()
+    foreign = looked | "foreign" >> beam.Filter(lambda entry: isinstance(entry, Ignored))
     total = (
         (
             settled | "count items" >> beam.Map(_count_item),
-            rest | "count the rest" >> beam.Map(_count_rest),
+            (rest, foreign) | beam.Flatten() | "count the rest" >> beam.Map(_count_rest),
         )
-        | beam.Flatten()
+        | "counts" >> beam.Flatten()
         | beam.CombineGlobally(Plan.total)
         | "write plan" >> beam.Map(_write_plan, job.plan_storage, job.plan_path)
     )
@@ -223,9 +241,14 @@ class _Decide(beam.DoFn):
             file = listed.get(path)
             if file is None and not is_absent(rows[0], self._roots, unlisted):
                 continue
-            by_rule = file is None and self._leaves_out(rows[0], marked)
-            for state, work in decide_file(file, rows, self._rules):
-                yield ("excluded" if by_rule else state), work
+            decisions = list(decide_file(file, rows, self._rules))
+            if file is None:
+                state: State = "excluded" if self._leaves_out(rows[0], marked) else "vanished"
+                yield from ((state, work) for _, work in decisions)
+            elif look_first(file, rows, decisions):
+                yield "new", Unsure(file, tuple(rows))
+            else:
+                yield from decisions
 
     def _leaves_out(self, row: Known, marked: Sequence[tuple[str, str]]) -> bool:
         """Tells whether an item isn't listed because a rule leaves it out."""
@@ -234,28 +257,59 @@ class _Decide(beam.DoFn):
         return any(root == row.root and lies_below(row.path, path) for root, path in marked)
 
 
-class _OpenVideo(beam.DoFn):
-    """Opens a video to know its segments, and decides on each."""
+class _LookInside(beam.DoFn):
+    """Tells files that are no media by their first bytes, and opens videos for their segments."""
 
-    def __init__(self, job: PlanJob) -> None:
+    def __init__(self, job: PlanJob, decoders: PerProcess) -> None:
         self._job = job
+        self._decoders = decoders
+        self._reader = MediaReader()
 
-    def process(self, decision: tuple[str, Video]) -> Iterator[Decision]:
-        """Yields a decision for each segment."""
-        video, rules = decision[1], self._job.rules
+    def process(self, decision: tuple[str, Unsure | Video]) -> Iterator[Decision | Ignored]:
+        """Yields a decision for each item, or says that the file is ignored."""
+        work, rules = decision[1], self._job.rules
+        if isinstance(work, Video):
+            yield from self._decide_video(work)
+        elif self._is_foreign(work.file):
+            place = f"{work.file.root}/{shown(work.file.path)}"
+            yield Ignored("content", extension_of(work.file.path), 1, (place,))
+            yield from decide_foreign(work.known)
+        else:
+            for state, item in decide_file(work.file, work.known, rules):
+                if isinstance(item, Video):
+                    yield from self._decide_video(item)
+                else:
+                    yield state, item
+
+    def _is_foreign(self, file: MediaFile) -> bool:
+        try:
+            return is_foreign(file.path, self._reader.head(file, HEAD))
+        except MediaError:
+            return False  # whoever reads it will say what is wrong
+
+    def _decide_video(self, video: Video) -> Iterator[Decision]:
+        """Yields a decision for each segment of a video."""
         try:
             found = self._look(video.file)
         except MediaError as error:
-            yield from decide_unopened(video, (error.reason, error.message), rules)
+            failure = (error.reason, error.message)
+            yield from decide_unopened(video, failure, self._job.rules)
         else:
-            yield from decide_segments(video, found, rules)
+            yield from decide_segments(video, found, self._job.rules)
+
+    def _acquire(self) -> AbstractContextManager[Decoder]:
+        settings, limits = self._job.settings, self._job.limits
+        if not self._job.guard:
+            return nullcontext(LocalDecoder(settings, limits))
+        pool: DecoderPool = self._decoders.get(lambda: DecoderPool(settings, limits))
+        return pool.acquire()
 
     def _look(self, file: MediaFile) -> dict[Segment, int]:
         """Returns a video's segments, and about how many frames are looked at in each."""
         from facebatch.media.video.frames import Sampling, segments
 
         settings, limits = self._job.settings, self._job.limits
-        with closing(GuardedDecoder(settings, limits)) as decoder:
+        with self._acquire() as decoder:
             facts = decoder.video_facts(file)
         rate = Sampling(settings.frames, settings.fps).rate(facts)
         seconds = facts.duration_us / 1e6

@@ -77,7 +77,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[Progress], None]]:
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yields a dry run's lines."""
     yield f"to extract  {plan['to_extract']:>9,}  items, {bytes_text(plan['bytes'])}"
-    for state in ("new", "changed", "retried"):
+    for state in ("new", "changed", "retried", "reread"):
         yield f"  {state:<10}{plan[state]:>9,}"
     for state, meaning in (
         ("unchanged", "extracted already"),

@@ -94,6 +94,12 @@ class RunSettings:
         metavar="CODE",
         choices=tuple(REASONS),
     )
+    reread: bool = setting(
+        False,
+        "Read everything in the roots again, though size and time are as they were: what is the "
+        "same costs no faces a second time.",
+        panel=_PANEL,
+    )
     prune: bool = setting(
         False, "Remove from the collection what is no longer below its root.", panel=_PANEL
     )

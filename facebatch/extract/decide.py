@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from facebatch.extract.items import Item, Known, Video, version_key
+from facebatch.extract.items import Item, Known, Unsure, Video, version_key
 from facebatch.media.kinds import decoder_has_come
 from facebatch.media.sources.listing import MediaFile, shown
 from facebatch.media.sources.roots import Root
+from facebatch.media.video.foreign import may_be_foreign
 
 if TYPE_CHECKING:
     from facebatch.collection import Suppression
@@ -32,9 +33,18 @@ DEAD_ATTEMPTS = 2
 
 
 State = Literal[
-    "new", "changed", "retried", "unchanged", "given_up", "vanished", "excluded", "erased"
+    "new",
+    "changed",
+    "retried",
+    "reread",
+    "unchanged",
+    "given_up",
+    "vanished",
+    "excluded",
+    "erased",
 ]
-"""``excluded`` is what vanishes because a rule leaves it out now."""
+"""``reread`` is what seems unchanged and is read again all the same; ``excluded`` is what vanishes
+because a rule leaves it out now, or because it never was a medium."""
 
 
 STATES: tuple[State, ...] = get_args(State)
@@ -80,16 +90,18 @@ class Rules:
         retry: Reason codes that are tried again whatever their attempts.
         dead_attempts: For the versions whose attempts were never finished, how many.
         erased: What was erased, and isn't to come back.
+        reread: Whether what seems unchanged is read again, and what failed.
     """
 
     retry: frozenset[str] = frozenset()
     dead_attempts: Mapping[str, int] = field(default_factory=dict)
     erased: Suppression | None = None
+    reread: bool = False
 
 
-Decision = tuple[State, Item | Known | Video | None]
+Decision = tuple[State, Item | Known | Video | Unsure | None]
 """A state, and what there is to do: an item to extract, a row whose item has vanished, a video to
-open, or nothing."""
+open, a file to look into, or nothing."""
 
 
 def decide_file(
@@ -120,6 +132,27 @@ def decide_file(
         yield from decisions
     else:
         yield "new", Video(listed, tuple(winners(known)))
+
+
+def look_first(listed: MediaFile, known: Sequence[Known], decisions: Sequence[Decision]) -> bool:
+    """Tells whether a file's first bytes are to be looked at before anything is decided.
+
+    Args:
+        listed: The file.
+        known: Every media row that was ever committed for it.
+        decisions: What there would be to do.
+    """
+    if not may_be_foreign(listed.path):
+        return False
+    has_work = any(isinstance(work, Item | Video) for _, work in decisions)
+    return has_work or any(
+        row.status == "quarantined" and row.reason == "not_an_image" for row in winners(known)
+    )
+
+
+def decide_foreign(known: Sequence[Known]) -> Iterator[Decision]:
+    """Says what is to be done with what is known of a file that is no medium: it vanishes."""
+    yield from (("excluded", row) for row in winners(known) if not row.is_gone)
 
 
 def decide_segments(
@@ -174,7 +207,7 @@ def decide(item: Item, known: Known | None, rules: Rules) -> tuple[State, Item |
     Returns:
         The item's state, and the item where it is to be extracted.
     """
-    state = _state(item.file, known, rules.retry)
+    state = _state(item.file, known, rules)
     if state in ("unchanged", "given_up"):
         return state, None
     if known is not None:
@@ -183,18 +216,20 @@ def decide(item: Item, known: Known | None, rules: Rules) -> tuple[State, Item |
             item, attempt=attempt, supersedes=known.shard, superseded_at=known.committed_at
         )
     dead = rules.dead_attempts.get(version_key(item), 0)
-    crashed = state == "retried" and known is not None and known.reason == "crashed"
+    crashed = state in ("retried", "reread") and known is not None and known.reason == "crashed"
     return state, replace(item, isolated=crashed or dead >= DEAD_ATTEMPTS)
 
 
-def _state(listed: MediaFile, known: Known | None, retry: frozenset[str]) -> State:
+def _state(listed: MediaFile, known: Known | None, rules: Rules) -> State:
     if known is None or known.is_gone:
         return "new"  # what came back is found by its content, and not detected again
     if (known.size, known.marker) != (listed.size, listed.marker):
         return "changed"
+    if rules.reread:
+        return "reread"
     if known.status != "quarantined":
         return "unchanged"
-    if known.reason in retry:
+    if known.reason in rules.retry:
         return "retried"
     if known.reason == "decoder_missing":
         return "retried" if decoder_has_come(known.message or "") else "given_up"

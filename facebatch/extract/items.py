@@ -134,6 +134,19 @@ class Video:
     known: tuple[Known, ...] = ()
 
 
+@dataclass(frozen=True)
+class Unsure:
+    """A file with work left of which only its first bytes tell whether it is a medium at all.
+
+    Args:
+        file: The version that was listed.
+        known: Every media row that was ever committed for it.
+    """
+
+    file: MediaFile
+    known: tuple[Known, ...] = ()
+
+
 def version_key(item: Item) -> str:
     """Returns what names one version of one item in the marks of attempts."""
     return version_name(item.media_id, item.file.size, item.file.marker)

@@ -102,7 +102,7 @@ class Plan:
     @property
     def to_extract(self) -> int:
         """Number of items that will be extracted."""
-        return sum(self.states.get(state, 0) for state in ("new", "changed", "retried"))
+        return sum(self.states.get(state, 0) for state in ("new", "changed", "retried", "reread"))
 
     @classmethod
     def total(cls, plans: Iterable[Plan]) -> Plan:

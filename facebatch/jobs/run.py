@@ -370,7 +370,8 @@ def _job(
         settings=extraction,
         limits=settings.limits(),
         workers=settings.workers,
-        rules=Rules(frozenset(settings.retry), {}, Suppression.load(storage)),
+        rules=Rules(frozenset(settings.retry), {}, Suppression.load(storage), settings.reread),
         plan_storage=plan_storage,
         plan_path=plan_path,
+        guard=settings.guard,
     )

@@ -17,7 +17,8 @@ PHOTO_EXTENSIONS = frozenset(
     {
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
         *(".pjpeg", ".pjp", ".jpg_large", ".mpo", ".insp"),
-        *(".heic", ".heif", ".hif", ".avif"),
+        *(".heic", ".heif", ".hif", ".avif", ".jxl"),
+        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
     }
 )
 RAW_EXTENSIONS = frozenset(
@@ -54,7 +55,9 @@ def kind_of(path: str) -> Kind | None:
     return "video" if extension in VIDEO_EXTENSIONS else None
 
 
-DECODER_PACKAGES: Mapping[str, str] = MappingProxyType({"heif": "pillow_heif", "raw": "rawpy"})
+DECODER_PACKAGES: Mapping[str, str] = MappingProxyType(
+    {"heif": "pillow_heif", "jxl": "pillow_jxl", "raw": "rawpy"}
+)
 """Extras of this package that bring decoders, and the modules they bring."""
 
 

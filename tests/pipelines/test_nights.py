@@ -113,6 +113,28 @@ def test_a_touched_photo_keeps_its_faces_and_isnt_detected_again(
     assert states(archive.night()) == {"unchanged": 4}
 
 
+def test_rereading_finds_what_kept_its_size_and_time_and_detects_nothing_twice(
+    archive: Archive, detections: list[str]
+) -> None:
+    before = archive.faces()
+    rereading = replace(SETTINGS, reread=True)
+    done = archive.night(settings=rereading)
+    assert states(done) == {"reread": 4}
+    assert (done.progress.touched, done.progress.extracted, detections) == (4, 0, [])
+    assert archive.faces() == before
+    photo = archive.folder / "2019/1.jpg"
+    status = photo.stat()
+    other = encode(render_face(70, size=180), quality=60)
+    photo.write_bytes(other.ljust(status.st_size, b"\0"))
+    assert len(other) <= status.st_size
+    os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert states(archive.night()) == {"unchanged": 4}
+    done = archive.night(settings=rereading)
+    assert (done.progress.touched, done.progress.extracted) == (3, 1)
+    after = archive.faces()
+    assert [path for path in after if after[path] != before[path]] == ["2019/1.jpg"]
+
+
 def test_a_moved_photo_takes_its_faces_along(archive: Archive, detections: list[str]) -> None:
     [face] = archive.faces()["2019/1.jpg"]
     (archive.folder / "2020").mkdir()

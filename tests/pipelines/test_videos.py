@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def test_a_moved_video_keeps_its_faces_and_isnt_detected_again(
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "empty"), (b"no video at all" * 99, "not_an_image"), (sound_only(), "no_frames")],
+    [(b"", "empty"), (b"no video at all\0" * 99, "not_an_image"), (sound_only(), "no_frames")],
 )
 def test_a_video_that_cant_be_opened_is_one_item_with_its_reason(
     folder: Path, tmp_path: Path, data: bytes, reason: str
@@ -153,6 +154,47 @@ def test_a_video_that_cant_be_opened_is_one_item_with_its_reason(
         ("ok", None),
     ]
     assert states(night(folder, url)[1]) == {"given_up": 1, "unchanged": 1}
+
+
+def test_text_that_is_called_a_video_is_ignored(folder: Path, tmp_path: Path) -> None:
+    (folder / "a.mp4").write_bytes(film(2))
+    url = str(tmp_path / "collection")
+    # As a version of facebatch that didn't know better left it.
+    (folder / "m.d.ts").write_bytes(b"\0" + b"export const m = 1;")
+    (folder / "m.d.ts").rename(folder / "m.mp4")
+    night(folder, url)
+    (folder / "m.mp4").rename(folder / "m.d.ts")
+    (folder / "m.d.ts").write_text("export const m = 1;")
+    for _ in range(2):
+        collection, done = night(folder, url)
+        assert [part.as_json() for part in done.plan.left_out] == [
+            {"reason": "content", "kind": ".ts", "files": 1, "examples": ["films/m.d.ts"]}
+        ]
+    assert states(done) == {"unchanged": 1}
+    (folder / "a.mp4").write_text("deleted by a joker")
+    collection, done = night(folder, url)
+    assert states(done) == {"excluded": 1}
+    assert set(collection.snapshot().media["status"].to_pylist()) == {"vanished"}
+
+
+@pytest.mark.parametrize(("guard", "children"), [(True, 1), (False, 0)])
+def test_planning_opens_all_videos_in_one_process(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guard: bool, children: int
+) -> None:
+    for number in range(4):
+        (folder / f"{number}.mp4").write_bytes(film(1, (number, 9)))
+    started: list[Any] = []
+    begin = subprocess.Popen.__init__
+
+    def counted(self: Any, command: Any, *arguments: Any, **options: Any) -> None:
+        started.append(command)
+        begin(self, command, *arguments, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", counted)
+    settings = replace(SETTINGS, workers=1, guard=guard)
+    plan = make_plan(parse_roots([str(folder)], []), str(tmp_path / "none"), {}, None, settings)
+    assert plan["new"] == 4
+    assert sum("facebatch.extract.decoder_child" in command for command in started) == children
 
 
 def test_more_frames_than_allowed_are_too_large(folder: Path, tmp_path: Path) -> None:
@@ -173,7 +215,7 @@ def test_a_dry_run_counts_segments(folder: Path, tmp_path: Path) -> None:
 def test_a_video_that_cant_be_opened_ends_no_run_though_something_was_erased(
     folder: Path, tmp_path: Path
 ) -> None:
-    (folder / "a.mp4").write_bytes(b"no video at all" * 99)
+    (folder / "a.mp4").write_bytes(b"no video at all\0" * 99)
     collection = Collection.create(str(tmp_path / "collection"), ExtractSettings())
     suppress(collection.storage, contents=[bytes(16)])
     night(folder, collection.storage.url)

@@ -27,13 +27,14 @@ from facebatch.media.photo import tiff
 from facebatch.media.photo.exif import ExifFacts, has_late_facts, read_exif
 from facebatch.media.photo.exif_bombs import guarded
 from facebatch.media.photo.heif import open_avif, open_heif
+from facebatch.media.photo.jxl import open_jxl
 from facebatch.media.photo.raw import read_shot
 from facebatch.media.photo.sniff import content_of, ends_early
 from facebatch.media.photo.to_rgb import as_rgb
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""Pillow's decoders that are tried; by content, whatever the file's extension says. AVIF, HEIF and
-cameras' raw files are recognised beside them and have decoders of their own."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "JPEG2000")
+"""Pillow's decoders that are tried; by content, whatever the file's extension says. AVIF, HEIF,
+JPEG XL and cameras' raw files are recognised beside them and have decoders of their own."""
 
 # Pillow refuses what is twice its limit, which is the same for the whole process and all threads.
 # It stands where the largest limit does that may be asked for; what a Photo is given is checked
@@ -139,8 +140,8 @@ class Photo:
     """A photo's bytes, recognised and measured; decoded as often and at the scales asked for.
 
     The format is what the content is, whatever the file is called: one of `FORMATS`, or MPO, HEIF,
-    AVIF or RAW. Of a file that holds several pictures it is the first, of a HEIF file the primary
-    one, of a raw file the preview (see `facebatch.media.photo.raw`).
+    AVIF, JXL or RAW. Of a file that holds several pictures it is the first, of a HEIF file the
+    primary one, of a raw file the preview (see `facebatch.media.photo.raw`).
     """
 
     def __init__(self, data: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -160,6 +161,7 @@ class Photo:
             raise MediaError(
                 "too_large", f"{len(data):,} bytes; at most {limits.max_bytes:,} are read"
             )
+        self._limits = limits
         self._content = content_of(data)
         shot = read_shot(data, limits) if self._content == "RAW" else None
         self._data = guarded(data if shot is None else shot.picture, self._content)
@@ -236,6 +238,8 @@ class Photo:
             return open_heif(self._data)
         if self._content == "AVIF":
             return open_avif(self._data)
+        if self._content == "JXL":
+            return open_jxl(self._data, self._limits)
         image = Image.open(io.BytesIO(self._data), formats=FORMATS)
         if image.format == "PNG" and not has_late_facts(self._data):
             image.info.setdefault("exif", b"")  # else Pillow decodes the picture to look for it

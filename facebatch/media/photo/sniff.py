@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 from typing import Literal
 
-from facebatch.media.photo import tiff
+from facebatch.media.photo import jxl, tiff
 
-Content = Literal["HEIF", "AVIF", "RAW", "other"]
+Content = Literal["HEIF", "AVIF", "JXL", "RAW", "other"]
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
@@ -39,6 +39,8 @@ def content_of(data: bytes) -> Content:
     """Returns which decoder bytes are for; ``other`` for what Pillow tells apart itself."""
     if data[4:8] == b"ftyp":
         return _by_brands(data)
+    if data.startswith((jxl.CODESTREAM, jxl.CONTAINER)):
+        return "JXL"
     if data.startswith(_RAW_BEGINNINGS) or (tiff.is_tiff(data) and _is_raw(data)):
         return "RAW"
     return "other"

@@ -67,6 +67,19 @@ class MediaReader:
             raise _too_large(len(data), limit)
         return data
 
+    def head(self, file: MediaFile, count: int) -> bytes:
+        """Returns a file's first bytes.
+
+        Args:
+            file: The file, as it was listed.
+            count: How many; fewer where it has no more.
+
+        Raises:
+            MediaError: As for `read`, but that no size is too large.
+        """
+        with _media_errors():
+            return retried(lambda: self._head(file, count))
+
     def content_id(self, file: MediaFile) -> bytes:
         """Returns the content id of a file that is too large to be read as a whole.
 
@@ -129,6 +142,22 @@ class MediaReader:
             return bytes(store.cat_file(place, start=None if end is None else 0, end=end))
         with self._stream(store, place) as stream:
             return b"".join(_chunks(stream, limit + 1))
+
+    def _head(self, file: MediaFile, count: int) -> bytes:
+        path = self.local_path(file)
+        if path is not None:
+            with Path(path).open("rb") as opened:
+                return opened.read(count)
+        if is_archive(file.url):
+            data = io.BytesIO()
+            self._copy(file, data, count)
+            return data.getvalue()
+        store, place = self._place(file)
+        if store.async_impl and "http" not in protocols(store):
+            # Stores refuse to give a part of an empty file.
+            return bytes(store.cat_file(place, start=0, end=count)) if file.size else b""
+        with self._stream(store, place) as stream:
+            return b"".join(_chunks(stream, count))
 
     def _stream(self, store: Any, place: str) -> Any:
         """Opens a file to be read once from its beginning to its end."""

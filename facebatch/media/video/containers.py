@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 
 from facebatch.errors import MediaError
 from facebatch.media.photo.exif import ExifFacts
+from facebatch.media.video.foreign import BOXES, MAGIC
 
 FORMATS = (
     *("asf", "avi", "dv", "flv", "matroska", "mjpeg", "mov", "mpeg", "mpegts", "mpegvideo"),
@@ -43,15 +44,6 @@ _FASTEST = 240  # frames a second that are believed without counting
 
 _READ_BYTES = 1 << 18
 _OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
-
-_BOXES = frozenset(
-    {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp"}
-)
-_MAGIC = (
-    *(b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba"),
-    *(b"\x00\x00\x01\xb3", b"\x06\x0e+4\x02\x05\x01\x01"),
-)
-"""How Matroska, FLV, Ogg, ASF, MPEG program and video streams and MXF begin."""
 
 _PLACE = re.compile(r"([+-]\d+(?:\.\d*)?)([+-]\d+(?:\.\d*)?)([+-]\d+(?:\.\d*)?)?")
 _OLDEST = 1971  # clocks that were never set say 1904 or 1970
@@ -170,12 +162,12 @@ def _unopened(source: BinaryIO, size: int, error: FFmpegError) -> Exception:
         return error
     source.seek(0)
     head = source.read(16)
-    if head[4:8] in _BOXES:
+    if head[4:8] in BOXES:
         whole = _boxes_are_whole(source, size)
         code = "corrupt" if whole else "truncated"
     elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         code = "truncated" if int.from_bytes(head[4:8], "little") + 8 > size else "corrupt"
-    elif head.startswith(_MAGIC):
+    elif head.startswith(MAGIC):
         code = "truncated" if isinstance(error, EOFError) else "corrupt"
     else:
         return MediaError("not_an_image", "no known video format")
