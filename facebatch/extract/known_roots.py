@@ -72,38 +72,50 @@ def check_known_roots(
     if strange := sorted(set(moved) - {root.name for root in roots}):
         raise UsageError(f"--moved-root {strange[0]}: no root that is listed has this name")
     for root in roots:
-        before, place = places.get(root.name), public_url(root.url)
-        elsewhere = before is not None and before != place and root.name not in moved
-        if not elsewhere and (allow_empty or not root.is_whole):
-            continue
-        known, exclusion = _known(snapshot.media, root.name), Exclusion(root.excluded)
-        sample = _sampled(root, _items(known.slice(0, SAMPLED), exclusion))
-        least = MOST if elsewhere else HARDLY_ANY
-        if sample and _share(sample) >= least:
-            continue
-        items = _items(known, exclusion)
-        found = _Listed(root) if root.is_whole else None
-        there = found.presence(items) if found else sample
-        if not there or (found and not found.files and allow_empty):
-            continue
-        if found and not found.files:
-            raise InputError(
-                f"{place} holds no photos, but the collection knows {len(items):,} items of the "
-                f"root {root.name!r}. Is the disk mounted? If it was emptied on purpose, say "
-                "--allow-empty."
-            )
-        share, told = _share(there), f"{there.count(True):,} of {len(there):,} known items"
-        if elsewhere and share < least:
-            raise InputError(
-                f"{root.name} was {before}, and {place} holds {told}. Another folder needs another "
-                f"name: say --root NAME={place}. If the folder has moved, say --moved-root "
-                f"{root.name}."
-            )
-        if not elsewhere and share < least and len(items) >= FEWEST:
-            raise InputError(
-                f"{place} holds {told} of the root {root.name!r} as they were; the others are gone "
-                "or changed. Is it the right disk? If it is meant, say --allow-empty."
-            )
+        _check(root, snapshot.media, places.get(root.name), allow_empty, root.name in moved)
+
+
+def _check(
+    root: Root, media: pa.Table, before: str | None, allow_empty: bool, has_moved: bool
+) -> None:
+    place = public_url(root.url)
+    elsewhere = before not in (None, place) and not has_moved
+    if not elsewhere and (allow_empty or not root.is_whole):
+        return
+    least = MOST if elsewhere else HARDLY_ANY
+    there, is_empty = _presence(root, media, least)
+    if not there or _share(there) >= least or (is_empty and allow_empty):
+        return
+    if is_empty:
+        raise InputError(
+            f"{place} holds no photos, but the collection knows {len(there):,} items of the root "
+            f"{root.name!r}. Is the disk mounted? If it was emptied on purpose, say --allow-empty."
+        )
+    told = f"{there.count(True):,} of {len(there):,} known items"
+    if elsewhere:
+        raise InputError(
+            f"{root.name} was {before}, and {place} holds {told}. Another folder needs another "
+            f"name: say --root NAME={place}. If the folder has moved, say --moved-root {root.name}."
+        )
+    if not has_moved and len(there) >= FEWEST:
+        raise InputError(
+            f"{place} holds {told} of the root {root.name!r} as they were; the others are gone or "
+            "changed. Is it the right disk? If it is meant, say --allow-empty."
+        )
+
+
+def _presence(root: Root, media: pa.Table, least: float) -> tuple[list[bool], bool]:
+    """Tells of known items whether they are there, and whether the whole root is empty.
+
+    A few items do where they are enough; otherwise a whole root is listed.
+    """
+    known, exclusion = _known(media, root.name), Exclusion(root.excluded)
+    sample = _sampled(root, _items(known.slice(0, SAMPLED), exclusion))
+    if not root.is_whole or (sample and _share(sample) >= least):
+        return sample, False
+    items = _items(known, exclusion)
+    found = _Listed(root) if items else None
+    return (found.presence(items), not found.files) if found else ([], False)
 
 
 def _known(media: pa.Table, root: str) -> pa.Table:

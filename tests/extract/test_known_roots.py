@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_another_folder_under_a_known_name_is_refused(card: Root, tmp_path: Path
         root = photos(tmp_path / f"{number}/DCIM", **other)
         with pytest.raises(InputError, match=r"DCIM was .*/a/DCIM, and .*--moved-root DCIM"):
             check_known_roots([root], Known(card), {"DCIM": card.url}, allow_empty=True)
-        check_known_roots([root], Known(card), {"DCIM": card.url}, moved=["DCIM"], allow_empty=True)
+        check_known_roots([root], Known(card), {"DCIM": card.url}, moved=["DCIM"])
         check_known_roots([Root("b", root.url)], Known(card), {"DCIM": card.url})
 
 
@@ -85,6 +86,19 @@ def test_another_disk_at_the_same_place_is_refused(card: Root) -> None:
             check_known_roots([card], known, places)
     check_known_roots([card], known, {}, allow_empty=True)
     check_known_roots([parse_root(f"{card.url}/*.JPG")], known, {"DCIM": card.url})
+
+
+def test_what_a_rule_leaves_out_isnt_gone(card: Root) -> None:
+    known = Known(card)
+    excluding = replace(card, excluded=("IMG_*.JPG",))
+    check_known_roots([excluding], known, {"DCIM": card.url})
+    put(Path(card.url), ".nomedia")
+    check_known_roots([card], known, {"DCIM": card.url})
+    shutil.rmtree(card.url)
+    put(Path(card.url), "other.jpg")
+    check_known_roots([excluding], known, {"DCIM": card.url})
+    with pytest.raises(InputError, match="0 of 10"):
+        check_known_roots([card], known, {"DCIM": card.url})
 
 
 def test_files_that_were_moved_inside_a_root_are_still_there(card: Root) -> None:
