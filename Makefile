@@ -49,6 +49,7 @@ bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos 
 	$(BIN)/python benchmarks/guard.py $(if $(PHOTOS),--photos "$(PHOTOS)",--rounds 2)
 	$(BIN)/python benchmarks/unchanged.py --items 10000 --folders 100
 	$(BIN)/python benchmarks/engines.py $(if $(PHOTOS),--photos "$(PHOTOS)")
+	$(BIN)/python benchmarks/embedders.py --rounds 2
 	$(BIN)/python benchmarks/steps.py $(if $(PHOTOS),--photos "$(PHOTOS)",--limit 20 --rounds 2)
 	$(BIN)/python benchmarks/overhead.py $(if $(PHOTOS),--photos "$(PHOTOS)",--rounds 2)
 	$(BIN)/python benchmarks/memory.py $(if $(PHOTOS),--photos "$(PHOTOS)",--counts 50 500)
