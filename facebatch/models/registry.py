@@ -22,7 +22,7 @@ from facebatch.models.folder import models_folder, place_of, record, recorded, u
 
 def _shipped() -> Iterator[Card]:
     folder = resources.files("facebatch.models").joinpath("cards")
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name.removesuffix(".toml")):
         yield parse(entry.read_bytes(), entry.name)
 
 
@@ -55,7 +55,7 @@ def card(name: str) -> Card:
 
 def all_cards() -> list[Card]:
     """The cards that facebatch ships, then the user's own; damaged ones are left out."""
-    return [*CARDS.values(), *user_cards()[0]]
+    return [*CARDS.values(), *(card for card in user_cards()[0] if card.name not in CARDS)]
 
 
 def digest(file: WeightFile) -> str:
@@ -64,11 +64,8 @@ def digest(file: WeightFile) -> str:
     Raises:
         WeightsError: The card names none, and the file isn't there to take it of.
     """
-    expected = file.pinned or recorded(file)
-    if expected is None:
-        _verified(file)
-        expected = recorded(file)
-    return expected or ""
+    known = file.pinned or recorded(file)
+    return known or hashlib.sha256(_verified(file)[1]).hexdigest()
 
 
 def path(file: WeightFile) -> Path:

@@ -307,5 +307,6 @@ def _cause(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             inner = next((a for a in error.args if isinstance(a, BaseException)), None)
         if inner is None:
-            return public_text(str(error)) or type(error).__name__
+            said = re.sub(r"^\w+\(host=[^)]*\): ", "", str(error))
+            return public_text(said) or type(error).__name__
         error = inner

@@ -116,8 +116,8 @@ def _there(file: WeightFile) -> Path | None:
 def _by_hand(file: WeightFile, source: str) -> str:
     wanted = file.archive.name if file.archive else file.name
     return (
-        f"no source names a URL of {wanted}: get it by hand from {source}, then run: "
-        f"facebatch models add {wanted}"
+        f"{wanted} has no address that a program could fetch it from; get it by hand ({source}), "
+        f"then run: facebatch models add {wanted}"
     )
 
 

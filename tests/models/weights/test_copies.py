@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -107,9 +109,10 @@ def test_an_exported_folder_is_a_models_folder_with_cards_and_kept_hashes(tmp_pa
     copies.add([written(tmp_path / "mine.onnx", WEIGHTS)], card)
     copies.export(tmp_path / "stick", copies.exportable())
     monkeypatch.setenv("FACEBATCH_MODELS", str(tmp_path / "stick"))
+    (exported,) = copies.exportable()
+    assert exported.name == "mine"
+    written(tmp_path / "stick" / "mine" / "mine.onnx", OTHER)
     (file,) = registry.card("mine").files
-    assert registry.read(file) == WEIGHTS
-    written(registry.path(file), OTHER)
     with pytest.raises(WeightsError, match=sha256(WEIGHTS)):
         registry.read(file)
 
@@ -135,10 +138,38 @@ def test_a_damaged_card_in_the_folder_costs_its_own_model_only(folder):
         registry.card("mine")
 
 
-def test_a_space_holds_the_kept_hash(tmp_path):
+def test_a_card_of_a_shipped_models_name_in_the_folder_changes_nothing(folder):
+    written(folder / "mtcnn" / "card.toml", card_text("mtcnn", file_lines("a.onnx")))
+    assert registry.card("mtcnn") is registry.CARDS["mtcnn"]
+    assert registry.all_cards() == list(registry.CARDS.values())
+
+
+def test_embeddings_of_a_card_that_was_changed_are_another_space(tmp_path):
+    weights = written(tmp_path / "a.onnx", WEIGHTS)
+    text = card_text("mine", file_lines("a.onnx"))
     spaces = set()
-    for name, content in {"one": WEIGHTS, "two": OTHER}.items():
-        card = written(tmp_path / "c.toml", card_text(name, file_lines("a.onnx")))
-        copies.add([written(tmp_path / "a.onnx", content)], card)
-        spaces.add(ExtractSettings(embedder=name).space())
-    assert len(spaces) == 2
+    for changed in (text, text.replace("BGR", "RGB"), text.replace("0.3,", "0.31,")):
+        copies.add([weights], written(tmp_path / "mine.toml", changed))
+        spaces.add(ExtractSettings(embedder="mine").space())
+    assert len(spaces) == 3
+
+
+def test_an_embedder_of_ones_own_is_a_choice_among_the_others(folder):
+    text = card_text("mine", file_lines("a.dat")).replace("onnx", "dlib")
+    written(folder / "mine" / "card.toml", text)
+    program = "from facebatch.models.embedders import EMBEDDERS; print(*EMBEDDERS)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert {"dlib-resnet", "mine"} <= set(run.stdout.split())
+
+
+def test_a_converted_copy_of_a_shipped_model_is_a_model_by_its_own_card(tmp_path):
+    files = [real_data(f"models/retail-0095/retail-0095.{end}") for end in ("xml", "bin")]
+    with pytest.raises(WeightsError, match="no file of a known model"):
+        copies.add(files)
+    text = card_text("retail-0095-irv5", *(file_lines(path.name) for path in files))
+    for old, new in {"onnx": "openvino", "BGR": "RGB", "dimension = 4": "dimension = 256"}.items():
+        text = text.replace(old, new)
+    text = text.replace("size = 128", 'size = 128\nlayout = "NHWC"\ndtype = "uint8"')
+    copies.add(files, written(tmp_path / "irv5.toml", text))
+    xml, _ = registry.card("retail-0095-irv5").files
+    assert registry.digest(xml) == sha256(files[0].read_bytes())

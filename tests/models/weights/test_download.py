@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import time
 
@@ -76,9 +77,17 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(tmp_path):
     assert server.asked[1][1]["If-Range"] == '"0"'
 
 
+def test_a_weak_tag_is_no_name_for_bytes(tmp_path):
+    weak = honest('W/"1"', after=100_000)
+    with weight_server({PATH: CONTENT}, weak) as server:
+        assert bring(server, tmp_path) == CONTENT
+    assert server.ranges == [None, None]
+
+
 def test_a_part_of_another_url_is_no_beginning(tmp_path):
     (tmp_path / "weights.bin.part").write_bytes(b"x" * 1000)
-    (tmp_path / "weights.bin.part.json").write_text('{"url": "http://other", "validator": "1"}')
+    state = {"url": "http://elsewhere/weights.bin", "validator": '"1"'}
+    (tmp_path / "weights.bin.part.json").write_text(json.dumps(state))
     with weight_server({PATH: CONTENT}) as server:
         assert bring(server, tmp_path) == CONTENT
 
