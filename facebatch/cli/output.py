@@ -159,7 +159,7 @@ def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields the lines of clusters and people."""
     clusters, people = summary["clusters"], summary["people"]
     yield (
-        f"{count(people['active'], 'person', 'people')} of two faces or more among "
+        f"{count(people['active'], 'person', 'people')} among "
         f"{count(clusters['faces'], 'face')}; "
         f"{count(clusters['unclustered'], 'face')} not grouped, "
         f"{clusters['below_gate']:,} of them too small, cut off or unsure for it; largest person "
@@ -170,6 +170,11 @@ def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"  of the faces that were somebody's {faces['kept']:,} still are, "
             f"{faces['moved']:,} are another person's, {faces['left']:,} nobody's"
+        )
+    if people.get("resting"):
+        yield (
+            f"  {count(people['resting'], 'decided face')} at rest: another face took the place "
+            "(`facebatch people decisions`)"
         )
     yield from health_lines(people.get("health"))
     if people["merged"] or people["dissolved"]:
@@ -187,46 +192,6 @@ def health_lines(health: Mapping[str, Any] | None) -> Iterator[str]:
 
     for warning in health["warnings"] if health else ():
         yield f"  check: {warning_text(warning)}"
-
-
-def people_table(people: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yields the people, one a line."""
-    yield "person        faces  photos  mean d2  name"
-    for person in people:
-        spread = "" if person["mean_d2"] is None else f"{person['mean_d2']:.3f}"
-        name = (person["name"] or "") + (" (hidden)" if person["hidden"] else "")
-        yield (
-            f"{person['person_id'][:12]}  {person['faces']:>5,}  {person['media']:>6,}  "
-            f"{spread:>7}  {name}".rstrip()
-        )
-
-
-def portrait_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Yields a person's faces and events."""
-    name = f"{summary['name']}, " if summary["name"] else ""
-    hidden = ", hidden" if summary["hidden"] else ""
-    faces = count(len(summary["faces"]), "face")
-    yield f"{name}{summary['person_id']}: {faces}, the least typical first{hidden}"
-    for face in summary["faces"]:
-        yield f"  {face['face_id'][:12]}  {face['size']:>5.0f} px  {face['root']}/{face['path']}"
-    for event in summary["events"]:
-        who = event["person_id"][:12]
-        other = f" {event['other_id'][:12]}" if event["other_id"] else ""
-        yield (
-            f"  {event['time']}  {who} {event['kind']}{other}, {count(event['faces'], 'face')}: "
-            f"{event['reason']}"
-        )
-    if "sheet" in summary:
-        yield f"contact sheet: {summary['sheet']}"
-
-
-def decision_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what was decided and what came of it."""
-    yield f"{summary['message']} (decision {summary['decision']})"
-    for note in summary["notes"]:
-        yield f"  {note}"
-    people = summary["people"]
-    yield f"{count(people['active'], 'person', 'people')} now, {people['hidden']:,} of them hidden"
 
 
 def run_lines(summary: Mapping[str, Any]) -> Iterator[str]:

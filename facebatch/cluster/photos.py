@@ -159,3 +159,28 @@ def part_tracks(
     following = int(labels.max(initial=-1)) + 1
     result[rows] = following + np.searchsorted(gone, tracks[rows])
     return result
+
+
+def part_pairs(
+    labels: npt.NDArray[np.int32],
+    pairs: npt.NDArray[np.int64],
+    embeddings: npt.NDArray[np.float32],
+    pinned: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.int32]:
+    """Puts one of each two faces that aren't one person out of a cluster that holds both.
+
+    Args:
+        labels: (n,) int32, the cluster of each face; -1 is a face on its own.
+        pairs: (p, 2) int64, the faces.
+        embeddings: (n, d) float32, rows of length 1.
+        pinned: (n,) faces that stay.
+
+    Returns:
+        (n,) int32 labels; -1 for the face of a pair that is less like the rest of the cluster.
+    """
+    result = labels.copy()
+    for pair in pairs:
+        conflict = np.full(len(labels), -1, np.int32)
+        conflict[pair] = 0
+        result, _ = part_photos(result, conflict, embeddings, pinned)
+    return result

@@ -214,6 +214,7 @@ class PeopleManifest(Manifest):
         merged: People who were merged into others.
         dissolved: People who have no face left.
         hidden: Active people whom a user hid.
+        resting: Faces that decisions are about, and whose place another face took.
         changes: How many faces changed hands, and how.
         events: Number of events of each kind.
         health: What `facebatch.people.health.examine` gave.
@@ -226,6 +227,7 @@ class PeopleManifest(Manifest):
     merged: int | None = None
     dissolved: int | None = None
     hidden: int | None = None
+    resting: int | None = None
     changes: Mapping[str, Any] | None = None
     events: Mapping[str, Any] | None = None
     health: Mapping[str, Any] | None = None

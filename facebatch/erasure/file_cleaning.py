@@ -104,13 +104,20 @@ def drop_rows(storage: Storage, path: str, targets: ErasureTargets) -> int:
 
 
 def _without_faces(storage: Storage, path: str, targets: ErasureTargets) -> pa.Table:
-    """Returns what a decision says of somebody who remains, in a row without a face.
+    """Returns what a decision says of those who remain, in rows without a face.
 
-    It has no row where it says nothing of anybody else.
+    There is none where it says nothing of anybody else.
     """
-    first = next(file_contents.batches(storage, path)).slice(0, 1)
-    for name in ("face_id", "before", "after", *decisions.PLACE):
+    # An import names several people; whoever remains keeps the name.
+    people: dict[bytes | None, pa.Table] = {}
+    for rows in file_contents.batches(storage, path):
+        for place, who in enumerate(rows["person_id"].to_pylist()):
+            people.setdefault(who, rows.slice(place, 1))
+    first = pa.concat_tables(people.values())
+    for name in ("face_id", "before", "after", *decisions.PLACE, "embedding"):
         at = first.schema.get_field_index(name)
+        if at < 0:  # which decisions of older versions don't have
+            continue
         column = first.schema.field(at)
         first = first.set_column(at, column, pa.nulls(len(first), column.type))
     return first.filter(pa.array(~targets.rows(first)))

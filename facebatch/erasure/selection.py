@@ -1,8 +1,9 @@
 """What an erasure takes: from what was asked for to items, contents, faces, people and names.
 
 An item goes with every version that the collection still holds of it, and with all copies of its
-content; a face or a person goes alone, and the photos stay. A face whose embedding equals an
-erased one is of the same pixels under another content, and goes as well. Nothing is changed here.
+content; a face or a person goes alone, with what users decided about when the photo was another
+version, and the photos stay. A face whose embedding equals an erased one is of the same pixels
+under another content, and goes as well. Nothing is changed here.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from facebatch.erasure import file_contents
 from facebatch.erasure.verification import ErasureTargets, same_faces
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import PeopleView, Person
+from facebatch.people.effective import earlier_versions
 from facebatch.people.membership import (
     known_names,
     matched_faces,
@@ -76,7 +78,8 @@ class Selection:
         chips: The faces' chips, as JPEG, where there are any.
         embeddings: Their embeddings, (e, d) float32.
         copies: How many of the items were not asked for, but have the content of one that was.
-        equal_faces: How many of the faces were not asked for, but equal one that was.
+        equal_faces: How many of the faces were not asked for, but equal one that was, or are what
+            it was before its photo was edited.
         asked: The people, names and prefixes that were asked for, as the suppression list has them.
         erased_before: What was asked for and is on that list already.
     """
@@ -136,8 +139,9 @@ def select(collection: Collection, snapshot: Snapshot, request: Request) -> Sele
     faces |= {face for text in request.faces for face in asked.face(text, found)}
     of_contents = pc.is_in(found["content_id"], _array(contents))
     faces |= set(found.filter(of_contents)["face_id"].to_pylist())
-    chips, embeddings = _looks(storage, faces)
     n_asked = len(faces)
+    faces |= earlier_versions(collection, snapshot, faces)
+    chips, embeddings = _looks(storage, faces)
     faces, chips, embeddings = _with_equal_faces(snapshot, faces, chips, embeddings)
     gone, their_names = people_without_faces(view, faces.__contains__, people)
     words = {*request.people, *request.prefixes, *their_names}

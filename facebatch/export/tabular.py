@@ -14,7 +14,7 @@ from facebatch.storage.local_files import whole_file
 STDOUT = "-"
 """Stands for standard output where a file is asked for."""
 
-_FORMULA = "^('*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-])"
+FORMULA = "^('*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-])"
 """Beginnings that spreadsheets take for a formula, marked already or not (OWASP, "CSV Injection";
 the wide forms are those that East Asian input gives)."""
 
@@ -60,7 +60,7 @@ def marked_text(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     apostrophe in front. A program gets the original back by taking one apostrophe off where a run
     of them is followed by one of ``= + - @``, their wide forms, a tab or a line break.
     """
-    return pc.replace_substring_regex(texts, _FORMULA, r"'\1")
+    return pc.replace_substring_regex(texts, FORMULA, r"'\1")
 
 
 def write_csv(faces: pa.Table, file: str) -> None:

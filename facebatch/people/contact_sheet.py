@@ -15,8 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facebatch import ids
 from facebatch.errors import InputError, UsageError
-from facebatch.people.edit import People
+from facebatch.people.deciding import People
 from facebatch.people.identity import Person
+from facebatch.people.ledger import list_decisions
 from facebatch.people.records import read_events
 from facebatch.tables import matrix
 
@@ -36,7 +37,7 @@ figcaption{{font-size:11px;overflow-wrap:anywhere}}code{{user-select:all}}</styl
 
 
 def portray(people: People, person: Person) -> dict[str, Any]:
-    """Returns a person as plain data: their faces, least typical first, and their events.
+    """Returns a person as plain data: faces, least typical first, events and decisions.
 
     The least typical come first because those are the ones to look at.
     """
@@ -77,6 +78,7 @@ def portray(people: People, person: Person) -> dict[str, Any]:
             }
             for row in mine.to_pylist()
         ],
+        "decisions": list_decisions(people, person),
     }
 
 

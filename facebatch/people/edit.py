@@ -1,141 +1,48 @@
-"""What users decide about people: who is meant, which faces it concerns, and what it overrules.
+"""What users decide about people: to name, merge, split, reject and hide them, and to undo it.
 
-A decision fixes every face that the person has when it is taken: the user has seen them and says
-whose they are. It is recorded first, which is what counts; the next clustering follows it.
+Each verb finds whom it is about, says what it does, and records that (`facebatch.people.deciding`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from facebatch import ids
-from facebatch.collection import Collection, Snapshot
 from facebatch.errors import UsageError
-from facebatch.people import decisions
-from facebatch.people.decisions import PLACE, Concern, Decision, EffectiveDecisions
-from facebatch.people.identity import Person
+from facebatch.people.deciding import Meant, Outcome, People, recorded
+from facebatch.people.decisions import Decision
 from facebatch.people.undo import going_back
-from facebatch.people.view import SHORTEST_PREFIX, PeopleView
-
-
-class People(PeopleView):
-    """The people of a collection as they are today, to decide about."""
-
-    @classmethod
-    def of(cls, collection: Collection) -> Self:
-        """Returns a collection's people.
-
-        Raises:
-            CollectionError: It has none yet, or lost their clusters.
-        """
-        return super().of(collection).require()
-
-    @cached_property
-    def snapshot(self) -> Snapshot:
-        """The collection's faces, as they stood when this was first asked for."""
-        return self.collection.snapshot()
-
-    @cached_property
-    def effective_decisions(self) -> EffectiveDecisions:
-        """What stands of the decisions so far."""
-        return decisions.effective_decisions(self.collection, self.snapshot)
-
-    def find_faces(self, said: Iterable[str], person: Person | None = None) -> list[bytes]:
-        """Returns the faces that a user means by their ids, or beginnings of them.
-
-        Args:
-            said: The ids.
-            person: Whose they must be; anybody's or nobody's by default.
-
-        Raises:
-            UsageError: An id is nobody's or ambiguous, or the face isn't the person's.
-        """
-        among = self.faces_of(person) if person else [face.tobytes() for face in self.face_ids]
-        whose = f" of {self.shown(person)}" if person else ""
-        found = []
-        for text in said:
-            prefix = text.lower()
-            meant = [face for face in among if face.hex().startswith(prefix)]
-            if len(meant) != 1 or len(prefix) < SHORTEST_PREFIX:
-                what = "no face" if not meant else f"{len(meant)} faces"
-                raise UsageError(
-                    f"{text!r} begins the id of {what}{whose}: give at least {SHORTEST_PREFIX} "
-                    "digits of one; `facebatch people show PERSON` lists them"
-                )
-            found.append(meant[0])
-        return list(dict.fromkeys(found))
-
-    def concerns(self, changes: Sequence[tuple[bytes, bytes | None]]) -> tuple[Concern, ...]:
-        """Returns faces as a decision records them.
-
-        Args:
-            changes: Each face and the person whom it belongs to by the decision.
-        """
-        wanted = pa.array([face for face, _ in changes], pa.binary(ids.ID_BYTES))
-        listed = self.snapshot.faces(["face_id", "media_id"])
-        listed = listed.filter(pc.is_in(listed["face_id"], wanted))
-        rows = self.snapshot.faces(["face_id", *PLACE], among=listed).to_pylist() if changes else []
-        places = {row.pop("face_id"): row for row in rows}
-        return tuple(
-            Concern(face, self.owner.get(face), after, places[face])
-            for face, after in changes
-            if face in places
-        )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a decision came to.
-
-    Args:
-        decision: It, recorded.
-        message: What it does, in a sentence.
-        notes: What it overrules, and what a user should know.
-    """
-
-    decision: Decision
-    message: str
-    notes: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Returns plain data."""
-        person = self.decision.person_id
-        return {
-            "decision": self.decision.decision,
-            "kind": self.decision.kind,
-            "person_id": person.hex() if person else None,
-            "faces": len(self.decision.concerns),
-            "message": self.message,
-            "notes": list(self.notes),
-        }
 
 
 def name_person(people: People, said: str, name: str) -> Outcome:
-    """Gives a person a name.
+    """Gives a person a name; a face of nobody's becomes a person of one face.
 
     Raises:
         UsageError: Nobody or several are meant, or the name is empty.
     """
-    person = people.find(said)
+    meant = people.meant(said)
     name = name.strip()
     if not name:
         raise UsageError("a name is empty: `facebatch people undo` takes a name away")
-    notes = [
+    concerns = people.concerns([(face, meant.person_id) for face in meant.faces])
+    decision = Decision("name", meant.person_id, name, concerns=concerns)
+    message = f"{meant.shown} is called {name}, with {_faces(len(concerns))}"
+    return recorded(people, decision, message, namesakes(people, meant, name))
+
+
+def namesakes(people: People, meant: Meant, name: str) -> list[str]:
+    """Returns what to say of others of a name that is given, but for whom users keep apart."""
+    apart = people.effective_decisions.apart
+    other = meant.person_id.hex()[:12] if meant.person else name
+    return [
         f"{one.person_id.hex()[:12]} is called {name!r} too: if the two are one, "
-        f"`facebatch people merge {person.person_id.hex()[:12]} {one.person_id.hex()[:12]}`"
+        f"`facebatch people merge {other} {one.person_id.hex()[:12]}`"
         for one in people.known.values()
-        if one.name == name and one.status == "active" and one.person_id != person.person_id
+        if one.name == name
+        and one.status == "active"
+        and one.person_id != meant.person_id
+        and frozenset((one.person_id, meant.person_id)) not in apart
     ]
-    kept = [(face, person.person_id) for face in people.faces_of(person)]
-    decision = Decision("name", person.person_id, name, concerns=people.concerns(kept))
-    message = f"{people.shown(person)} is called {name}, with {len(kept)} faces"
-    return _recorded(people, decision, message, notes)
 
 
 def merge_people(people: People, said: str, others: Sequence[str]) -> Outcome:
@@ -144,21 +51,46 @@ def merge_people(people: People, said: str, others: Sequence[str]) -> Outcome:
     Raises:
         UsageError: Nobody or several are meant, or a person is to be merged into itself.
     """
-    person = people.find(said)
-    gone = list({one.person_id: one for one in map(people.find, others)}.values())
-    if not gone or any(one.person_id == person.person_id for one in gone):
+    meant = people.meant(said)
+    gone = list({one.faces: one for one in map(people.meant, others)}.values())
+    if not gone or any(one.faces == meant.faces for one in gone):
         raise UsageError(f"{said!r} can only be merged with other people than themselves")
     notes = [
-        f"{people.shown(person)} keeps the name; {one.name!r} stays with the old id"
+        f"{meant.shown} keeps the name; {one.name!r} stays with the old id"
         for one in gone
-        if one.name and person.name and one.name != person.name
+        if one.name and meant.name and one.name != meant.name
     ]
-    faces = [face for one in (person, *gone) for face in people.faces_of(one)]
-    kept = people.concerns([(face, person.person_id) for face in faces])
-    decision = Decision("merge", person.person_id, concerns=kept)
-    merged = ", ".join(people.shown(one) for one in gone)
-    message = f"{merged} and {people.shown(person)} are one person, with {len(faces)} faces"
-    return _recorded(people, decision, message, notes)
+    faces = [face for one in (meant, *gone) for face in one.faces]
+    kept = people.concerns([(face, meant.person_id) for face in faces])
+    decision = Decision("merge", meant.person_id, concerns=kept)
+    merged = ", ".join(one.shown for one in gone)
+    message = f"{merged} and {meant.shown} are one person, with {_faces(len(faces))}"
+    return recorded(people, decision, message, notes)
+
+
+def assign_faces(people: People, said: str, faces: Sequence[str]) -> Outcome:
+    """Gives a person faces that are nobody's or somebody else's; what others keep stays theirs.
+
+    Raises:
+        UsageError: Nobody or several are meant, or there is no face that isn't the person's.
+    """
+    person = people.find(said)
+    mine = people.faces_of(person)
+    chosen = [face for face in people.find_faces(faces) if face not in set(mine)]
+    if not chosen:
+        raise UsageError(f"say which faces {people.shown(person)} doesn't have and is to get")
+    losing = {people.owner[face] for face in chosen if face in people.owner}
+    kept = [(face, who) for who in losing for face in people.faces[who] if face not in chosen]
+    changes = [(face, person.person_id) for face in [*mine, *chosen]] + sorted(kept)
+    decision = Decision("assign", person.person_id, concerns=people.concerns(changes))
+    message = (
+        f"{_faces(len(chosen))} given to {people.shown(person)}, who has {len(mine) + len(chosen)}"
+    )
+    notes = [
+        f"{people.shown(people.known[who])} has no face left, and leads to {people.shown(person)}"
+        for who in sorted(losing - {who for _, who in kept})
+    ]
+    return recorded(people, decision, message, notes)
 
 
 def split_person(people: People, said: str, faces: Sequence[str]) -> Outcome:
@@ -172,15 +104,40 @@ def split_person(people: People, said: str, faces: Sequence[str]) -> Outcome:
     mine = people.faces_of(person)
     if not chosen or len(chosen) == len(mine):
         raise UsageError(f"some of the faces of {people.shown(person)} must stay, and some leave")
-    moment = decisions.next_name(people.collection)
-    new = ids.digest(moment.encode(), min(chosen))
+    new = people.new_person_id(chosen)
     changes = [(face, new if face in set(chosen) else person.person_id) for face in mine]
     decision = Decision("split", person.person_id, concerns=people.concerns(changes))
     message = (
         f"{len(chosen)} of {len(mine)} faces of {people.shown(person)} are another person, "
         f"{new.hex()[:12]}"
     )
-    return _recorded(people, decision, message, [])
+    return recorded(people, decision, message, [])
+
+
+def keep_apart(people: People, said: str, other: str) -> Outcome:
+    """Says that two people aren't one, or that a face isn't a person's or another face's.
+
+    Raises:
+        UsageError: Nobody or several are meant, or the two are one today.
+    """
+    first, second = people.meant_anyone(said), people.meant_anyone(other)
+    owners = [
+        {one.person_id} if one.person else {people.owner.get(one.faces[0])} - {None}
+        for one in (first, second)
+    ]
+    if first.faces == second.faces or owners[0] & owners[1]:
+        raise UsageError(
+            f"{said!r} and {other!r} are one person: `facebatch people split` or `reject` parts "
+            "them"
+        )
+    persons = [one for one in (first, second) if one.person]
+    changes = [(face, one.person_id) for one in persons for face in one.faces]
+    # Of a face it says only whose it isn't, so that it may join anybody else.
+    faces = [one.faces[0] for one in (first, second) if not one.person]
+    concerns = (*people.concerns(changes), *people.unsaid(faces))
+    about = persons[0].person_id if persons else None
+    decision = Decision("apart", about, concerns=concerns)
+    return recorded(people, decision, f"{first.shown} and {second.shown} stay apart", [])
 
 
 def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bool) -> Outcome:
@@ -190,6 +147,8 @@ def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bo
         UsageError: Nobody or several are meant, a face isn't the person's, or all of the person's
             faces are rejected, so that nothing says any more who the person is.
     """
+    if no_face and people.found(said) is None:
+        return _reject_anyones(people, [said, *faces])
     person = people.find(said)
     chosen = people.find_faces(faces, person)
     if not chosen:
@@ -204,23 +163,33 @@ def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bo
             "hide the person"
         )
     kind = "not_a_face" if no_face else "reject"
-    concerns = people.concerns(changes)
-    decision = Decision(kind, person.person_id, concerns=concerns)
+    decision = Decision(kind, person.person_id, concerns=people.concerns(changes))
     what = "no faces" if no_face else f"not {people.shown(person)}"
     message = f"{len(chosen)} of {len(changes)} faces are {what}"
-    return _recorded(people, decision, message, [])
+    return recorded(people, decision, message, [])
+
+
+def _reject_anyones(people: People, faces: Iterable[str]) -> Outcome:
+    """Says that faces, whosever they are, are no faces at all."""
+    chosen = set(people.find_faces(faces))
+    losing = {people.owner[face] for face in chosen if face in people.owner}
+    kept = sorted((face, who) for who in losing for face in people.faces[who] - chosen)
+    concerns = people.concerns([*((face, None) for face in sorted(chosen)), *kept])
+    about = losing.pop() if len(losing) == 1 else None
+    message = "1 face is none" if len(chosen) == 1 else f"{len(chosen)} faces are none"
+    return recorded(people, Decision("not_a_face", about, concerns=concerns), message, [])
 
 
 def hide_person(people: People, said: str) -> Outcome:
-    """Leaves a person out of lists and reports.
+    """Leaves a person out of lists and reports; a face of nobody's becomes one who is hidden.
 
     Raises:
         UsageError: Nobody or several are meant.
     """
-    person = people.find(said)
-    kept = people.concerns([(face, person.person_id) for face in people.faces_of(person)])
-    decision = Decision("hide", person.person_id, concerns=kept)
-    return _recorded(people, decision, f"{people.shown(person)} is hidden", [])
+    meant = people.meant(said)
+    kept = people.concerns([(face, meant.person_id) for face in meant.faces])
+    decision = Decision("hide", meant.person_id, concerns=kept)
+    return recorded(people, decision, f"{meant.shown} is hidden", [])
 
 
 def undo(people: People, name: str | None = None) -> Outcome:
@@ -242,26 +211,16 @@ def undo(people: People, name: str | None = None) -> Outcome:
         what = "no decision that stands" if not candidates else "several decisions"
         raise UsageError(f"there is {what}{f' called {name!r}' if name else ''}")
     target = candidates[-1]
-    back, held = going_back(people.effective_decisions, people.snapshot, target)
+    back, held = going_back(people.effective_decisions, target)
     decision = Decision("undo", target.person_id, cancels=target.decision, concerns=back)
     count = sum(one.before != one.after for one in back)
     message = f"{target.kind} {target.decision} is undone; {count} faces go back"
     notes = [f"{held} faces stay where later decisions put them"] if held else []
-    return _recorded(people, decision, message, notes)
+    return recorded(people, decision, message, notes)
 
 
-def _recorded(people: People, decision: Decision, message: str, notes: Sequence[str]) -> Outcome:
-    """Records a decision, and says what it overrules."""
-    overruled: dict[str, int] = {}
-    rows = decisions.locate(decision.concerns, people.snapshot)
-    pins = people.effective_decisions.pins
-    for one in decision.concerns:
-        who, by = pins.get(rows.get(one.face_id, -1), (one.after, ""))
-        if who != one.after and by != decision.cancels:
-            overruled[by] = overruled.get(by, 0) + 1
-    kinds = {one.decision: one.kind for one in people.effective_decisions.decisions}
-    told = [f"this overrules {kinds[by]} {by} for {count} faces" for by, count in overruled.items()]
-    return Outcome(decisions.record(people.collection, decision), message, (*notes, *told))
+def _faces(number: int) -> str:
+    return f"{number:,} face" if number == 1 else f"{number:,} faces"
 
 
 def list_people(people: People, *, hidden: bool) -> list[dict[str, Any]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from facebatch.collection import Snapshot
-from facebatch.people.decisions import Concern, Decision, EffectiveDecisions, locate
+from facebatch.people.decisions import Concern, Decision
+from facebatch.people.effective import EffectiveDecisions
 
 
-def going_back(
-    effective: EffectiveDecisions, snapshot: Snapshot, target: Decision
-) -> tuple[tuple[Concern, ...], int]:
+def going_back(effective: EffectiveDecisions, target: Decision) -> tuple[tuple[Concern, ...], int]:
     """Returns what an undo of a decision says of its faces.
 
     Faces go back to whose they were before, but for those that a later decision moved: it was
@@ -16,7 +14,6 @@ def going_back(
 
     Args:
         effective: What stands of all decisions.
-        snapshot: The faces.
         target: The decision that is to be undone.
 
     Returns:
@@ -29,7 +26,7 @@ def going_back(
         for one in each.concerns
         if one.before != one.after
     ]
-    rows = locate([*target.concerns, *later], snapshot)
+    rows = effective.located.rows
     held = {rows[one.face_id] for one in later if one.face_id in rows}
     back = tuple(
         Concern(one.face_id, one.after, one.before, one.place)

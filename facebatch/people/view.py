@@ -26,6 +26,7 @@ from facebatch.collection import (
 )
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people.identity import Person
+from facebatch.people.names import folded, near
 from facebatch.people.records import persons
 
 SHORTEST_PREFIX = 4
@@ -140,29 +141,47 @@ class PeopleView:
         """Returns the person whom a user means.
 
         Args:
-            said: A name, an id, or the beginning of an id that no other begins with. Who was
-                merged into somebody is that person.
+            said: A name, whatever the case of its letters, an id, or the beginning of an id that
+                no other begins with. Who was merged into somebody is that person.
 
         Raises:
             UsageError: Nobody is meant, or several are.
+        """
+        person = self.found(said)
+        if person is None:
+            active = (one for one in self.known.values() if one.status == "active")
+            like = near(said, (one.name for one in active if one.name))
+            hint = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
+            raise UsageError(
+                f"there is nobody called {said!r}, and no id that begins with it (at least "
+                f"{SHORTEST_PREFIX} digits){hint or ': `facebatch people list` shows who there is'}"
+            )
+        return person
+
+    def found(self, said: str) -> Person | None:
+        """Returns the person whom a user means, as `find` does; None where nobody is.
+
+        Raises:
+            UsageError: Several are meant, or somebody who has no faces any more.
         """
         named = [one for one in self.by_name(said) if one.status == "active"]
         if len(named) > 1:
             shown = ", ".join(_short(one) for one in named)
             raise UsageError(f"several people are called {said!r}: say which by id, {shown}")
         person = named[0] if named else self.by_id(said)
-        if person is None:
-            raise UsageError(
-                f"there is nobody called {said!r}, and no id that begins with it (at least "
-                f"{SHORTEST_PREFIX} digits): `facebatch people list` shows who there is"
-            )
-        if person.status != "active":
+        if person is not None and person.status != "active":
             raise UsageError(f"{said!r} has no faces any more: there is nobody to decide about")
         return person
 
     def by_name(self, name: str) -> list[Person]:
-        """Returns everyone of exactly this name, those who have no faces any more among them."""
-        return [one for one in self.known.values() if one.name == name]
+        """Returns everyone of this name, those who have no faces any more among them.
+
+        Where nobody has exactly this name, the case of its letters doesn't matter.
+        """
+        key = folded(name)
+        alike = [one for one in self.known.values() if one.name and folded(one.name) == key]
+        exact = [one for one in alike if one.name == name]
+        return exact or alike
 
     def by_id(self, said: str) -> Person | None:
         """Returns the person whose id begins so; for one who was merged, whom it leads to.

@@ -30,7 +30,8 @@ from facebatch.collection import (
     write_table,
 )
 from facebatch.config import GroupingSettings
-from facebatch.people import Clustering, EffectiveDecisions, decisions
+from facebatch.people import Clustering, EffectiveDecisions
+from facebatch.people.effective import effective_decisions
 from facebatch.stages.faces import GATE_WORDS, GATES, Faces, gates_of, read_faces
 from facebatch.stages.grouping import Grouping, extend, group, group_exactly
 from facebatch.stages.matches import current_matches
@@ -183,7 +184,7 @@ class Task:
         """Returns the task, with settings, matches and decisions read from the collection."""
         policy = resolve_policy(collection, snapshot, request, base)
         matches = current_matches(collection, snapshot)
-        effective = decisions.effective_decisions(collection, snapshot)
+        effective = effective_decisions(collection, snapshot)
         return cls(collection, snapshot, policy, base, request.from_scratch, matches, effective)
 
     def manifest(self) -> ClustersManifest:
@@ -241,7 +242,10 @@ class Task:
     def faces(self, base: Generation[ClustersManifest] | None = None) -> Faces:
         """Returns the faces; the gates of those in a base needn't be measured again."""
         grouping = self.policy.grouping
-        faces = read_faces(self.collection, self.snapshot, grouping, self.matches, self.effective)
+        followed = self.base.clusters.manifest.decisions if self.base else None
+        faces = read_faces(
+            self.collection, self.snapshot, grouping, self.matches, self.effective, followed
+        )
         gates = gates_of(self.collection, self.snapshot, faces.table, grouping, base)
         return replace(faces, gates=gates)
 

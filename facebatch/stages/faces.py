@@ -52,6 +52,8 @@ class Faces:
         decided: Ids of the people of decisions, by number.
         forbidden: (p, 2) int64, pairs of a face and the number of a person whom it isn't.
         no_face: (n,) what a user said isn't a face.
+        strangers: (p, 2) int64, pairs of faces that a user said aren't of one person.
+        released: (n,) faces that an undo took from whom a decision had given them to.
     """
 
     table: pa.Table
@@ -64,6 +66,8 @@ class Faces:
     decided: tuple[bytes, ...]
     forbidden: Rows
     no_face: npt.NDArray[np.bool_]
+    strangers: Rows
+    released: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -85,8 +89,18 @@ def read_faces(
     grouping: GroupingSettings,
     matches: Generation[MatchesManifest] | None,
     effective: EffectiveDecisions,
+    followed: str | None,
 ) -> Faces:
-    """Reads what clustering needs of a snapshot's faces, but for their gates."""
+    """Reads what clustering needs of a snapshot's faces, but for their gates.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces.
+        grouping: Whether faces of one photo are two people.
+        matches: The matches against a gallery.
+        effective: What users decided.
+        followed: The newest decision that the current people follow already.
+    """
     table = snapshot.faces(list(_COLUMNS))
     n = len(table)
     conflict = np.full(n, -1, np.int32)
@@ -111,6 +125,12 @@ def read_faces(
         # What a user said isn't somebody's isn't, whatever a gallery calls it.
         if named[row] == number and not pinned[row]:
             named[row] = -1
+    strangers = np.array(effective.strangers, np.int64).reshape(-1, 2)
+    # Two who aren't one don't both have the name that a gallery gives them.
+    _, other = strangers[(named[strangers] == named[strangers[:, :1]]).all(axis=1)].T
+    named[other[~pinned[other]]] = -1
+    released = np.zeros(n, bool)
+    released[[row for row, by in effective.released.items() if by > (followed or "")]] = True
     return Faces(
         table=table.select(["face_id", "media_id"]),
         embeddings=embeddings_of(collection, table),
@@ -122,6 +142,8 @@ def read_faces(
         decided=tuple(decided),
         forbidden=np.array(pairs, np.int64).reshape(-1, 2),
         no_face=no_face,
+        strangers=strangers,
+        released=released & ~pinned,
     )
 
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from facebatch import ids
 from facebatch.cluster import ClusterSettings
 from facebatch.cluster.constraints import by_first_face, join_named
-from facebatch.cluster.photos import join_tracks, part_photos, part_tracks
+from facebatch.cluster.photos import join_tracks, part_pairs, part_photos, part_tracks
 from facebatch.people import Clustering
 from facebatch.stages.faces import Faces, Labels, Rows
 from facebatch.stages.trees import Finder, KeptTree, cut_tree, find_here, grow_tree
@@ -39,7 +39,7 @@ class Grouping:
 
     Args:
         labels: (n,) int32, the cluster of each face, numbered by their first faces; -1 for a face
-            on its own. Of one face alone are only clusters that a decision made.
+            on its own. Of one face alone are only clusters that a decision or a gallery made.
         broken: Clusters that held several faces of one picture before these were parted.
         attached: Faces that joined by vote without being good enough to found a person.
     """
@@ -109,7 +109,7 @@ def extend(faces: Faces, settings: ClusterSettings, seed: int, base: Clustering)
     known = places.is_valid().to_numpy(zero_copy_only=False)
     labels = np.full(len(faces), -1, np.int32)
     labels[known] = base.labels[places.drop_null().to_numpy()]
-    labels[faces.no_face] = -1
+    labels[faces.no_face | faces.released] = -1
     new = np.flatnonzero(faces.attachable & ~known)
     neighborhood = _Neighborhood(faces, settings.neighbors)
     near = neighborhood.of(new)
@@ -158,6 +158,7 @@ def _completed(
     tracks = np.where(faces.no_face | faces.pinned, -1, faces.tracks)
     result = join_tracks(result, tracks)
     result = part_tracks(result, faces.conflict, tracks, faces.embeddings, held)
+    result = part_pairs(result, faces.strangers, faces.embeddings, held)
     return Grouping(_numbered(faces, _decided(faces, result)[0]), broken, attached)
 
 
@@ -166,7 +167,7 @@ def _decided(faces: Faces, labels: Labels) -> tuple[Labels, Rows]:
     result = join_named(labels, faces.named, faces.embeddings)
     pinned = faces.pinned
     following = int(result.max(initial=-1)) + 1
-    single = pinned & (result < 0)
+    single = (faces.named >= 0) & (result < 0)
     result[single] = following + faces.named[single]
     cluster_of = dict(zip(faces.named[pinned].tolist(), result[pinned].tolist(), strict=True))
     forbidden = np.array(
@@ -239,7 +240,7 @@ def _some(nearest: Neighbors, rows: npt.NDArray[Any]) -> Neighbors:
 
 
 def _numbered(faces: Faces, labels: Labels) -> Labels:
-    """Numbers clusters by their first faces; those of one face that nobody decided on are none."""
+    """Numbers clusters by their first faces; those of one face without a name are none."""
     sizes = np.bincount(labels[labels >= 0], minlength=1)
-    single = (labels >= 0) & (sizes[labels] == 1) & ~faces.pinned
+    single = (labels >= 0) & (sizes[labels] == 1) & (faces.named < 0)
     return by_first_face(np.where(single, -1, labels))

@@ -140,6 +140,7 @@ def _people(
             space=collection.space,
             reason=made.task.reason,
             hidden=sum(person.hidden and person.status == "active" for person in people),
+            resting=len(made.task.effective.resting),
             changes=changes.faces(),
             events=_counts(changes),
             health=examine(rows, clusters.manifest, set(made.faces.decided)),

@@ -125,6 +125,8 @@ def _arrow_type(text: str, dimension: int | None) -> pa.DataType:
         return _PLAIN_TYPES[text]
     if match := re.fullmatch(r"fixed_size_binary\[(\d+)\]", text):
         return pa.binary(int(match[1]))
+    if match := re.fullmatch(r"list<(\w+)>", text):
+        return pa.list_(pa.field("item", _PLAIN_TYPES[match[1]], nullable=False))
     if match := re.fullmatch(r"fixed_size_list<(\w+)>\[(\w+)\]", text):
         length = dimension if match[2] == "dimension" else int(match[2])
         if length is None:
@@ -207,8 +209,10 @@ def write(
 
 
 def _dimension(rows: pa.Table) -> int | None:
-    names = rows.schema.names
-    return rows.schema.field("embedding").type.list_size if "embedding" in names else None
+    if "embedding" not in rows.schema.names:
+        return None
+    kind = rows.schema.field("embedding").type
+    return kind.list_size if pa.types.is_fixed_size_list(kind) else None
 
 
 def read(storage: Storage, path: str, table: str, columns: Sequence[str] | None = None) -> pa.Table:

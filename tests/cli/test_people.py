@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from support.commits import commit_at, follow
 from support.program import facebatch
 
 from facebatch.collection import Collection
+from facebatch.config import ExtractSettings
 
 
 @pytest.fixture
@@ -46,6 +48,31 @@ def test_people_are_named_looked_at_and_put_right(url: str, tmp_path: Path) -> N
     said("hide", url, second)
     assert second not in [one["person_id"] for one in said("list", url)["people"]]
     assert second in [one["person_id"] for one in said("list", url, "--all")["people"]]
+
+
+def test_names_go_out_and_in_as_csv_and_decisions_are_listed(tmp_path: Path) -> None:
+    url = str(tmp_path / "faces")
+    collection = Collection.create(url, ExtractSettings())
+    commit_at(collection, "one", 0, 0, 2, 4, 5, 40, 42, 44)
+    follow(collection)
+    first, second, *_ = [one["person_id"] for one in said("list", url)["people"]]
+    names = tmp_path / "names.csv"
+    assert said("export", url, str(names))["rows"] == len(said("list", url, "--all")["people"])
+    names.write_text(f"id,name\n{first},Ada\n{second},Bo\n")
+    said("import", url, str(names))
+    said("apart", url, "ada", "bo")
+    face = said("show", url, "Bo")["faces"][0]["face_id"]
+    said("assign", url, "Ada", face)
+    told = said("decisions", url, "Ada")["decisions"]
+    assert [one["kind"] for one in told] == ["import", "apart", "assign"]
+    assert said("show", url, "Ada")["decisions"] == told
+    out = facebatch("people", "export", url, "-", "--faces").stdout
+    assert sum(line.endswith('"Ada"') for line in out.splitlines()) == len(
+        said("show", url, "Ada")["faces"]
+    )
+    lines = facebatch("people", "decisions", url).stdout.splitlines()
+    assert "import 2 names" in lines[0]
+    assert facebatch("people", "import", url, str(names)).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,15 @@ from support.commits import (
     partition,
     two_and_one_between,
 )
-from support.rows import content, media, media_row, memory_collection
+from support.rows import memory_collection
 from support.synthetic import people as simulated
 
-from facebatch import ids, tables
+from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.erasure import Request, erase, select, verify
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import decisions
-from facebatch.people.decisions import PLACE, Concern, Decision, fold, locate
+from facebatch.people.decisions import PLACE, Concern, Decision
 from facebatch.people.edit import (
     People,
     hide_person,
@@ -36,6 +36,8 @@ from facebatch.people.edit import (
     split_person,
     undo,
 )
+from facebatch.people.effective import fold
+from facebatch.people.locating import Located
 from facebatch.people.records import read_events
 
 SIZES = [12, 9, 7, 5]
@@ -227,71 +229,6 @@ def test_without_people_there_is_nothing_to_decide() -> None:
         People.of(memory_collection())
 
 
-def test_a_decision_finds_its_faces_by_place_when_their_ids_changed() -> None:
-    collection = memory_collection()
-    embeddings, _ = simulated([3], seed=1)
-    commit(collection, "one", embeddings)
-    snapshot = collection.snapshot()
-    row = snapshot.faces(["face_id", *PLACE]).to_pylist()[1]
-    place = {key: row[key] for key in PLACE}
-    old = b"\1" * 16
-    boxed = {**place, "x0": 0.0, "y0": 0.0, "x1": 10.0, "y1": 10.0}
-    # The simulated faces have empty boxes: nothing overlaps those.
-    assert locate([Concern(old, None, None, boxed)], snapshot) == {}
-    assert locate([Concern(row["face_id"], None, None, boxed)], snapshot) == {row["face_id"]: 1}
-
-
-def moved_faces(box: list[float], path: str = "1.jpg", of: int = 1) -> Collection:
-    """A collection of one photo with one face in a box."""
-    collection = memory_collection()
-    schema = tables.schema("faces", 128)
-    row = media_row(path, of=of, faces=1, width=100, height=100)
-    vector = np.zeros(128, np.float32)
-    vector[0] = 1
-    given = {
-        "face_id": [ids.face_id(content(of), 0, 0, 7)],
-        "media_id": [row["media_id"]],
-        "content_id": [content(of)],
-        "landmarks": [[0.0] * 10],
-        "chip_to_picture": [[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]],
-        "chip": [None],
-        "track": [None],
-        "embedding": [vector.tolist()],
-        **dict(zip(("x0", "y0", "x1", "y1"), ([side] for side in box), strict=True)),
-    }
-    columns = [pa.array(given.get(field.name, [0]), field.type) for field in schema]
-    collection.commit_shard("one", media(row), pa.Table.from_arrays(columns, schema=schema))
-    return collection
-
-
-@pytest.mark.parametrize(
-    ("box", "path", "of", "found"),
-    [
-        ([1, 1, 11, 11], "1.jpg", 1, True),
-        ([1, 1, 11, 11], "moved/1.jpg", 1, True),
-        ([1, 1, 11, 11], "1.jpg", 2, True),
-        ([1, 1, 11, 11], "moved/1.jpg", 2, False),
-        ([20, 20, 30, 30], "1.jpg", 1, False),
-    ],
-)
-def test_the_same_place_is_the_same_item_or_content_and_nearly_the_same_box(
-    box: list[float], path: str, of: int, found: bool
-) -> None:
-    place = {
-        "media_id": ids.media_id("photos", "1.jpg"),
-        "content_id": content(1),
-        "segment": 0,
-        "timestamp_us": 0,
-        "x0": 0.0,
-        "y0": 0.0,
-        "x1": 10.0,
-        "y1": 10.0,
-    }
-    old = b"\1" * 16
-    snapshot = moved_faces(box, path, of).snapshot()
-    assert locate([Concern(old, None, None, place)], snapshot) == ({old: 0} if found else {})
-
-
 def test_decisions_are_kept_as_they_were_taken(collection: Collection) -> None:
     people = People.of(collection)
     who = listed(people)[0]
@@ -312,14 +249,14 @@ def test_what_stands_is_what_was_not_cancelled() -> None:
     moved = Decision("split", ada, concerns=(face,), decision="1")
     back = Decision("undo", ada, cancels="1", concerns=(Concern(b"f" * 16, bo, ada, place),))
     back = replace(back, decision="2")
-    rows = {b"f" * 16: 5}
+    rows = Located({b"f" * 16: 5})
     assert fold([moved], rows).pins == {5: (bo, "1")}
     assert fold([moved, back], rows).pins == {5: (ada, "2")}
     again = Decision("undo", ada, cancels="2", concerns=(face,), decision="3")
     effective = fold([moved, back, again], rows)
     assert effective.pins == {5: (bo, "3")}
     assert effective.cancelled == {"2"}
-    assert fold([moved], {}).pins == {}
+    assert fold([moved], Located()).pins == {}
 
 
 def test_not_all_of_a_persons_faces_can_be_rejected(collection: Collection) -> None:

@@ -125,13 +125,23 @@ def clustered(*sizes: int) -> Collection:
     return collection
 
 
+def commit_at(collection: Collection, shard: str, first: int, *degrees: float) -> None:
+    """Commits one photo with one face for each angle, on a circle; d2 is that of the angle."""
+    embeddings = np.zeros((len(degrees), 128), np.float32)
+    embeddings[:, :2] = at_angles(*degrees)
+    commit(collection, shard, embeddings, first=first)
+
+
+def face_of(number: int) -> bytes:
+    """Returns the id of the only face of the photo of a number."""
+    return ids.face_id(content(number), 0, 0, 0)
+
+
 def two_and_one_between() -> tuple[Collection, bytes]:
     """Returns a collection of two people, and the id of a face between them that came later."""
     collection = memory_collection()
-    embeddings = np.zeros((9, 128), np.float32)
-    embeddings[:, :2] = at_angles(0, 2, 4, 5, 19, 20, 21, 22, 12)
-    commit(collection, "one", embeddings[:8])
+    commit_at(collection, "one", 0, 0, 2, 4, 5, 19, 20, 21, 22)
     follow(collection, tau=d2_of_angle(9))
-    commit(collection, "two", embeddings[8:], first=8)
+    commit_at(collection, "two", 8, 12)
     assert len(partition(follow(collection))) == 2
-    return collection, ids.face_id(content(8), 0, 0, 0)
+    return collection, face_of(8)

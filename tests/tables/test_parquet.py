@@ -210,6 +210,7 @@ def test_the_code_has_the_types_that_the_contract_names(table: str) -> None:
         assert (column.name, column.nullable) == (field.name, field.nullable)
         written = str(field.type).replace("halffloat", "float16").replace("double", "float64")
         written = re.sub(r"\bfloat\b", "float32", written)
+        written = re.sub(r"^list<item: (\w+) not null>$", r"list<\1>", written)
         if match := re.fullmatch(r"fixed_size_list<item: (\w+) not null>\[(\d+)\]", written):
             length = "dimension" if column.name == "embedding" else match[2]
             written = f"fixed_size_list<{match[1]}>[{length}]"

@@ -1,0 +1,72 @@
+"""What ``facebatch people`` prints: who there is, what was decided, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from facebatch.cli.output import count
+
+
+def people_table(people: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields the people, one a line."""
+    yield "person        faces  photos  mean d2  name"
+    for person in people:
+        spread = "" if person["mean_d2"] is None else f"{person['mean_d2']:.3f}"
+        name = (person["name"] or "") + (" (hidden)" if person["hidden"] else "")
+        yield (
+            f"{person['person_id'][:12]}  {person['faces']:>5,}  {person['media']:>6,}  "
+            f"{spread:>7}  {name}".rstrip()
+        )
+
+
+def portrait_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a person's faces, events and decisions."""
+    name = f"{summary['name']}, " if summary["name"] else ""
+    hidden = ", hidden" if summary["hidden"] else ""
+    faces = count(len(summary["faces"]), "face")
+    yield f"{name}{summary['person_id']}: {faces}, the least typical first{hidden}"
+    for face in summary["faces"]:
+        yield f"  {face['face_id'][:12]}  {face['size']:>5.0f} px  {face['root']}/{face['path']}"
+    for event in summary["events"]:
+        who = event["person_id"][:12]
+        other = f" {event['other_id'][:12]}" if event["other_id"] else ""
+        yield (
+            f"  {event['time']}  {who} {event['kind']}{other}, {count(event['faces'], 'face')}: "
+            f"{event['reason']}"
+        )
+    yield from ledger_lines(summary["decisions"])
+    if "sheet" in summary:
+        yield f"contact sheet: {summary['sheet']}"
+
+
+def decision_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what was decided and what came of it."""
+    recorded = f" (decision {summary['decision']})" if summary["decision"] else ""
+    yield f"{summary['message']}{recorded}"
+    for note in summary["notes"]:
+        yield f"  {note}"
+    people = summary["people"]
+    yield f"{count(people['active'], 'person', 'people')} now, {people['hidden']:,} of them hidden"
+
+
+def ledger_lines(decisions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yields decisions, one a line, and which of their faces rest."""
+    for one in decisions:
+        names = count(len(one["names"]), "name") if one["names"] else None
+        person = one["person"] or (one["person_id"] or "")[:12]
+        what = " ".join(filter(None, (one["kind"], person, one["name"], names)))
+        state = f" (undone by {one['cancelled_by']})" if one["cancelled_by"] else ""
+        yield (
+            f"  {one['time']}  decision {one['decision']}: {what}, "
+            f"{count(one['faces'], 'face')}{state}"
+        )
+        gone = one["faces"] - one["found"] - one["resting"]
+        if one["resting"]:
+            faces = ", ".join(face[:12] for face in one["resting_faces"])
+            yield (
+                f"    at rest for {count(one['resting'], 'face')}, another face being in the "
+                f"place: {faces}"
+            )
+        if gone:
+            yield f"    {count(gone, 'face')} no longer there"

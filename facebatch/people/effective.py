@@ -1,0 +1,185 @@
+"""What stands today of all that users decided about people.
+
+It is read from all decisions in the order of time; later ones win, and an undo cancels another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from facebatch.collection import Collection, Snapshot
+from facebatch.people.decisions import Concern, Decision, cancelled, read
+from facebatch.people.locating import Located, locate
+
+
+@dataclass(frozen=True)
+class EffectiveDecisions:
+    """What stands of all decisions, over the faces of one snapshot.
+
+    Args:
+        decisions: All of them, oldest first, those that were cancelled included.
+        cancelled: Names of those that don't count.
+        located: Where the faces of all of them are.
+        pins: By row, the person whom a face belongs to and the decision that says so.
+        forbidden: (row, person, decision): faces that aren't a person's.
+        no_faces: Rows of what isn't a face.
+        strangers: Pairs of rows that aren't of one person.
+        apart: Pairs of people who aren't one.
+        released: By row, the undo that says a face is nobody's again.
+        names: By person, the name given.
+        hidden: People who are hidden.
+        reasons: By person, the newest decision about them.
+    """
+
+    decisions: tuple[Decision, ...] = ()
+    cancelled: frozenset[str] = frozenset()
+    located: Located = field(default_factory=Located)
+    pins: Mapping[int, tuple[bytes, str]] = field(default_factory=dict)
+    forbidden: tuple[tuple[int, bytes, str], ...] = ()
+    no_faces: frozenset[int] = frozenset()
+    strangers: tuple[tuple[int, int], ...] = ()
+    apart: frozenset[frozenset[bytes]] = frozenset()
+    released: Mapping[int, str] = field(default_factory=dict)
+    names: Mapping[bytes, str] = field(default_factory=dict)
+    hidden: frozenset[bytes] = frozenset()
+    reasons: Mapping[bytes, str] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> str | None:
+        """Name of the newest decision; None where there is none."""
+        return self.decisions[-1].decision if self.decisions else None
+
+    @property
+    def resting(self) -> frozenset[bytes]:
+        """Faces that a decision which counts is about, and whose place another face took."""
+        return frozenset(
+            one.face_id
+            for decision in self.decisions
+            if decision.decision not in self.cancelled
+            for one in decision.concerns
+            if one.face_id in self.located.resting
+        )
+
+
+def effective_decisions(collection: Collection, snapshot: Snapshot) -> EffectiveDecisions:
+    """Returns what stands of a collection's decisions, over the faces of a snapshot.
+
+    Raises:
+        CollectionError: A decision can't be read.
+    """
+    decisions = read(collection)
+    if not decisions:
+        return EffectiveDecisions()
+    concerned = {one.face_id: one for decision in decisions for one in decision.concerns}
+    return fold(decisions, locate(list(concerned.values()), collection, snapshot))
+
+
+def earlier_versions(collection: Collection, snapshot: Snapshot, faces: set[bytes]) -> set[bytes]:
+    """Returns the ids that some faces had when users decided about them, where they are others.
+
+    Raises:
+        CollectionError: A decision can't be read.
+    """
+    rows = effective_decisions(collection, snapshot).located.rows
+    today = snapshot.face_ids
+    return {face for face, row in rows.items() if today[row].tobytes() in faces} - faces
+
+
+def fold(decisions: Sequence[Decision], located: Located) -> EffectiveDecisions:
+    """Returns what stands of decisions.
+
+    Args:
+        decisions: All of them, oldest first.
+        located: Where their faces are.
+    """
+    rows = located.rows
+    gone = cancelled(decisions)
+    names: dict[bytes, str] = {}
+    reasons: dict[bytes, str] = {}
+    said = _Said()
+    for decision in decisions:
+        reasons |= dict.fromkeys(decision.about, decision.decision)
+        if decision.decision in gone:
+            continue
+        if decision.kind == "name" and decision.person_id and decision.name:
+            names[decision.person_id] = decision.name
+        elif decision.kind == "merge":
+            _merge_names(decision, names)
+        names |= decision.names
+        given = frozenset(one.after for one in decision.concerns)
+        for one in decision.concerns:
+            if one.face_id in rows:
+                said.of(rows[one.face_id], one, decision, given)
+        if decision.kind == "apart":
+            said.apart_from(decision, rows)
+    hidden = (one.person_id for one in decisions if one.kind == "hide" and one.decision not in gone)
+    return EffectiveDecisions(
+        decisions=tuple(decisions),
+        cancelled=gone,
+        located=located,
+        pins=said.pins,
+        forbidden=tuple((row, who, by) for (row, who), by in said.forbidden.items()),
+        no_faces=frozenset(said.no_faces),
+        strangers=tuple(said.strangers),
+        apart=frozenset(said.apart),
+        released=said.released,
+        names=names,
+        hidden=frozenset(who for who in hidden if who is not None),
+        reasons=reasons,
+    )
+
+
+class _Said:
+    """What decisions say of faces, by row; each is told in the order of time."""
+
+    def __init__(self) -> None:
+        self.pins: dict[int, tuple[bytes, str]] = {}
+        self.forbidden: dict[tuple[int, bytes], str] = {}
+        self.no_faces: set[int] = set()
+        self.strangers: list[tuple[int, int]] = []
+        self.apart: set[frozenset[bytes]] = set()
+        self.released: dict[int, str] = {}
+
+    def of(
+        self, row: int, one: Concern, decision: Decision, given: frozenset[bytes | None]
+    ) -> None:
+        """Takes in what a decision, which gives faces to some people, says of that in a row."""
+        if one.after is not None:
+            self.pins[row] = (one.after, decision.decision)
+            self.forbidden.pop((row, one.after), None)
+            self.no_faces.discard(row)
+            self.released.pop(row, None)
+        elif decision.kind == "not_a_face":
+            self.pins.pop(row, None)
+            self.no_faces.add(row)
+        elif decision.kind == "reject" and one.before is not None:
+            if row in self.pins and self.pins[row][0] == one.before:
+                del self.pins[row]
+            self.forbidden[row, one.before] = decision.decision
+        elif decision.kind == "undo" and one.before in given:
+            # It had been given to somebody who had others: who was founded on it needs no more
+            # than that nothing says so any longer.
+            self.released[row] = decision.decision
+
+    def apart_from(self, decision: Decision, rows: Mapping[bytes, int]) -> None:
+        """Takes in that two people, a face and a person, or two faces are two."""
+        people = frozenset(one.after for one in decision.concerns if one.after is not None)
+        faces = [rows.get(one.face_id) for one in decision.concerns if one.after is None]
+        known = [row for row in faces if row is not None]
+        if len(people) == 2:
+            self.apart.add(people)
+        elif len(people) == 1:
+            self.forbidden |= {(row, who): decision.decision for row in known for who in people}
+        elif len(known) == 2:
+            self.strangers.append((known[0], known[1]))
+
+
+def _merge_names(decision: Decision, names: dict[bytes, str]) -> None:
+    """Lets a person without a name take over that of the first one merged into it."""
+    if decision.person_id is None or decision.person_id in names:
+        return
+    for concern in decision.concerns:
+        if concern.before in names:
+            names[decision.person_id] = names[concern.before]
+            return
