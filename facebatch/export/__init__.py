@@ -1,4 +1,7 @@
-"""What a collection knows, written for other programs: XMP sidecars and CSV, from tables alone."""
+"""What a collection knows, written for other programs, and names that those wrote.
+
+XMP sidecars and CSV; face regions that photos and sidecars have already.
+"""
 
 from facebatch.export.faces import check_root, named_faces
 from facebatch.export.sidecars import NAMINGS, Target, write_sidecars
