@@ -88,7 +88,8 @@ def threshold_for(
     asked = f"FAR {far:g}" if fpir is None else f"FPIR {fpir:g} with {people:,} people"
     raise UsageError(
         f"no threshold is known for {method} at {asked} ({calibration.embedder}, tta "
-        f"{calibration.tta}): calibrate with more labelled photos, or state the threshold itself"
+        f"{calibration.tta}): calibrate with more labelled photos, "
+        "for every command with --space, or state the threshold itself"
     )
 
 

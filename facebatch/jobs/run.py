@@ -232,10 +232,13 @@ def run_all(
     Raises:
         FacebatchError: As for `run_extract`, whose input is to be checked before.
         SpaceMismatch: The gallery is of another space; nothing was extracted.
+        UsageError: No thresholds are known for the embedder; nothing was extracted.
     """
     if query is not None:
         query.gallery.check_space(collection.space, collection.settings)
         query.decided_by()
+    if collection.current("clusters") is None:
+        collection.settings.thresholds()
     with attempts.running(collection.storage):
         return _run_stages(roots, collection, settings, report, query, grouping)
 

@@ -14,6 +14,9 @@ from support.equality import assert_equal_clusters, assert_equal_extractions
 from support.program import facebatch
 
 from facebatch.collection import Collection
+from facebatch.config import ExtractSettings, RunSettings
+from facebatch.errors import UsageError
+from facebatch.jobs.run import run_all
 
 
 def test_a_run_in_two_processes_turns_an_album_into_people(
@@ -178,3 +181,10 @@ def test_too_many_failures_end_with_code_3_after_everything_is_done(tmp_path: Pa
     assert collection.snapshot().media["reason"].to_pylist() == ["not_an_image"] * 25
     assert collection.storage.exists("report.html")
     assert facebatch("run", str(photos), "--output", url).returncode == 0
+
+
+def test_a_run_without_thresholds_ends_before_it_extracts(tmp_path: Path) -> None:
+    settings = ExtractSettings(embedder="mobilefacenet", tta="none")
+    collection = Collection.create(str(tmp_path / "collection"), settings)
+    with pytest.raises(UsageError, match="facebatch calibrate FOLDER --embedder mobilefacenet"):
+        run_all([], collection, RunSettings(), lambda progress: None)
