@@ -198,6 +198,7 @@ SPACE, FINGERPRINT, NEITHER = "space", "fingerprint", "neither"
         ({"tta": "none"}, SPACE),
         ({"max_side": 800}, FINGERPRINT),
         ({"min_face": 30}, FINGERPRINT),
+        ({"rotations": True}, FINGERPRINT),
         ({"chips": False}, NEITHER),
     ],
 )

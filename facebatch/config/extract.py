@@ -59,6 +59,12 @@ class ExtractSettings:
         metavar="N",
         range=(12, 2_000),
     )
+    rotations: bool = setting(
+        False,
+        "Look in the three other directions too where a photo shows no face, or half of them "
+        "unsurely: for photos that lie on their side and don't say so.",
+        panel=_PANEL,
+    )
     embedder: str = setting(
         DEFAULT_EMBEDDER,
         "Embedder: dlib-resnet, another whose files are in the models folder (docs/models.md), or "
@@ -136,6 +142,7 @@ class ExtractSettings:
             detector_weights=[registry.digest(file) for file in detectors.weights(self.detector)],
             max_side=self.max_side,
             min_face=self.min_face,
+            **({"rotations": True} if self.rotations else {}),
             frames=self._frames(),
             quality=QUALITY_RULES,
         )

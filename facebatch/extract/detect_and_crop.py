@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from facebatch.config import ExtractSettings
 from facebatch.detect import Detector
+from facebatch.detect.turned import detect_any_way_up
 from facebatch.embed import SCALES
 from facebatch.extract.pictures import FacePicture, PhotoPicture, Views, template_of
 from facebatch.faces import align
@@ -69,7 +70,7 @@ def faces_of(picture: FacePicture, detector: Detector, settings: ExtractSettings
         MediaError: The pixels can't be decoded.
     """
     pixels, scale = picture.for_detection()
-    found = detector.detect(pixels)
+    found = detect_any_way_up(detector, pixels) if settings.rotations else detector.detect(pixels)
     usable = ~align.is_degenerate(found.landmarks, template_of(settings))
     scale_xy = np.array(scale, np.float32)
     landmarks = found.landmarks[usable] * scale_xy
