@@ -21,6 +21,7 @@ from facebatch.identify.choosing import Choice, PhotoFaces, Problem, Rule, choos
 from facebatch.identify.consensus import Limit
 from facebatch.identify.gallery import ENTRY_COLUMNS
 from facebatch.people import PeopleView
+from facebatch.people.names import written
 
 _SIDES = ("x0", "y0", "x1", "y1")
 
@@ -178,6 +179,7 @@ def _folders(snapshot: Snapshot) -> tuple[dict[str, list[dict[str, Any]]], list[
     copies = set()
     for row in sorted(media, key=lambda row: (row["path"], row["root"])):
         folder, inside, _ = row["path"].partition("/")
+        folder = written(folder) or folder
         source = _source(row)
         if not inside:
             message = "the photo lies in no person's folder"

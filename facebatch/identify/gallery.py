@@ -32,20 +32,15 @@ from facebatch.identify.consensus import Limit, limit_by
 from facebatch.identify.marking import UNLIKE, Marked, marked, voting
 from facebatch.identify.thresholds import known_for
 from facebatch.models import registry
+from facebatch.people.names import hint, meant, written
 from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
 
 FORMAT_VERSION = 1
 
 ENTRY_COLUMNS = (
-    "name",
-    "face_id",
-    "source",
-    "embedding",
-    "score",
-    "size",
-    "sharpness",
-    "chip",
+    *("name", "face_id", "source", "embedding"),
+    *("score", "size", "sharpness", "chip"),
 )
 """Columns that `Gallery.add` wants; the table's others it fills in."""
 
@@ -53,6 +48,7 @@ _INFO = "gallery.json"
 _ENTRIES = "entries.parquet"
 _CALIBRATION = "calibration.json"
 _CLASSIFIER = "classifier.npz"
+_ORDER = [("name", "ascending"), ("face_id", "ascending")]
 
 
 @dataclass(frozen=True)
@@ -185,6 +181,7 @@ class Gallery:
                 f"{self.storage.public}/{_ENTRIES} has columns of other types than a gallery of "
                 f"{self.settings.embedder} has"
             )
+        rows = _renamed(rows)
         return marked(rows, self.limit()).rows if rows[UNLIKE].null_count else rows
 
     def limit(self) -> Limit | None:
@@ -235,6 +232,7 @@ class Gallery:
             for name, column in given.items():
                 if column.null_count and not schema.field(name).nullable:
                     raise ValueError(f"a value of {name} is missing")
+            given["name"] = pa.array(map(written, given["name"].to_pylist()), pa.string())
             pairs = zip(given["name"].to_pylist(), given["face_id"].to_pylist(), strict=True)
             given["entry_id"] = pa.array([entry_id(*pair) for pair in pairs], pa.binary(16))
             moment = pa.scalar(datetime.now(UTC), schema.field("added").type)
@@ -246,15 +244,19 @@ class Gallery:
         return pa.table([given[name] for name in schema.names], schema=schema)
 
     def remove(self, name: str) -> int:
-        """Removes a person and returns how many entries that were.
+        """Removes a person and returns how many entries that were; case doesn't matter.
 
         Raises:
             GalleryError: The gallery has nobody of that name.
         """
         rows = self.entries()
-        kept = rows.filter(pc.not_equal(rows["name"], name))
-        if len(kept) == len(rows):
-            raise GalleryError(f"the gallery {self.storage.public} has nobody named {name!r}")
+        names = rows["name"].unique().to_pylist()
+        called = meant(name, names)
+        if called is None:
+            raise GalleryError(
+                f"the gallery {self.storage.public} has nobody named {name!r}{hint(name, names)}"
+            )
+        kept = rows.filter(pc.not_equal(rows["name"], called))
         self._write(kept)
         return len(rows) - len(kept)
 
@@ -372,8 +374,7 @@ class Gallery:
             ) from error
 
     def _write(self, rows: pa.Table) -> None:
-        ordered = rows.sort_by([("name", "ascending"), ("face_id", "ascending")])
-        looked_at = marked(ordered, self.limit()).rows
+        looked_at = marked(rows.sort_by(_ORDER), self.limit()).rows
         tables.write(self.storage, _ENTRIES, "gallery", looked_at, self.fingerprint)
 
 
@@ -386,3 +387,10 @@ def entry_id(name: str, face_id: bytes) -> bytes:
 
 def _dimension(settings: ExtractSettings) -> int:
     return registry.card(settings.embedder).dimension
+
+
+def _renamed(rows: pa.Table) -> pa.Table:
+    """Returns entries under names as they are kept now; earlier versions kept accents apart."""
+    names = [written(name) or name for name in rows["name"].to_pylist()]
+    at = rows.schema.get_field_index("name")
+    return rows.set_column(at, rows.field(at), pa.array(names, pa.string())).sort_by(_ORDER)

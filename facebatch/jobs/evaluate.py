@@ -35,6 +35,7 @@ from facebatch.jobs.evaluated_photos import (
     say_nothing,
 )
 from facebatch.jobs.run import Extraction
+from facebatch.people.names import written
 from facebatch.report.evaluation import Scores, write
 from facebatch.storage.urls import public_url
 
@@ -279,7 +280,7 @@ def _people(labels: str, photos: Photos) -> Mapping[str, str]:
     """Returns the person of each labelled photo, by its name."""
     if labels == BY_FOLDER:
         paths = {name: str(row["path"]) for name, row in photos.rows.items()}
-        return {name: folder_of(path) for name, path in paths.items() if "/" in path}
+        return {name: written(folder_of(path)) for name, path in paths.items() if "/" in path}
     people = read_file(Path(labels), read_labels)
     place = photos.snapshot.storage.public
     check_any(photos.has, list(people), place, next(iter(photos.names), "none"))

@@ -11,6 +11,7 @@ from typing import Any
 from facebatch.errors import UsageError
 from facebatch.people.deciding import Meant, Outcome, People, recorded
 from facebatch.people.decisions import Decision
+from facebatch.people.names import written
 from facebatch.people.undo import going_back
 
 
@@ -21,7 +22,7 @@ def name_person(people: People, said: str, name: str) -> Outcome:
         UsageError: Nobody or several are meant, or the name is empty.
     """
     meant = people.meant(said)
-    name = name.strip()
+    name = written(name)
     if not name:
         raise UsageError("a name is empty: `facebatch people undo` takes a name away")
     concerns = people.concerns([(face, meant.person_id) for face in meant.faces])

@@ -26,7 +26,7 @@ from facebatch.collection import (
 )
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people.identity import Person
-from facebatch.people.names import folded, near
+from facebatch.people.names import folded, hint
 from facebatch.people.records import persons
 
 SHORTEST_PREFIX = 4
@@ -150,11 +150,10 @@ class PeopleView:
         person = self.found(said)
         if person is None:
             active = (one for one in self.known.values() if one.status == "active")
-            like = near(said, (one.name for one in active if one.name))
-            hint = f"; did you mean {' or '.join(map(repr, like))}?" if like else ""
+            like = hint(said, (one.name for one in active if one.name))
             raise UsageError(
                 f"there is nobody called {said!r}, and no id that begins with it (at least "
-                f"{SHORTEST_PREFIX} digits){hint or ': `facebatch people list` shows who there is'}"
+                f"{SHORTEST_PREFIX} digits){like or ': `facebatch people list` shows who there is'}"
             )
         return person
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -44,7 +45,7 @@ def read_labels(text: str) -> dict[str, str]:
     """
     labels: dict[str, str] = {}
     for line, row in read_rows(text, ("file", "label")):
-        file, label = row["file"], row["label"]
+        file, label = row["file"], unicodedata.normalize("NFC", row["label"])
         if not (file and label):
             raise InputError(f"line {line}: no {'label' if file else 'file'}")
         if labels.setdefault(file, label) != label:
