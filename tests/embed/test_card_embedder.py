@@ -177,7 +177,7 @@ def test_what_the_network_is_fed_is_part_of_the_space(monkeypatch):
         replace(mine.input, colour="BGR"),
         replace(mine.input, std=(1, 1, 1)),
     ):
-        monkeypatch.setattr(registry, "CARDS", {"mobilefacenet": replace(mine, input=reads)})
+        monkeypatch.setattr(registry, "CARDS", {**CARDS, mine.name: replace(mine, input=reads)})
         spaces |= {
             ExtractSettings(embedder="mobilefacenet", tta=tta).space() for tta in TTA_CHOICES
         }
