@@ -54,9 +54,9 @@ def _nothing_outlives_a_failed_test() -> Iterator[None]:
     _started.clear()
 
 
-def start(album: Album, url: str) -> subprocess.Popen[str]:
+def start(album: Album, url: str, workers: int = 2) -> subprocess.Popen[str]:
     launcher = subprocess.Popen(
-        command("run", str(album.folder), "--output", url, "--workers", "2"),
+        command("run", str(album.folder), "--output", url, "--workers", str(workers)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -189,7 +189,7 @@ def test_a_store_that_refuses_a_shard_ends_the_run_with_one_line(
 
 
 def run_with(photos: Path, url: str, *options: str) -> list[str]:
-    return command("run", str(photos), "--output", url, "--workers", "2", *options)
+    return command("run", str(photos), "--output", url, "--workers", "1", *options)
 
 
 def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_only(
@@ -222,7 +222,7 @@ def test_two_runs_at_once_give_what_one_gives(
     album: Album, undisturbed: Collection, tmp_path: Path
 ) -> None:
     url = str(tmp_path / "collection")
-    launchers = [start(album, url) for _ in range(2)]
+    launchers = [start(album, url, workers=1) for _ in range(2)]
     for launcher in launchers:
         _, stderr = launcher.communicate(timeout=120)
         assert launcher.returncode == 0, stderr
