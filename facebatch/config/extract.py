@@ -14,7 +14,7 @@ from facebatch.media.kinds import FrameChoice
 from facebatch.models import detectors, embedders, registry, space_thresholds
 from facebatch.models.detectors import AUTO, DETECTORS
 from facebatch.models.embedders import EMBEDDERS
-from facebatch.models.registry import DEFAULT_EMBEDDER, DEFAULT_MIN_FACE
+from facebatch.models.registry import DEFAULT_MIN_FACE
 from facebatch.models.space_thresholds import SpaceThresholds, TrackLimits
 
 VideoFaces = Literal["best", "all"]
@@ -66,7 +66,7 @@ class ExtractSettings:
         panel=_PANEL,
     )
     embedder: str = setting(
-        DEFAULT_EMBEDDER,
+        AUTO,
         "Embedder: dlib-resnet, another whose files are in the models folder (docs/models.md), or "
         "auto: mobilefacenet where its file and something that runs it are installed, else "
         "dlib-resnet; a collection keeps the one that it was made with.",
@@ -107,7 +107,7 @@ class ExtractSettings:
         if self.detector == AUTO:
             object.__setattr__(self, "detector", detectors.best())
         if self.embedder == AUTO:
-            object.__setattr__(self, "embedder", embedders.best())
+            object.__setattr__(self, "embedder", embedders.best(self.tta))
 
     def space(self) -> str:
         """Returns the hash of what makes embeddings comparable, 32 hex digits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from facebatch.models.registry import DEFAULT_EMBEDDER, all_cards, card, is_installed
+from facebatch.models.space_thresholds import shipped
 
 _FORMATS = frozenset({"dlib", "facenet", "onnx", "openvino"})  # which `facebatch.embed` reads
 
@@ -16,13 +17,17 @@ EMBEDDERS = tuple(
 _BETTER = "mobilefacenet"
 
 
-def best() -> str:
+def best(tta: str) -> str:
     """Returns the embedder that ``auto`` stands for.
 
     It is mobilefacenet where its file and something that runs it are installed, else dlib-resnet,
     whose file comes with facebatch. retail-0095 is as good, but its official files were never run.
+
+    Args:
+        tta: Views that are averaged; an embedder without thresholds for them isn't taken.
     """
     runtimes = ("openvino", "onnxruntime")
     runs = any(importlib.util.find_spec(name) is not None for name in runtimes)
-    there = runs and all(map(is_installed, card(_BETTER).files))
+    measured = tta in shipped(_BETTER)
+    there = runs and measured and all(map(is_installed, card(_BETTER).files))
     return _BETTER if there else DEFAULT_EMBEDDER
