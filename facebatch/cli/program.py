@@ -89,12 +89,12 @@ LISTED = {
     "search": Listed(
         ONE_PHOTO,
         "identify",
-        "Find the faces of a collection that are nearest to a photo's central face.",
+        "Find the faces of a collection that are nearest to a face of a photo.",
     ),
     "verify": Listed(
         ONE_PHOTO,
         "identify",
-        "Say whether two photos show the same person, by their central faces.",
+        "Say whether two photos show the same person, by the largest face of each.",
     ),
     "unlock": Listed(
         ONE_PHOTO,

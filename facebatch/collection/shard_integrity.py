@@ -127,8 +127,9 @@ def read_checked(collection: Collection, path: str, table: str) -> pa.Table:
     if sorted(names) != sorted(expected):
         raise _Wrong(f"it has the columns {sorted(names)}, not {sorted(expected)}")
     rows = tables.read(collection.storage, path, table)
-    embedding = "embedding" in rows.column_names
-    dimension = rows.schema.field("embedding").type.list_size if embedding else None
+    at = rows.schema.get_field_index("embedding")
+    kind = rows.schema.types[at] if at >= 0 else pa.null()
+    dimension = kind.list_size if pa.types.is_fixed_size_list(kind) else None
     wanted = tables.schema(table, dimension)
     for field in wanted:
         if not field.nullable and rows[field.name].null_count:

@@ -42,7 +42,7 @@ class Archive:
     def run_stages(self) -> None:
         snapshot = self.collection.snapshot()
         build_index(self.collection, snapshot)
-        identify_faces(self.collection, snapshot, IdentificationQuery(self.gallery, threshold=0.08))
+        identify_faces(self.collection, snapshot, IdentificationQuery(self.gallery, threshold=0.12))
         cluster_people(self.collection, snapshot)
         write_report(self.collection, snapshot)
 
