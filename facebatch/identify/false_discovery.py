@@ -16,16 +16,18 @@ from facebatch.identify.calibration import Calibration
 from facebatch.identify.distances import Doubles, Floats
 from facebatch.identify.thresholds import threshold_for
 
-_SMALLEST_RATE, _STEPS_PER_DECADE = 1e-6, 20
-"""Nobody measured smaller rates (docs/thresholds.md): nearer faces count as if they were at it."""
+_STEPS_PER_DECADE, _DECADES = 20, 9
+_LEAST_RATE = 1e-12
+"""Rates aren't followed below it: no archive has as many faces."""
 
 
 def rates_of(scores: Floats, calibration: Calibration, method: str, people: int) -> Doubles | None:
     """Returns the FPIR at each score: the share of impostors who are at least as near to somebody.
 
     It is the inverse of `facebatch.identify.thresholds.threshold_for`, on a grid of twenty rates a
-    decade from 1e-6 on. Scores beyond the largest rate that was measured have rate 1, those below
-    the smallest that is known have that one.
+    decade. Scores beyond the largest rate that was measured have rate 1. Below the smallest that
+    is known the line goes on as in its last decade, down to 1e-12. That isn't measured; but were
+    all nearer faces reckoned at one rate, a large archive would name nobody or everybody of them.
 
     Args:
         scores: (n,) score of each face's nearest person.
@@ -34,10 +36,9 @@ def rates_of(scores: Floats, calibration: Calibration, method: str, people: int)
         people: People in the gallery.
 
     Returns:
-        (n,) float64, 1e-6 to 1; None where nothing was measured for the method.
+        (n,) float64, 1e-12 to 1; None where nothing was measured for the method.
     """
-    decades = round(-np.log10(_SMALLEST_RATE))
-    grid = np.logspace(-decades, 0, decades * _STEPS_PER_DECADE, endpoint=False)
+    grid = np.logspace(-_DECADES, 0, _DECADES * _STEPS_PER_DECADE, endpoint=False)
     known: list[tuple[float, float]] = []
     for rate in grid.tolist():
         try:
@@ -51,8 +52,15 @@ def rates_of(scores: Floats, calibration: Calibration, method: str, people: int)
     thresholds = np.maximum.accumulate(thresholds)
     # Above the largest measured rate the threshold stays, and says nothing of larger scores.
     measured = np.searchsorted(thresholds, thresholds[-1])
-    rates = np.append(rates[: measured + 1], 1.0)
-    return rates[np.searchsorted(thresholds[: measured + 1], scores)]
+    found = np.append(rates[: measured + 1], 1.0)[
+        np.searchsorted(thresholds[: measured + 1], scores)
+    ]
+    last = min(_STEPS_PER_DECADE, measured)
+    if thresholds[last] > thresholds[0]:
+        slope = np.log10(rates[last] / rates[0]) / (thresholds[last] - thresholds[0])
+        beyond = np.minimum(scores.astype(np.float64) - thresholds[0], 0.0) * slope
+        found = np.maximum(found * 10.0**beyond, _LEAST_RATE)
+    return found
 
 
 def q_values(rates: Doubles) -> Doubles:

@@ -87,8 +87,18 @@ def test_rates_rise_with_the_score_and_end_at_one() -> None:
     rates = rates_of(scores, CALIBRATION, "centroid", 20)
     assert rates is not None
     assert (np.diff(rates) >= 0).all()
-    assert rates[0] == pytest.approx(1e-6)
+    assert 1e-12 <= rates[0] < 1e-6
     assert rates[-1] == 1
+
+
+def test_in_a_million_faces_nearer_ones_are_surer_beyond_what_was_measured() -> None:
+    """1,680 people are enrolled; what is known of their FPIR ends at 1.7e-5."""
+    scores = np.repeat(np.array([0.001, 0.03, 0.3], np.float32), [50, 50, 1_000_000])
+    rates = rates_of(scores, CALIBRATION, "centroid", 1680)
+    assert rates is not None
+    named = q_values(rates) <= 0.01
+    assert named[:50].all()
+    assert not named[50:].any()
 
 
 def test_a_method_that_nothing_was_measured_for_has_no_rates() -> None:
