@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 import s3fs
 from moto.server import ThreadedMotoServer
 
@@ -19,6 +20,8 @@ def s3_server() -> Iterator[s3fs.S3FileSystem]:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it tells of every request
     server.start()
     host, port = server.get_host_and_port()
+    # A process has one store behind all of its servers, which outlives them.
+    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=60).raise_for_status()
     s3fs.S3FileSystem.clear_instance_cache()
     try:
         with pytest.MonkeyPatch.context() as environment:
