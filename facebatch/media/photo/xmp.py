@@ -156,7 +156,7 @@ def _of_heif(file: BinaryIO) -> list[bytes]:
     data = file.read()
     try:
         image = open_avif(data) if content_of(data) == "AVIF" else open_heif(data)
-    except (MediaError, SyntaxError, OSError, ValueError):
+    except (MediaError, SyntaxError, OSError, ValueError, RuntimeError):
         # A photo that can't be opened has no faces to name either.
         return []
     found = image.info.get("xmp")
