@@ -7,7 +7,6 @@ No command is imported before it is asked for, and nothing heavy before it runs,
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -20,17 +19,13 @@ import typer
 
 from facebatch import __version__
 from facebatch.cli.command import COLLECTION_VARIABLE, group
+from facebatch.cli.deliberate import deliberate, limits_met
 from facebatch.cli.program import Program
-from facebatch.errors import FacebatchError, InputError, Interrupted
+from facebatch.errors import FacebatchError, Interrupted
 from facebatch.monitor import logs
 from facebatch.storage.printable import printable
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
-
-_NOT_A_BUG = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG}
-)
-"""Disks that are full or may not be written, and names that are too long for them."""
 
 _ABORTING = frozenset({"apache_beam", "pyarrow"})
 _interrupted = threading.Event()
@@ -97,16 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
                 print(f"facebatch: {_INTERRUPTED}{_limits_met()}", file=sys.stderr)  # noqa: T201
             _end(Interrupted.exit_code)
         _end(ended.code)
-    except Interrupted as error:
-        _end(_say(Interrupted(f"{error}{_limits_met()}")))
-    except FacebatchError as error:
-        _end(_say(error))
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _NOT_A_BUG:
-            place = f"{error.filename}: " if error.filename else ""
-            _end(_say(InputError(f"{place}{error.strerror}")))
-        if scarcity := _scarcity(error):
-            _end(_say(scarcity))
+        told = deliberate(error)
+        if isinstance(told, Interrupted):
+            told.args = (f"{told}{_limits_met()}",)
+        if isinstance(told, FacebatchError):
+            _end(_say(told))
         if not logs.in_json():
             raise
         logs.failed(error, 1)
@@ -114,29 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _end(0)
 
 
-def _scarcity(error: Exception) -> FacebatchError | None:
-    """Returns the refusal of memory, a process or a thread in one line, where it is one."""
-    from facebatch.workers.machine import is_scarcity
-
-    if not is_scarcity(error):
-        return None
-    words = str(error) or type(error).__name__
-    return FacebatchError(f"the system gave no more memory or threads: {words}.{_limits()}")
-
-
-def _limits() -> str:
-    from facebatch.workers.machine import limits
-
-    found = limits()
-    return f" The limits here: {found}." if found else ""
-
-
 def _limits_met() -> str:
     """Returns the limits of the process where one of them, not the user, may have interrupted it.
 
     OpenBLAS interrupts the program that loads it when it gets no threads.
     """
-    return _limits() if _while_importing.is_set() else ""
+    return limits_met() if _while_importing.is_set() else ""
 
 
 def _say(error: FacebatchError) -> int:

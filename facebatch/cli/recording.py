@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facebatch.cli.deliberate import deliberate
 from facebatch.errors import FacebatchError, InputError, Interrupted
 from facebatch.monitor import logs, metrics
 from facebatch.storage.urls import public_url
@@ -64,13 +65,16 @@ def recorded(
     try:
         yield record
     except BaseException as error:
-        code = _exit_code(error)
-        logs.failed(error, code)
+        ended = deliberate(error)
+        code = _exit_code(ended)
+        logs.failed(ended, code)
         try:
             _finish(record, url, code, time.monotonic() - begun)
         except InputError as unwritten:
             logs.failed(unwritten, code)
-        raise
+        if ended is error:
+            raise
+        raise ended from error
     _finish(record, url, 0, time.monotonic() - begun)
 
 

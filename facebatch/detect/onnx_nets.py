@@ -5,19 +5,16 @@ The arithmetic is float32. Whole pictures go in, so shapes vary; who calls bring
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facebatch.errors import UsageError, WeightsError
+from facebatch.models import onnx_runtime
 from facebatch.models.engines import Choice
 from facebatch.models.provenance import Provenance
-
-_ERRORS_ONLY = 3  # onnxruntime's severity: warnings are about the graph's making
 
 
 @dataclass(frozen=True)
@@ -50,10 +47,8 @@ def loaded(content: bytes, chosen: Choice, model: str) -> OnnxNet:
         UsageError: Nothing that runs ONNX files is installed.
         WeightsError: The bytes hold no such network.
     """
-    by_onnxruntime = (
-        chosen.engine != "openvino" and importlib.util.find_spec("onnxruntime") is not None
-    )
-    if not by_onnxruntime and importlib.util.find_spec("openvino") is None:
+    by_onnxruntime = chosen.engine != "openvino" and onnx_runtime.has_onnxruntime()
+    if not onnx_runtime.can_run():
         raise UsageError(
             f"{model} needs OpenVINO or onnxruntime: pip install 'facebatch[openvino]', "
             "or pip install 'facebatch[onnx]'"
@@ -63,10 +58,6 @@ def loaded(content: bytes, chosen: Choice, model: str) -> OnnxNet:
     except Exception as error:  # the errors of neither runtime have a common ancestor
         last = str(error).strip().splitlines()[-1:]
         raise WeightsError(f"{model}: its file holds no network: {' '.join(last)}") from error
-
-
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
 
 
 def _openvino(content: bytes) -> OnnxNet:
@@ -79,14 +70,9 @@ def _openvino(content: bytes) -> OnnxNet:
 def _onnxruntime(content: bytes, device: str) -> OnnxNet:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
     wanted = ["CUDAExecutionProvider"] if device == "cuda" else []
     usable = [name for name in wanted if name in onnxruntime.get_available_providers()]
-    session: Any = onnxruntime.InferenceSession(
-        content, options, providers=[*usable, "CPUExecutionProvider"]
-    )
+    session = onnx_runtime.opened(content, [*usable, "CPUExecutionProvider"])
     [given] = session.get_inputs()
 
     def run(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:

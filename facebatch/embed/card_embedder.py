@@ -8,7 +8,6 @@ arithmetic is float32: bfloat16 wasn't measured for these.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from functools import partial
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from facebatch.embed.averaging import TTA
 from facebatch.embed.views import Forward, ViewsEmbedder, in_batches
 from facebatch.errors import UsageError, WeightsError
+from facebatch.models import onnx_runtime
 from facebatch.models.card import Card
 from facebatch.models.engines import Choice, choose
 from facebatch.models.provenance import Provenance
@@ -62,7 +62,7 @@ def runtime_of(card: Card, chosen: Choice) -> tuple[str, str]:
     if chosen.engine == "openvino" or (card.format == "openvino" and chosen.device == "cpu"):
         choose("openvino", "cpu")  # says how to install it
         return "openvino", "cpu"
-    if card.format == "onnx" and importlib.util.find_spec("onnxruntime") is not None:
+    if card.format == "onnx" and onnx_runtime.has_onnxruntime():
         return "onnxruntime", chosen.device
     if card.format == "onnx":
         raise UsageError(

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from facebatch.embed.views import Forward
 from facebatch.errors import UsageError, WeightsError
+from facebatch.models import onnx_runtime
 from facebatch.models.card import Input
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_ERRORS_ONLY = 3  # onnxruntime's severity: warnings are about the graph's making
 
 
 def built(reads: Input, content: bytes, batch: int, device: str) -> Forward:
@@ -48,16 +48,13 @@ def built(reads: Input, content: bytes, batch: int, device: str) -> Forward:
 
 
 def _session(content: bytes, device: str) -> Any:
-    provider = _PROVIDERS.get(device)
+    provider = _PROVIDERS.get(device, "")
     if provider not in onnxruntime.get_available_providers():
         raise UsageError(
             f"this onnxruntime doesn't run on --device {device}: choose --device cpu, or install "
             "onnxruntime-gpu"
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
     try:
-        return onnxruntime.InferenceSession(content, options, providers=[provider])
+        return onnx_runtime.opened(content, [provider])
     except Exception as error:  # its own errors have no common ancestor
         raise WeightsError(f"it isn't an ONNX network: {str(error).splitlines()[0]}") from error

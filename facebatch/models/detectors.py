@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-
+from facebatch.models import onnx_runtime
 from facebatch.models.card import WeightFile
 from facebatch.models.registry import ONET, all_cards, card, is_installed
 
@@ -23,9 +22,11 @@ def best() -> str:
     It is YuNet where its file and something that runs it are installed, else MTCNN, whose files
     come with facebatch.
     """
-    runtimes = ("openvino", "onnxruntime")
-    runs = any(importlib.util.find_spec(name) is not None for name in runtimes)
-    return "yunet" if runs and all(map(is_installed, card("yunet").files)) else "mtcnn"
+    return (
+        "yunet"
+        if onnx_runtime.can_run() and all(map(is_installed, card("yunet").files))
+        else "mtcnn"
+    )
 
 
 def weights(name: str) -> tuple[WeightFile, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-
+from facebatch.models import onnx_runtime
 from facebatch.models.registry import DEFAULT_EMBEDDER, all_cards, card, is_installed
 from facebatch.models.space_thresholds import shipped
 
@@ -26,8 +25,6 @@ def best(tta: str) -> str:
     Args:
         tta: Views that are averaged; an embedder without thresholds for them isn't taken.
     """
-    runtimes = ("openvino", "onnxruntime")
-    runs = any(importlib.util.find_spec(name) is not None for name in runtimes)
     measured = tta in shipped(_BETTER)
-    there = runs and measured and all(map(is_installed, card(_BETTER).files))
+    there = onnx_runtime.can_run() and measured and all(map(is_installed, card(_BETTER).files))
     return _BETTER if there else DEFAULT_EMBEDDER

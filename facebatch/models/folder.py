@@ -35,11 +35,14 @@ def models_folder() -> Path:
     """
     if named := os.environ.get(MODELS_VARIABLE):
         return Path(named).expanduser()
+    return cache_folder() / "models"
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept for the user; it may be missing, or not be writable."""
     if sys.platform == "darwin":
-        cache = Path("~/Library/Caches").expanduser()
-    else:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return cache / "facebatch" / "models"
+        return Path("~/Library/Caches/facebatch").expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "facebatch"
 
 
 def place_of(file: WeightFile, folder: Path | None = None) -> Path:

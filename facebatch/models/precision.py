@@ -9,7 +9,6 @@ processor, network and version of the engine.
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import time
 import typing
@@ -18,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from facebatch.models.engines import AMX, Choice, Precision, cpu_has_bf16, cpu_name
+from facebatch.models.folder import cache_folder
 
 Load = Callable[[Precision], Callable[[], object]]
 """Gives, for an arithmetic, what runs a batch in it."""
@@ -52,12 +52,6 @@ def _kept_in(network: str, engine: str) -> Path:
         cache_folder()
         / f"precision-{hashlib.blake2b(repr(about).encode(), digest_size=8).hexdigest()}"
     )
-
-
-def cache_folder() -> Path:
-    """Where results for this machine are kept between processes: ``$XDG_CACHE_HOME/facebatch``."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "facebatch"
 
 
 def _read(kept: Path) -> Precision | None:

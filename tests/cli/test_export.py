@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 from contextlib import nullcontext
@@ -131,3 +132,15 @@ def test_a_metrics_file_that_cannot_be_written_hides_no_error(tmp_path: Path) ->
         work(None)
     with pytest.raises(UsageError, match="there is no folder"):
         work(ZeroDivisionError("the work was begun"))
+
+
+def test_a_full_disk_counts_with_the_code_that_the_command_ends_with(tmp_path: Path) -> None:
+    file = tmp_path / "faces.prom"
+
+    def work() -> None:
+        with recorded("run", ["photos"], "/archive/faces", file):
+            raise OSError(errno.ENOSPC, "No space left on device", "/archive/faces/x")
+
+    with pytest.raises(InputError, match="/archive/faces/x: No space left on device"):
+        work()
+    assert f'facebatch_run_exit_code{{collection="faces"}} {float(2)}\n' in file.read_text()

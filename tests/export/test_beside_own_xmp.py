@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from support.exportable import HEIGHT, WIDTH, Archive
+from support.exportable import Archive
 from support.packets import mwg
+from support.photos_with_xmp import BOMB, LEFT, ON_THE_LEFT, ON_THE_RIGHT, RIGHT, export, save
 
-from facebatch.export import Target, named_faces, write_sidecars
 from facebatch.export.regions import read_facts
-from facebatch.export.sidecars import Written
-
-LEFT, RIGHT = (10.0, 10.0, 30.0, 30.0), (60.0, 10.0, 80.0, 30.0)
-ON_THE_LEFT, ON_THE_RIGHT = (0.2, 0.4, 0.2, 0.4), (0.7, 0.4, 0.2, 0.4)
-BOMB = b'<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;">]><a>&c;</a>'
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
-
-
-def save(place: Path, packet: bytes | None = None) -> None:
-    how: Mapping[str, bytes] = {} if packet is None else {"xmp": packet}
-    place.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (WIDTH, HEIGHT)).save(place, **how)
-
-
-def export(archive: Archive, photos: Path) -> Written:
-    snapshot = archive.collection.snapshot()
-    faces = named_faces(archive.collection, snapshot)
-    return write_sidecars(faces, snapshot.media, Target(photos, "photos"))
 
 
 def said(place: Path) -> dict[str, tuple[float, ...]]:

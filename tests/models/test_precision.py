@@ -10,7 +10,8 @@ import pytest
 
 from facebatch.models import engines
 from facebatch.models.engines import Choice, flags_in
-from facebatch.models.precision import cache_folder, embedding_precision
+from facebatch.models.folder import cache_folder
+from facebatch.models.precision import embedding_precision
 
 CPU = Choice("torch", "cpu")
 AVX512_ALONE = "model name : Some EPYC\nflags : avx512f avx512_bf16"
