@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facebatch import tables
 from facebatch.collection.collection import ORPHANS_KEPT, Collection
 from facebatch.collection.rewrite import SHARD_BYTES, Rewritten, drop, file_sizes, rewrite
-from facebatch.collection.snapshot import Snapshot
+from facebatch.collection.snapshot import Snapshot, in_threads
 from facebatch.errors import UsageError
 
 TARGET_FACES = 10_000
@@ -84,7 +85,10 @@ class Pruned:
 
 @dataclass(frozen=True)
 class _Size:
-    """One shard: its rows in all, its faces in all, and those that don't count; its bytes."""
+    """One shard: its rows in all, its faces in all, and those that don't count; its bytes.
+
+    It is coarse where its chips lie in row groups that are too long to read one face of.
+    """
 
     name: str
     items: int
@@ -92,6 +96,7 @@ class _Size:
     dead_items: int
     dead_faces: int
     bytes: int
+    is_coarse: bool
 
     @property
     def is_large(self) -> bool:
@@ -104,6 +109,8 @@ class _Size:
 
 def compact(collection: Collection, *, dry_run: bool = False) -> Compacted:
     """Merges small shards, and writes those anew that have many rows that don't count.
+
+    Shards whose chips lie in long row groups, as facebatch wrote them once, are written anew too.
 
     The files of the shards replaced stay for a day, for those who read them still; the next run
     after that removes them.
@@ -143,7 +150,7 @@ def _plan(collection: Collection, snapshot: Snapshot) -> Iterator[list[_Size]]:
     """
     group: list[_Size] = []
     for size in _by_place(snapshot, _sizes(collection, snapshot)):
-        if size.is_large and not size.is_wasteful:
+        if size.is_large and not size.is_wasteful and not size.is_coarse:
             continue
         if group and not _fit([*group, size]):
             if _is_worth(group):
@@ -163,7 +170,7 @@ def _fit(group: list[_Size]) -> bool:
 
 
 def _is_worth(group: list[_Size]) -> bool:
-    return len(group) > 1 or any(size.is_wasteful for size in group)
+    return len(group) > 1 or any(size.is_wasteful or size.is_coarse for size in group)
 
 
 def _sizes(collection: Collection, snapshot: Snapshot) -> list[_Size]:
@@ -181,8 +188,16 @@ def _sizes(collection: Collection, snapshot: Snapshot) -> list[_Size]:
     items = winning + _sums(snapshot, standing["shard"])[:, 0]
     faces = _sums(snapshot, sources["shard"], sources["faces"])[:, 1]
     bytes_of = file_sizes(collection)
+
+    def coarse(shard: str) -> bool:
+        return tables.has_coarse_chips(collection.storage, f"faces/{shard}.parquet")
+
+    is_coarse = dict(zip(snapshot.shards, in_threads(coarse, snapshot.shards), strict=True))
     return [
-        _Size(name, all_items, all_faces, all_items - live, all_faces - visible, bytes_of[name])
+        _Size(
+            *(name, all_items, all_faces, all_items - live, all_faces - visible),
+            *(bytes_of[name], is_coarse[name]),
+        )
         for name, (all_items, all_faces), live, visible in zip(
             snapshot.shards, in_all.tolist(), items.tolist(), faces.tolist(), strict=True
         )

@@ -29,6 +29,8 @@ from facebatch.storage.store import Storage, StoredFile
 _READERS = 8
 """Threads that read shard files; what they wait for is the store."""
 
+_STORED_AT = ("shard", "row")
+
 Result = TypeVar("Result")
 
 _SEGMENT_MIX = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
@@ -202,6 +204,7 @@ class Snapshot:
 
         Args:
             columns: Columns wanted; ``media_id`` names the item that holds the content today.
+                Beside the table's own there are ``shard`` and ``row``: where a face is stored.
             among: The only faces wanted, as columns ``face_id`` and ``media_id`` that this method
                 gave; all faces by default. Shards that hold none of their items aren't opened.
         """
@@ -209,7 +212,8 @@ class Snapshot:
         wanted = None if among is None else among["face_id"].unique()
         if among is not None:
             sources = sources.filter(pc.is_in(sources["media_id"], among["media_id"].unique()))
-        read = list(dict.fromkeys(["face_id", "content_id", "segment", *columns]))
+        own = [name for name in columns if name not in _STORED_AT]
+        read = list(dict.fromkeys(["face_id", "content_id", "segment", *own]))
         shards = pc.unique(sources["shard"]).to_pylist()
 
         def visible(shard: str) -> pa.Table:
@@ -220,6 +224,7 @@ class Snapshot:
                     f"{error}. Remove media/{shard}.parquet from the collection, and its photos "
                     "are extracted again."
                 ) from error
+            rows = _stored_at(rows, shard, columns)
             if wanted is not None:
                 rows = rows.filter(pc.is_in(rows["face_id"], wanted))
             mine = sources.filter(pc.equal(sources["shard"], shard))
@@ -232,12 +237,13 @@ class Snapshot:
         found = in_threads(visible, sorted(shards))
         if not found:
             return self._no_faces(columns)
-        rows = pa.concat_tables(found)
+        rows = pa.concat_tables(found).unify_dictionaries()
         counted = ids.first_of_each(ids.from_arrow(rows["face_id"]))
         return rows.take(counted).select(list(columns))
 
     def _no_faces(self, columns: Sequence[str]) -> pa.Table:
         nothing = tables.schema("faces", 1).empty_table()
+        nothing = _stored_at(nothing, "", columns)
         return nothing.select(list(columns))
 
     @cached_property
@@ -253,6 +259,16 @@ class Snapshot:
         interrupted runs have the same hash.
         """
         return hashlib.blake2b(self.face_ids.tobytes(), digest_size=16).hexdigest()
+
+
+def _stored_at(rows: pa.Table, shard: str, columns: Sequence[str]) -> pa.Table:
+    """Returns a shard's rows with where they are stored, as far as that is among the columns."""
+    if "shard" in columns:
+        code = pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), [shard])
+        rows = rows.append_column("shard", code)
+    if "row" in columns:
+        rows = rows.append_column("row", pa.array(np.arange(len(rows), dtype=np.int32)))
+    return rows
 
 
 def content_keys(rows: pa.Table) -> pa.FixedSizeBinaryArray:

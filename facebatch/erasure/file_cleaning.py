@@ -98,7 +98,7 @@ def drop_rows(storage: Storage, path: str, targets: ErasureTargets) -> int:
     if dropped and not len(whole):
         storage.remove(path)
         return dropped
-    pq.write_table(whole, sink, compression="zstd", row_group_size=tables.ROW_GROUP_ROWS)
+    pq.write_table(whole, sink, compression="zstd", row_group_size=tables.row_group_rows(whole))
     storage.write(path, sink.getvalue())
     return dropped
 

@@ -4,15 +4,18 @@ A table's contract is a JSON file in ``schemas/``. Nothing here knows of collect
 """
 
 from facebatch.tables.parquet import (
+    CHIP_ROW_GROUP_ROWS,
     ROW_GROUP_ROWS,
     Column,
     TableContract,
     contract,
     from_rows,
+    has_coarse_chips,
     matrix,
     read,
     read_metadata,
     read_rows,
+    row_group_rows,
     schema,
     table_names,
     vectors,
@@ -20,15 +23,18 @@ from facebatch.tables.parquet import (
 )
 
 __all__ = [
+    "CHIP_ROW_GROUP_ROWS",
     "ROW_GROUP_ROWS",
     "Column",
     "TableContract",
     "contract",
     "from_rows",
+    "has_coarse_chips",
     "matrix",
     "read",
     "read_metadata",
     "read_rows",
+    "row_group_rows",
     "schema",
     "table_names",
     "vectors",

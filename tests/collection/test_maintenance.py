@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from support import rows
 from support.histories import Archive, face_rows, media_id, says
@@ -190,3 +191,23 @@ def test_an_item_that_was_pruned_and_comes_back_as_it_was_counts_again(archive: 
     archive.items = {"a": (2, False)}
     archive.check()
     assert collection.is_committed("same")
+
+
+def test_chips_in_long_row_groups_are_written_anew_once(
+    copied: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact(copied)
+    [shard] = copied.snapshot().shards
+    path = f"faces/{shard}.parquet"
+    with copied.storage.open(path) as file:
+        whole = pq.read_table(file)
+    # The album is small: the shard counts as large, and few faces make a long row group.
+    monkeypatch.setattr(maintenance, "TARGET_FACES", 2)
+    monkeypatch.setattr(tables.parquet, "CHIP_ROW_GROUP_ROWS", len(whole) - 1)
+    said = says(copied.snapshot())
+    assert tables.has_coarse_chips(copied.storage, path)
+    assert compact(copied).written == 1
+    [shard] = copied.snapshot().shards
+    assert not tables.has_coarse_chips(copied.storage, f"faces/{shard}.parquet")
+    assert all(new.equals(old) for new, old in zip(says(copied.snapshot()), said, strict=True))
+    assert compact(copied).written == 0

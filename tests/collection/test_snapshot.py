@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from support import rows
 from support.examples import examples
 
-from facebatch import ids
+from facebatch import ids, tables
 from facebatch.collection.snapshot import content_keys, take
 from facebatch.errors import CollectionError
 from facebatch.storage.store import Storage
@@ -404,3 +405,19 @@ def test_content_keys_tell_contents_and_segments_apart(pairs: list[tuple[bytes, 
     keys = content_keys(table).to_pylist()
     assert len(set(keys)) == len(set(pairs))
     assert all(key == of for key, (of, segment) in zip(keys, pairs, strict=True) if segment == 0)
+
+
+def test_faces_say_where_they_are_stored(storage: Storage) -> None:
+    for shard, paths in (("one", ["b.jpg", "a.jpg"]), ("two", ["c.jpg"])):
+        items = [rows.media_row(path, of=ord(path[0]), faces=1) for path in paths]
+        found = rows.faces([(path, ord(path[0]), 0) for path in paths])
+        rows.put_shard(storage, shard, rows.media(*items), found)
+    faces = take(storage).faces(["face_id", "shard", "row"]).to_pylist()
+    assert len(faces) == 3
+    for face in faces:
+        path = f"faces/{face['shard']}.parquet"
+        [there] = tables.read_rows(
+            storage, path, "faces", ["face_id"], np.array([face["row"]])
+        ).to_pylist()
+        assert there["face_id"] == face["face_id"]
+    assert take(Storage("memory://none")).faces(["shard", "row"]).column_names == ["shard", "row"]

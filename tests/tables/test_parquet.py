@@ -105,6 +105,23 @@ def test_files_are_zstd_in_row_groups_of_at_most_ten_thousand(storage: Storage) 
     assert stored.row_group(0).column(0).compression == "ZSTD"
 
 
+def test_one_chip_is_read_without_thousands_of_others(storage: Storage) -> None:
+    table = rows.faces([("a.jpg", 0, place) for place in range(300)])
+    at = table.schema.get_field_index("chip")
+    chips = table.set_column(at, table.field(at), pa.array([b"JPEG"] * 300, pa.binary()))
+    for name, written, lengths in (("c", chips, [256, 44]), ("n", table, [300])):
+        tables.write(storage, f"{name}.parquet", "faces", written, "f")
+        stored = parquet_at(storage, f"{name}.parquet").metadata
+        assert [stored.row_group(n).num_rows for n in range(stored.num_row_groups)] == lengths
+        assert not tables.has_coarse_chips(storage, f"{name}.parquet")
+    with storage.open("c.parquet") as file:
+        whole = pq.read_table(file)
+    sink = pa.BufferOutputStream()
+    pq.write_table(whole, sink, row_group_size=10_000)
+    storage.write("o.parquet", sink.getvalue().to_pybytes())
+    assert tables.has_coarse_chips(storage, "o.parquet")
+
+
 def test_embeddings_are_stored_without_a_dictionary(storage: Storage) -> None:
     tables.write(storage, "f.parquet", "faces", rows.faces([("a.jpg", 0, 0)]), "f")
     group = parquet_at(storage, "f.parquet").metadata.row_group(0)
