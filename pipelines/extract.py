@@ -137,8 +137,7 @@ class WriteShard(beam.DoFn):
         """Commits one shard."""
         name = shard.shard.name
         with stopping.writing():
-            if shard.erased:
-                suppress(self._collection.storage, media=shard.erased)
+            suppress(self._collection.storage, **shard.erased)
             media = self._standing.without_lost_copies(shard.media)
             if not len(media) or self._collection.is_committed(name):
                 return  # by another run meanwhile; its faces file isn't to be written over

@@ -74,9 +74,10 @@ def erase(
 ) -> None:
     """Erase people, faces or photos for good: rows, chips, embeddings, index entries, names.
 
-    What was erased isn't extracted again by later runs. Your photos aren't touched. Afterwards
-    every file is searched for what was erased; exit code 4 says that something is left, and where.
-    The same command completes an erasure that was cut off.
+    What was erased isn't extracted again by later runs, whatever its files are called; another
+    photo under an erased path is. Your photos aren't touched. Afterwards every file is searched
+    for what was erased; exit code 4 says that something is left, and where. The same command
+    completes an erasure that was cut off.
     """
     output.quiet(verbose=False)
     from facebatch.collection import Collection

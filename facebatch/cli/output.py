@@ -85,6 +85,7 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
         ("vanished", "extracted, and no longer there"),
         ("excluded", "extracted, and left out by a rule now"),
         ("erased", "erased, and not extracted again"),
+        ("blocked", "not read, since what was erased in its place isn't known"),
         ("ignored", "not looked at"),
     ):
         yield f"{state.replace('_', ' '):<12}{plan[state]:>9,}  {meaning}"
@@ -116,10 +117,16 @@ def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
         "vanished": plan["vanished"],
         "excluded": plan["excluded"],
         "erased": plan["erased"],
+        "blocked": plan["blocked"],
         "ignored": plan["ignored"],
     }
     if any(notes.values()):
         yield "  " + ", ".join(f"{count:,} {what}" for what, count in notes.items() if count)
+    if plan["blocked"]:
+        yield (
+            "  blocked: files where something was erased whose content isn't known; under another "
+            "name they are read"
+        )
     yield from ignored_lines(plan["ignored_kinds"])
     if done["quarantined"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in done["reasons"].items())

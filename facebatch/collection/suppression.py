@@ -3,7 +3,11 @@
 It lies in the collection as one small file an erasure below ``suppressed/``, which are only ever
 added. They hold keyed hashes (blake2b, RFC 7693) and no ids, so that somebody who has the list
 alone, without its key, can't tell what it names. The key lies beside it, or is kept elsewhere and
-given in ``FACEBATCH_SUPPRESSION_KEY``. Nothing here knows what an item or a face is.
+given in ``FACEBATCH_SUPPRESSION_KEY``.
+
+A path alone is no photo: cameras use their names again. So what is kept out is a content, under
+whatever path, and a version of a path, which spares reading the file every night. A path is kept
+out whole only where nobody knows what lay there.
 """
 
 from __future__ import annotations
@@ -28,7 +32,10 @@ from facebatch.storage.store import Storage
 FOLDER = "suppressed"
 KEY_VARIABLE = "FACEBATCH_SUPPRESSION_KEY"
 KEY_BYTES = 32
-KINDS = ("media", "contents", "faces", "asked")
+KINDS = ("media", "contents", "faces", "asked", "versions", "blocked")
+
+_IDS = KINDS[:4]
+"""The kinds that may be met in a collection's files; the others are hashed from several facts."""
 
 _KEY_FILE = f"{FOLDER}/key.json"
 _CHECKED = b"facebatch suppression list"
@@ -48,11 +55,15 @@ class Suppression:
 
     Args:
         key: What ids are hashed with; empty where there is no list.
-        media: Keyed hashes of media ids, (n,) V16, sorted.
+        media: Keyed hashes of media ids, (n,) V16, sorted. They tell traces, and keep nothing
+            from being read.
         contents: Keyed hashes of content ids, (n,) V16, sorted.
         faces: Keyed hashes of face ids, (n,) V16, sorted.
         asked: Keyed hashes of what erasures were asked for by: person ids, and names and beginnings
             of paths (`word_id`), (n,) V16, sorted.
+        versions: Keyed hashes of `version_id` and `moment_id` of files, (n,) V16, sorted.
+        blocked: Keyed hashes of media ids below which nothing is read, (n,) V16, sorted: of files
+            whose content wasn't known, and of all that the lists of version 0.1 name.
     """
 
     key: bytes = field(default=b"", repr=False)
@@ -60,6 +71,8 @@ class Suppression:
     contents: Ids = field(default_factory=_nothing)
     faces: Ids = field(default_factory=_nothing)
     asked: Ids = field(default_factory=_nothing)
+    versions: Ids = field(default_factory=_nothing)
+    blocked: Ids = field(default_factory=_nothing)
 
     @classmethod
     def load(cls, storage: Storage) -> Suppression:
@@ -88,12 +101,20 @@ class Suppression:
         return any(len(getattr(self, kind)) for kind in KINDS)
 
     def hides_media(self, media_id: bytes) -> bool:
-        """Tells whether an item was erased."""
+        """Tells whether an item was erased under this id; another may lie there by now."""
         return bool(self.hidden_media(ids.as_array([media_id]))[0])
 
     def hides_content(self, content_id: bytes) -> bool:
         """Tells whether a file's bytes were erased, whatever it is called."""
         return bool(self.hidden_contents(ids.as_array([content_id]))[0])
+
+    def hides_version(self, version: bytes) -> bool:
+        """Tells whether a `version_id` or `moment_id` is that of an erased file."""
+        return bool(self._hidden(ids.as_array([version]), self.versions)[0])
+
+    def blocks(self, media_id: bytes) -> bool:
+        """Tells whether nothing at all is read under a file's id."""
+        return bool(self._hidden(ids.as_array([media_id]), self.blocked)[0])
 
     def hides_face(self, face_id: bytes) -> bool:
         """Tells whether a face was erased."""
@@ -104,7 +125,7 @@ class Suppression:
         return bool(self._hidden(ids.as_array(words), self.asked).any())
 
     def hidden_media(self, media_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns which of the media ids (n,) V16 were erased, (n,)."""
+        """Returns which of the media ids (n,) V16 something was erased under, (n,)."""
         return self._hidden(media_ids, self.media)
 
     def hidden_contents(self, content_ids: Ids) -> npt.NDArray[np.bool_]:
@@ -117,7 +138,7 @@ class Suppression:
 
     def hidden(self, found: Ids) -> npt.NDArray[np.bool_]:
         """Returns which of ids (n,) V16 of any kind, or of no known one, were erased, (n,)."""
-        return self._hidden(found, *(getattr(self, kind) for kind in KINDS))
+        return self._hidden(found, *(getattr(self, kind) for kind in _IDS))
 
     def _hidden(self, found: Ids, *lists: Ids) -> npt.NDArray[np.bool_]:
         hidden = np.zeros(len(found), bool)
@@ -137,6 +158,8 @@ def suppress(
     contents: Iterable[bytes] = (),
     faces: Iterable[bytes] = (),
     asked: Iterable[bytes] = (),
+    versions: Iterable[bytes] = (),
+    blocked: Iterable[bytes] = (),
 ) -> None:
     """Adds ids to a collection's list, for good; those on it already aren't added again.
 
@@ -144,17 +167,20 @@ def suppress(
 
     Args:
         storage: Where the collection lies.
-        media: Ids of items that are never read again.
+        media: Ids of items.
         contents: Ids of contents that are never extracted again, under whatever name.
         faces: Ids of faces that are left out of every extraction.
         asked: Person ids, and `word_id` of the names and beginnings of paths, that the erasure was
             asked for by. They hide nothing that comes later.
+        versions: `version_id` and `moment_id` of files that are never extracted again.
+        blocked: Ids of items in whose place nothing is ever read again.
 
     Raises:
         CollectionError: The list is damaged or can't be written.
         UsageError: As for `Suppression.load`.
     """
-    given = dict(zip(KINDS, map(set, (media, contents, faces, asked)), strict=True))
+    every = (media, contents, faces, asked, versions, blocked)
+    given = dict(zip(KINDS, map(set, every), strict=True))
     if not any(given.values()):
         return
     while True:
@@ -181,6 +207,16 @@ def _write(storage: Storage, key: bytes, hashes: Mapping[str, list[str]]) -> str
 def word_id(word: str) -> bytes:
     """Returns what stands for a name or the beginning of a path on the list, 16 bytes."""
     return ids.digest(b"word", os.fsencode(word))
+
+
+def version_id(media_id: bytes, size: int, marker: str) -> bytes:
+    """Returns what stands for one version of an item's file on the list, 16 bytes."""
+    return ids.digest(b"version", media_id, str(size).encode(), marker.encode())
+
+
+def moment_id(media_id: bytes, captured_at: datetime) -> bytes:
+    """Returns what stands for all versions of an item that were taken at a moment, 16 bytes."""
+    return ids.digest(b"moment", media_id, captured_at.isoformat().encode())
 
 
 def _new(known: Suppression, kind: str, found: set[bytes]) -> list[str]:
@@ -258,6 +294,9 @@ def _entry(storage: Storage, path: str, key: bytes) -> dict[str, bytes]:
     try:
         if entry["check"] != _check(key):
             raise ValueError("it was made with another key")
+        # Version 0.1 knew paths alone: what lay there then can't be told from what lies there now.
+        entry.setdefault("blocked", entry["media"])
+        entry.setdefault("versions", [])
         found = {kind: bytes.fromhex("".join(entry[kind])) for kind in KINDS}
         if any(len(each) % ids.ID_BYTES for each in found.values()):
             raise ValueError("a hash is cut off")

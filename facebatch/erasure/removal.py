@@ -7,7 +7,7 @@ command again completes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from facebatch.collection import STAGES, Collection, Snapshot, Suppression, rewr
 from facebatch.collection.collection import PLAN_PREFIX
 from facebatch.collection.suppression import suppress
 from facebatch.erasure import file_contents
+from facebatch.erasure.erased_items import erased_items, hidden_in
 from facebatch.erasure.file_cleaning import clean_file, drop_rows
 from facebatch.erasure.selection import Selection, targets_of
 from facebatch.erasure.stage_renewal import people_to_forget, renew_stages
@@ -77,7 +78,15 @@ def erase(collection: Collection, selection: Selection, gallery: Gallery | None 
     """
     storage = collection.storage
     _refuse_beside_a_run(storage)
-    suppress(storage, selection.media, selection.contents, selection.faces, asked=selection.asked)
+    suppress(
+        storage,
+        selection.media,
+        selection.contents,
+        selection.faces,
+        selection.asked,
+        selection.versions,
+        selection.blocked,
+    )
     suppression = Suppression.load(storage)
     before = collection.snapshot()
     _, names = people_to_forget(PeopleView.of(collection), suppression)
@@ -131,41 +140,28 @@ def _refuse_beside_a_run(storage: Storage) -> None:
         )
 
 
-def _hidden(
-    rows: pa.Table, column: str, hidden: Callable[[npt.NDArray[np.void]], npt.NDArray[np.bool_]]
-) -> npt.NDArray[np.bool_]:
-    """Returns which rows (n,) have an id in a column, which may be null, that is hidden."""
-    valid = rows[column].is_valid().to_numpy()
-    found = np.zeros(len(rows), bool)
-    found[valid] = hidden(ids.from_arrow(rows[column].drop_null()))
-    return found
-
-
-def _erased_items(suppression: Suppression) -> rewrite.Choice:
-    def choose(rows: pa.Table) -> npt.NDArray[np.bool_]:
-        return _hidden(rows, "media_id", suppression.hidden_media) | _hidden(
-            rows, "content_id", suppression.hidden_contents
-        )
-
-    return choose
-
-
 def _drop_rows(
     collection: Collection, snapshot: Snapshot, suppression: Suppression
 ) -> tuple[str, ...]:
     """Writes the shards that hold anything erased anew, and returns their names."""
     storage = snapshot.storage
-    items = _erased_items(suppression)
+
+    def items(rows: pa.Table) -> npt.NDArray[np.bool_]:
+        return erased_items(suppression, rows)
 
     def faces(rows: pa.Table) -> npt.NDArray[np.bool_]:
-        of_content = _hidden(rows, "content_id", suppression.hidden_contents)
+        of_content = hidden_in(rows, "content_id", suppression.hidden_contents)
         return of_content | suppression.hidden_faces(ids.from_arrow(rows["face_id"]))
 
-    affected_shards = set(snapshot.rows.filter(pa.array(items(snapshot.rows)))["shard"].to_pylist())
-    columns = ["face_id", "media_id", "content_id"]
+    erased = items(snapshot.rows)
+    affected_shards = set(snapshot.rows.filter(pa.array(erased))["shard"].to_pylist())
+    standing = ids.from_arrow(snapshot.rows.filter(pa.array(~erased))["media_id"])
     for shard in set(snapshot.shards) - affected_shards:
+        columns = ["face_id", "media_id", "content_id"]
         rows = tables.read(storage, f"faces/{shard}.parquet", "faces", columns)
-        if (faces(rows) | items(rows)).any():
+        of_erased = hidden_in(rows, "media_id", suppression.hidden_media)
+        of_erased &= ~np.isin(ids.from_arrow(rows["media_id"]), standing)
+        if (faces(rows) | of_erased).any():
             affected_shards.add(shard)
     done = rewrite.drop(
         collection, snapshot, media=items, faces=faces, beside=sorted(affected_shards), purge=True

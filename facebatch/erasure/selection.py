@@ -23,6 +23,7 @@ from facebatch import ids, tables
 from facebatch.collection import Collection, Snapshot, Suppression
 from facebatch.collection.suppression import word_id
 from facebatch.erasure import file_contents
+from facebatch.erasure.erased_items import erased_items, hidden_in, versions_of
 from facebatch.erasure.verification import ErasureTargets, same_faces
 from facebatch.errors import CollectionError, UsageError
 from facebatch.people import PeopleView, Person
@@ -71,6 +72,9 @@ class Selection:
     Args:
         media: Ids of items.
         contents: Ids of their contents.
+        versions: What tells their files from others under the same paths, as the suppression list
+            has it.
+        blocked: Ids of those whose content was never known, so that nothing can be told from them.
         faces: Ids of faces.
         people: Ids of people who have no face left.
         names: Names that nobody has any more.
@@ -86,6 +90,8 @@ class Selection:
 
     media: frozenset[bytes] = frozenset()
     contents: frozenset[bytes] = frozenset()
+    versions: frozenset[bytes] = frozenset()
+    blocked: frozenset[bytes] = frozenset()
     faces: frozenset[bytes] = frozenset()
     people: frozenset[bytes] = frozenset()
     names: frozenset[str] = frozenset()
@@ -148,6 +154,7 @@ def select(collection: Collection, snapshot: Snapshot, request: Request) -> Sele
     return Selection(
         frozenset(with_copies),
         frozenset(contents),
+        *versions_of(listed, with_copies),
         frozenset(faces),
         frozenset(gone),
         unused_names(view, names | their_names, gone, faces),
@@ -269,6 +276,7 @@ class _Asked:
 def every_media_row(storage: Storage) -> pa.Table:
     """Returns the rows of every media file that can be read, superseded and replaced ones too."""
     columns = ["media_id", "root", "path", "path_bytes", "segment", "content_id"]
+    columns += ["size", "marker", "captured_at"]
     empty = tables.from_rows("media", []).select(columns)
     return pa.concat_tables([empty, *_readable(storage, "media", columns)])
 
@@ -369,14 +377,17 @@ def targets_of(
 ) -> ErasureTargets:
     """Returns what a verification looks for while an erasure is under way."""
     lengths = np.linalg.norm(selection.embeddings, axis=1, keepdims=True)
-    places = _places(snapshot.media)
+    standing = snapshot.media.filter(pa.array(~erased_items(suppression, snapshot.media)))
+    again = standing.filter(pa.array(hidden_in(standing, "media_id", suppression.hidden_media)))
     return ErasureTargets(
         suppression,
         selection.places,
         selection.names | frozenset(names),
         selection.chips,
         (selection.embeddings / np.maximum(lengths, 1e-12)).astype(np.float32),
-        frozenset(places - selection.places),
+        frozenset(_places(snapshot.media) - selection.places),
+        ids.from_arrow(again["media_id"]),
+        frozenset(_places(again)),
     )
 
 

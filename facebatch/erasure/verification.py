@@ -78,6 +78,9 @@ class ErasureTargets:
         embeddings: Erased embeddings, (e, d), rows of length 1.
         remaining: Roots and paths of items that stay: a text that names one of them isn't taken
             for a shorter name in it.
+        held: Ids, (h,) V16, of items that were read later under the paths of erased ones, and so
+            tell of nothing erased.
+        held_places: Their roots and paths.
     """
 
     suppression: Suppression
@@ -86,13 +89,15 @@ class ErasureTargets:
     chips: tuple[bytes, ...] = ()
     embeddings: Matrix = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     remaining: frozenset[tuple[str, str]] = frozenset()
+    held: npt.NDArray[np.void] = field(default_factory=lambda: ids.as_array(()))
+    held_places: frozenset[tuple[str, str]] = frozenset()
 
     def matches(self, part: Part) -> npt.NDArray[np.bool_]:
         """Returns which of a part's values (n,) tell of something erased."""
         if not len(part.values):
             return np.zeros(0, bool)
         if part.kind == "ids":
-            return self.suppression.hidden(part.values)
+            return self._hidden(part.values)
         if part.kind == "vectors":
             return same_faces(part.values, self.embeddings)
         if part.kind == "pictures":
@@ -109,14 +114,19 @@ class ErasureTargets:
                 told[part.rows[self.matches(part)]] = True
         return told
 
+    def _hidden(self, found: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
+        return self.suppression.hidden(found) & ~np.isin(found, self.held)
+
     def _is_erased_place(self, place: tuple[str, str]) -> bool:
+        if place in self.held_places:
+            return False
         return place in self.places or self.suppression.hides_media(ids.media_id(*place))
 
     def _tells(self, text: str) -> bool:
         if text.strip() in self.names:
             return True
         found = [bytes.fromhex(window) for window in _hex_windows(text)]
-        if self.suppression.hidden(ids.as_array(found)).any():
+        if self._hidden(ids.as_array(found)).any():
             return True
         return any(not self._is_part_of_another(span, text) for span in self._named(text))
 
@@ -126,8 +136,8 @@ class ErasureTargets:
             if span in self._paths or span in self._full_names:
                 yield span
                 continue
-            parts = (span[:at] for at in range(len(span)) if span[at] == "/")
-            found = [ids.media_id(root, span[len(root) + 1 :]) for root in parts]
+            parts = [(span[:at], span[at + 1 :]) for at in range(len(span)) if span[at] == "/"]
+            found = [ids.media_id(*place) for place in parts if place not in self.held_places]
             if self.suppression.hidden_media(ids.as_array(found)).any():
                 yield span
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from facebatch.collection.suppression import version_id
 from facebatch.extract.items import Item, Known, Unsure, Video, version_key
 from facebatch.media.kinds import decoder_has_come
 from facebatch.media.sources.listing import MediaFile, shown
@@ -42,9 +43,11 @@ State = Literal[
     "vanished",
     "excluded",
     "erased",
+    "blocked",
 ]
 """``reread`` is what seems unchanged and is read again all the same; ``excluded`` is what vanishes
-because a rule leaves it out now, or because it never was a medium."""
+because a rule leaves it out now, or because it never was a medium; ``blocked`` is what lies where
+something was erased whose content isn't known."""
 
 
 STATES: tuple[State, ...] = get_args(State)
@@ -118,8 +121,12 @@ def decide_file(
     if listed is None:
         yield from (("vanished", row) for row in newest if not row.is_gone)
         return
-    if rules.erased and rules.erased.hides_media(listed.media_id):
-        yield "erased", None
+    kept_out = _kept_out(listed, rules)
+    if kept_out is not None:
+        yield kept_out, None
+        if kept_out == "erased":  # put in the place of another photo
+            others = (row for row in newest if (row.size, row.marker) != _version(listed))
+            yield from (("vanished", row) for row in others if not row.is_gone)
         return
     if not listed.is_video:
         yield decide(Item(listed), newest[0] if newest else None, rules)
@@ -132,6 +139,23 @@ def decide_file(
         yield from decisions
     else:
         yield "new", Video(listed, tuple(winners(known)))
+
+
+def _version(file: MediaFile) -> tuple[int, str]:
+    return file.size, file.marker
+
+
+def _kept_out(listed: MediaFile, rules: Rules) -> State | None:
+    """Returns the state of a file that an erasure keeps out, so that it isn't even read.
+
+    Another file under the same path is read, and told by its content.
+    """
+    if rules.erased is None or not rules.erased.hides_media(listed.media_id):
+        return None
+    if rules.erased.blocks(listed.media_id):
+        return "blocked"
+    version = version_id(listed.media_id, *_version(listed))
+    return "erased" if rules.erased.hides_version(version) and not rules.reread else None
 
 
 def look_first(listed: MediaFile, known: Sequence[Known], decisions: Sequence[Decision]) -> bool:
@@ -183,7 +207,7 @@ def decide_unopened(video: Video, failure: tuple[str, str], rules: Rules) -> Ite
         failure: Reason code and message.
         rules: Retries, attempts.
     """
-    version = (video.file.size, video.file.marker)
+    version = _version(video.file)
     present = [row for row in video.known if not row.is_gone]
     same = [row for row in present if row.segments and (row.size, row.marker) == version]
     if same:
@@ -223,7 +247,7 @@ def decide(item: Item, known: Known | None, rules: Rules) -> tuple[State, Item |
 def _state(listed: MediaFile, known: Known | None, rules: Rules) -> State:
     if known is None or known.is_gone:
         return "new"  # what came back is found by its content, and not detected again
-    if (known.size, known.marker) != (listed.size, listed.marker):
+    if (known.size, known.marker) != _version(listed):
         return "changed"
     if rules.reread:
         return "reread"

@@ -7,9 +7,9 @@ quarantined row; nothing here raises for data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from facebatch import ids, tables
+from facebatch.collection.suppression import moment_id, version_id
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder
@@ -93,13 +94,14 @@ class ShardTables:
         media: Its media rows, by the contract.
         faces: Its face rows; the column ``views`` holds the chips' pixels until the embedder has
             read them, then what comes later stands in its place.
-        erased: Media ids of items that turned out to hold an erased content; they have no row.
+        erased: What `suppress` is to add to the list, by kind, since items turned out to be erased
+            ones under another path or in another version; they have no row.
     """
 
     shard: Shard
     media: pa.Table
     faces: pa.Table
-    erased: tuple[bytes, ...] = ()
+    erased: Mapping[str, frozenset[bytes]] = field(default_factory=dict)
 
 
 def process(
@@ -152,15 +154,34 @@ def _filmed(so_far: Outcome, pictures: Iterable[tuple[int, FacePicture]], tools:
     return replace(so_far, faces=faces, frames=len(parts))
 
 
+def _told_from_erased(item: Item, outcome: Outcome, tools: Tools) -> Outcome:
+    """Tells another photo or video under an erased one's path from that one, edited or not.
+
+    What can't be read may be either: it has no row, and is tried again.
+    """
+    erased = tools.erased
+    if not erased or outcome.is_erased or not erased.hides_media(item.file.media_id):
+        return outcome
+    try:
+        content = outcome.content or tools.reader.content_id(item.file)
+    except MediaError:
+        return replace(outcome, is_erased=True)
+    moment = outcome.facts.exif.captured_at if outcome.facts else None
+    edited = moment is not None and erased.hides_version(moment_id(item.file.media_id, moment))
+    return replace(outcome, content=content, is_erased=edited or erased.hides_content(content))
+
+
 def detect_shard(shard: Shard, tools: Tools) -> ShardTables:
     """Extracts a shard's items up to their chips."""
     first: dict[tuple[bytes, int], dict[str, Any]] = {}
     media: list[dict[str, Any]] = []
     found: list[Found] = []
-    erased: list[bytes] = []
-    for item, outcome in zip(shard.items, _outcomes(shard, tools, first), strict=True):
+    erased: list[Item] = []
+    for item, extracted in zip(shard.items, _outcomes(shard, tools, first), strict=True):
+        outcome = _told_from_erased(item, extracted, tools)
         if outcome.is_erased:
-            erased.append(item.media_id)
+            if outcome.content is not None:
+                erased.append(item)
             continue
         row = media_row(item, outcome)
         if outcome.content is not None and outcome.failure is None:
@@ -180,7 +201,13 @@ def detect_shard(shard: Shard, tools: Tools) -> ShardTables:
         remain = [not tools.erased.hides_face(face) for face in faces["face_id"].to_pylist()]
         faces = faces.filter(pa.array(remain))
         rows = recounted(rows, faces)
-    return ShardTables(shard, rows, faces, tuple(erased))
+    return ShardTables(shard, rows, faces, _to_suppress(erased))
+
+
+def _to_suppress(erased: Sequence[Item]) -> dict[str, frozenset[bytes]]:
+    """Returns what the suppression list is to know of items, for the next night's sake."""
+    versions = (version_id(one.media_id, one.file.size, one.file.marker) for one in erased)
+    return {"media": frozenset(one.media_id for one in erased), "versions": frozenset(versions)}
 
 
 def _outcomes(shard: Shard, tools: Tools, known: Container[tuple[bytes, int]]) -> Iterator[Outcome]:

@@ -15,7 +15,7 @@ from support.rows import memory_collection
 
 from facebatch import ids
 from facebatch.collection import Suppression
-from facebatch.collection.suppression import FOLDER, KEY_VARIABLE, suppress
+from facebatch.collection.suppression import FOLDER, KEY_VARIABLE, suppress, version_id
 from facebatch.errors import CollectionError, UsageError
 from facebatch.storage.store import Storage
 
@@ -61,6 +61,31 @@ def test_media_contents_and_faces_are_hidden_apart(storage: Storage) -> None:
         [False, True, False],
         [False, False, True],
     ]
+
+
+def test_a_version_is_hidden_alone_and_a_path_only_where_it_is_blocked(storage: Storage) -> None:
+    item, other = b"i" * 16, b"o" * 16
+    version = version_id(item, 7, "etag")
+    suppress(storage, media=[item, other], versions=[version], blocked=[other])
+    loaded = Suppression.load(storage)
+    assert loaded.hides_version(version)
+    assert not loaded.hides_version(version_id(item, 7, "other"))
+    assert not loaded.hides_version(version_id(other, 7, "etag"))
+    assert [loaded.blocks(one) for one in (item, other)] == [False, True]
+    assert not loaded.hidden(ids.as_array([version])).any(), "no file holds such an id"
+
+
+def test_a_list_of_version_0_1_blocks_the_paths_it_names(storage: Storage) -> None:
+    suppress(storage, media=[b"i" * 16], contents=[b"c" * 16])
+    for file in storage.files(FOLDER):
+        entry = json.loads(storage.read(file.path))
+        entry.pop("versions", None)
+        entry.pop("blocked", None)
+        storage.write(file.path, json.dumps(entry).encode())
+    suppress(storage, media=[b"j" * 16])
+    loaded = Suppression.load(storage)
+    assert loaded.hides_content(b"c" * 16)
+    assert [loaded.blocks(one * 16) for one in (b"i", b"j")] == [True, False]
 
 
 def test_what_is_hidden_already_is_not_written_again(storage: Storage) -> None:

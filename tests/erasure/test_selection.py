@@ -13,6 +13,7 @@ from support.rows import content, media, media_row
 from facebatch import ids, tables
 from facebatch.collection import Collection, Suppression, integrity, read_clusters, read_matches
 from facebatch.collection.rewrite import rewrite
+from facebatch.collection.suppression import version_id
 from facebatch.erasure import Request, erase, select, verify
 from facebatch.erasure.selection import targets_of
 from facebatch.erasure.verification import check
@@ -189,6 +190,40 @@ def test_what_comes_back_all_the_same_is_found_and_erased_by_the_same_command(
     _, left = archive.erase(media=("photos/0.jpg",))
     assert left == []
     assert verify(archive.collection) == []
+
+
+def test_another_photo_under_an_erased_path_stays_and_is_no_trace(archive: Archive) -> None:
+    collection = archive.collection
+    archive.erase(media=("photos/0.jpg",))
+    other = np.zeros((41, 128), np.float32)
+    other[40, 3] = 1
+    rows = media(photo(40, "0.jpg", marker="2"))
+    collection.commit_shard("again", rows, face_rows([40], other, ["0.jpg"]))
+    archive.run_stages()
+    assert verify(collection) == []
+    _, left = archive.erase(media=("photos/1.jpg",))
+    assert left == []
+    assert {"0.jpg", "1.jpg"} & paths_of(collection) == {"0.jpg"}
+    assert face_of(40) in collection.snapshot().face_ids.tolist()
+    assert b"0.jpg" in collection.storage.read("report.html")
+    chosen, left = archive.erase(media=("photos/0.jpg",))
+    assert left == []
+    assert chosen.faces == {face_of(40)}
+    assert "0.jpg" not in paths_of(collection)
+    assert verify(collection) == []
+
+
+def test_the_list_knows_versions_and_blocks_only_what_was_never_read(archive: Archive) -> None:
+    rows = media(media_row("locked.jpg", "quarantined", of=None), media_row("cut.jpg", of=50))
+    archive.collection.commit_shard("more", rows, face_rows([], archive.embeddings))
+    _, left = archive.erase(media=("photos/locked.jpg", "photos/cut.jpg", "photos/0.jpg"))
+    assert left == []
+    hidden = Suppression.load(archive.collection.storage)
+    names = ("locked.jpg", "cut.jpg", "0.jpg", "copies/first.jpg")
+    items = [ids.media_id("photos", name) for name in names]
+    assert [hidden.blocks(item) for item in items] == [True, False, False, False]
+    assert all(hidden.hides_version(version_id(item, 1, "1")) for item in items)
+    assert not any(hidden.hides_version(version_id(item, 1, "2")) for item in items)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import random
@@ -11,8 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facebatch import ids
-from facebatch.collection import Suppression
 from facebatch.extract.decide import (
     DEAD_ATTEMPTS,
     MAX_ATTEMPTS,
@@ -217,15 +214,6 @@ def test_an_item_that_came_back_is_new_and_takes_over_from_its_row() -> None:
     assert decided(photo(), gone) == [
         ("new", Item(photo(), supersedes="s1", superseded_at=NOON)),
     ]
-
-
-def test_an_erased_item_is_left_alone_whatever_is_known_of_it() -> None:
-    key = b"k" * 32
-    hashed = hashlib.blake2b(photo().media_id, digest_size=16, key=key).digest()
-    rules = Rules(erased=Suppression(key, media=ids.as_array([hashed])))
-    assert decided(photo(), rules=rules) == [("erased", None)]
-    assert decided(photo(size=7), known(), rules=rules) == [("erased", None)]
-    assert decided(photo("b.jpg"), rules=rules)[0][0] == "new"
 
 
 def film(size: int = 1000) -> MediaFile:

@@ -12,6 +12,7 @@ from support.program import facebatch
 
 from facebatch.collection import Collection
 from facebatch.demo.render import render_face
+from facebatch.people import PeopleView
 
 
 def run(album: Path, url: Path) -> dict[str, int]:
@@ -23,6 +24,16 @@ def run(album: Path, url: Path) -> dict[str, int]:
 def state(url: Path) -> tuple[set[str], int]:
     snapshot = Collection.open(str(url)).snapshot()
     return set(snapshot.media["path"].to_pylist()), len(snapshot.face_ids)
+
+
+def people_of(url: Path, path: str) -> list[bytes]:
+    """Returns the ids of the people in a photo."""
+    collection = Collection.open(str(url))
+    snapshot = collection.snapshot()
+    media = {row["path"]: row["media_id"] for row in snapshot.media.to_pylist()}
+    rows = snapshot.faces(["face_id", "media_id"]).to_pylist()
+    faces = {row["face_id"] for row in rows if row["media_id"] == media[path]}
+    return [who for who, theirs in PeopleView.of(collection).faces.items() if faces & set(theirs)]
 
 
 def erase(url: Path, *what: str) -> None:
@@ -60,6 +71,26 @@ def test_an_erased_photo_does_not_come_back_nor_does_a_copy_of_it(
         assert state(url) == ({"1.jpg", "2.jpg", "3.jpg"}, 3)
         verify(url)
     assert plan["to_extract"] == 0, "the copy was looked into once"
+
+
+def test_another_photo_under_an_erased_path_is_read_and_takes_nothing_over(
+    album: Path, tmp_path: Path
+) -> None:
+    url = tmp_path / "collection"
+    run(album, url)
+    for person in people_of(url, "0.jpg"):
+        done = facebatch("people", "name", str(url), person.hex(), "Ada")
+        assert done.returncode == 0, done.stderr
+    erase(url, "--media", "album/0.jpg")
+    other = Image.fromarray(render_face(5, size=240, noise_seed=7))
+    other.save(album / "0.jpg", quality=92)
+    assert run(album, url)["new"] == 1
+    assert state(url) == ({"0.jpg", "1.jpg", "2.jpg", "3.jpg"}, 4)
+    ada = PeopleView.of(Collection.open(str(url))).by_name("Ada")
+    assert [one.person_id for one in ada] == list(people_of(url, "1.jpg"))
+    assert not {one.person_id for one in ada} & set(people_of(url, "0.jpg"))
+    verify(url)
+    assert run(album, url)["to_extract"] == 0
 
 
 def test_an_erased_face_does_not_come_back_when_its_photo_is_extracted_again(
