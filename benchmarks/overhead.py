@@ -12,7 +12,6 @@ folder it renders the demo's album.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import shutil
 import statistics
@@ -27,7 +26,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from common import ONE_THREAD, extract_command, photo_folder, photos_in
-from PIL import Image
 
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
@@ -41,6 +39,7 @@ def loop(folder: Path) -> None:
     from facebatch.detect import load_detector
     from facebatch.embed import load_embedder
     from facebatch.extract.detect_and_crop import find_faces
+    from facebatch.extract.rows import chip_jpeg
 
     settings = ExtractSettings()
     detector = load_detector(settings.detector, min_face=settings.min_face)
@@ -52,7 +51,7 @@ def loop(folder: Path) -> None:
         waiting.clear()
         embedder.embed(views)
         for view in views[:, views.shape[1] // 2]:
-            compressed(view)
+            chip_jpeg(view)
 
     for path in photos_in(folder):
         try:
@@ -63,15 +62,6 @@ def loop(folder: Path) -> None:
             finish()
     if waiting:
         finish()
-
-
-def compressed(chip: npt.NDArray[np.uint8]) -> bytes:
-    """Returns a chip as it is stored."""
-    from facebatch.extract.shard import CHIP_JPEG_QUALITY
-
-    buffer = io.BytesIO()
-    Image.fromarray(chip).save(buffer, "JPEG", quality=CHIP_JPEG_QUALITY)
-    return buffer.getvalue()
 
 
 def run_loop(folder: Path) -> float:

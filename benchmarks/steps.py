@@ -90,7 +90,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def decode(setup: Setup) -> None:
     """Scaled decoding against decoding in full."""
-    from facebatch.extract.shard import DECODED_AHEAD
+    from facebatch.extract.pictures import DECODED_AHEAD
 
     side = DECODED_AHEAD * ExtractSettings().max_side
     scaled = [(photo, photo.scale_for(side)) for photo in setup.photos]
@@ -198,7 +198,7 @@ def write(setup: Setup) -> None:
     """A shard's commit against two plain Parquet files."""
     from facebatch.detect import load_detector
     from facebatch.embed import load_embedder
-    from facebatch.extract.shard import detect_shard, embed_shard
+    from facebatch.extract.shard import Tools, detect_shard, embed_shard
 
     settings = ExtractSettings()
     detector = load_detector(settings.detector, min_face=settings.min_face, engine=setup.engine)
@@ -206,7 +206,8 @@ def write(setup: Setup) -> None:
     chosen = {str(path.resolve().relative_to(setup.folder.resolve())) for path in setup.paths}
     listed = list_root(parse_root(str(setup.folder)))
     items = [Item(file) for file in listed if isinstance(file, MediaFile) and file.path in chosen]
-    found = detect_shard(Shard("shard", tuple(items)), MediaReader(), lambda: detector, settings)
+    tools = Tools(MediaReader(), lambda: detector, settings)
+    found = detect_shard(Shard("shard", tuple(items)), tools)
     shard = embed_shard(found, lambda: embedder, settings)
     rows = len(shard.media) + len(shard.faces)
     names = map(str, itertools.count())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facebatch.errors import UsageError, WeightsError
 from facebatch.models import onnx_runtime
+from facebatch.models.card import Input
 from facebatch.models.engines import Choice
 from facebatch.models.provenance import Provenance
 
@@ -23,21 +24,22 @@ class OnnxNet:
 
     Args:
         outputs: The names of its outputs.
-        run: Gives the outputs, in that order, for float32 (1, 3, height, width). They are valid
-            until the thread's next call.
+        run: Gives the outputs, in that order, for a picture, uint8 (1, height, width, 3), RGB and
+            C-contiguous. They are valid until the thread's next call.
         provenance: What runs it.
     """
 
     outputs: tuple[str, ...]
-    run: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]]
+    run: Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], ...]]
     provenance: Provenance
 
 
-def loaded(content: bytes, chosen: Choice, model: str) -> OnnxNet:
+def loaded(content: bytes, reads: Input, chosen: Choice, model: str) -> OnnxNet:
     """Load a network.
 
     Args:
         content: The ONNX file.
+        reads: What the network reads.
         chosen: The engine and the device. torch doesn't read ONNX files: onnxruntime takes its
             place, on the CPU where it has no CUDA (which is written, not run); OpenVINO does
             where onnxruntime isn't installed.
@@ -54,20 +56,22 @@ def loaded(content: bytes, chosen: Choice, model: str) -> OnnxNet:
             "or pip install 'facebatch[onnx]'"
         )
     try:
-        return _onnxruntime(content, chosen.device) if by_onnxruntime else _openvino(content)
+        if by_onnxruntime:
+            return _onnxruntime(content, reads, chosen.device)
+        return _openvino(content, reads)
     except Exception as error:  # the errors of neither runtime have a common ancestor
         last = str(error).strip().splitlines()[-1:]
         raise WeightsError(f"{model}: its file holds no network: {' '.join(last)}") from error
 
 
-def _openvino(content: bytes) -> OnnxNet:
+def _openvino(content: bytes, reads: Input) -> OnnxNet:
     from facebatch.models.openvino_runtime import read_onnx
 
-    network, names = read_onnx(content)
+    network, names = read_onnx(content, reads)
     return OnnxNet(names, network, Provenance("openvino", "cpu", "float32"))
 
 
-def _onnxruntime(content: bytes, device: str) -> OnnxNet:
+def _onnxruntime(content: bytes, reads: Input, device: str) -> OnnxNet:
     import onnxruntime
 
     wanted = ["CUDAExecutionProvider"] if device == "cuda" else []
@@ -75,8 +79,8 @@ def _onnxruntime(content: bytes, device: str) -> OnnxNet:
     session = onnx_runtime.opened(content, [*usable, "CPUExecutionProvider"])
     [given] = session.get_inputs()
 
-    def run(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        return tuple(session.run(None, {given.name: images}))
+    def run(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        return tuple(session.run(None, {given.name: onnx_runtime.prepared(images, reads)}))
 
     names = tuple(output.name for output in session.get_outputs())
     return OnnxNet(names, run, Provenance("onnxruntime", "cuda" if usable else "cpu", "float32"))

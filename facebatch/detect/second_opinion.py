@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from facebatch.detect.crops import OUTPUT_BATCH, classify
 from facebatch.detect.integral import integral_image
-from facebatch.detect.mtcnn_boxes import landmarks_in_image, squared
+from facebatch.detect.mtcnn_boxes import landmarks_in_image, regions, squared
 from facebatch.detect.nets import ONET, ArrayFunction, load
 from facebatch.models.engines import Choice
 from facebatch.models.registry import ONET as ONET_FILE
@@ -50,7 +50,11 @@ class SecondOpinion:
         if len(boxes) == 0:
             return scores, landmarks
         squares = squared(boxes + _ONE_BASED)
-        valid, outputs = classify(self._net, integral_image(image), squares, 48, OUTPUT_BATCH)
+        inside = regions(squares, *image.shape[:2])
+        top = inside[:, 1].min()
+        sums = integral_image(image[top : max(top, inside[:, 3].max())])  # of the rows that count
+        lower = squares - np.array([0, top, 0, top], np.float32)
+        valid, outputs = classify(self._net, sums, lower, 48, OUTPUT_BATCH)
         if outputs:
             _, scores[valid], fractions = outputs
             # Pixel indices, where an integer is a pixel's centre, as MtcnnDetector has them.

@@ -16,9 +16,7 @@ from facebatch.detect.base import Detections
 from facebatch.detect.integral import MAX_PIXELS
 from facebatch.detect.nms import suppress_union
 from facebatch.detect.onnx_nets import OnnxNet
-from facebatch.detect.pixels import planes
 from facebatch.detect.second_opinion import SecondOpinion
-from facebatch.models.card import Input
 from facebatch.models.provenance import Provenance
 
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -76,7 +74,6 @@ class SingleShotDetector:
     Args:
         name: The name in the model registry.
         family: How the network's outputs are read.
-        reads: What it reads, as its card says.
         net: The network.
         opinion: O-Net.
         min_face: Side of the smallest square to look into for a face, in pixels of the image; a
@@ -90,7 +87,6 @@ class SingleShotDetector:
         self,
         name: str,
         family: Family,
-        reads: Input,
         net: OnnxNet,
         opinion: SecondOpinion,
         min_face: int,
@@ -100,7 +96,6 @@ class SingleShotDetector:
         self.name = name
         self.min_face = min_face
         self._family = family
-        self._reads = reads
         self._net = net
         self._opinion = opinion
 
@@ -138,8 +133,7 @@ class SingleShotDetector:
             box is that of a square of its area.
         """
         family = self._family
-        pixels = planes(image, padded(image.shape[0]), padded(image.shape[1]), self._reads)
-        outputs = dict(zip(self._net.outputs, self._net.run(pixels), strict=True))
+        outputs = dict(zip(self._net.outputs, self._net.run(_filled_up(image)), strict=True))
         boxes, scores = family.decode(outputs, image.shape[:2])
         # First of all: a box that is too small may stand for a larger one that is less sure.
         kept = suppress_union(boxes, scores, family.overlap)
@@ -147,6 +141,14 @@ class SingleShotDetector:
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         large = areas >= (_LEAST_SHARE * self.min_face) ** 2
         return boxes[large], scores[large]
+
+
+def _filled_up(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture as one of a batch, with black below and to the right of it."""
+    height, width, _ = image.shape
+    filled = np.zeros((1, padded(height), padded(width), 3), np.uint8)
+    filled[0, :height, :width] = image
+    return filled
 
 
 def padded(side: int) -> int:

@@ -28,17 +28,11 @@ def built(reads: Input, content: bytes, batch: int, device: str) -> Forward:
     fixed = given[0].shape[0] if given and given[0].shape else None
     if len(given) != 1 or (isinstance(fixed, int) and fixed != batch):
         raise WeightsError(f"it reads {len(given)} inputs of {fixed} chips each")
-    name, mean, std = given[0].name, np.array(reads.mean), np.array(reads.std)
-    scale, shift = (1 / std).astype(np.float32), (-mean / std).astype(np.float32)
+    name = given[0].name
 
     def run(chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels: NDArray[Any] = chips if reads.colour == "RGB" else chips[..., ::-1]
-        if reads.dtype == "float32":
-            pixels = pixels * scale + shift
-        if reads.layout == "NCHW":
-            pixels = pixels.transpose(0, 3, 1, 2)
         try:
-            outputs = session.run(None, {name: np.ascontiguousarray(pixels)})
+            outputs = session.run(None, {name: onnx_runtime.prepared(chips, reads)})
         except Exception as error:  # its own errors have no common ancestor
             raise WeightsError(f"it can't be run: {str(error).splitlines()[0]}") from error
         values: NDArray[np.float32] = np.asarray(outputs[0], np.float32)

@@ -6,6 +6,11 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from facebatch.models.card import Input
+
 _ERRORS_ONLY = 3  # onnxruntime's severity: warnings are about the graph's making
 
 
@@ -35,3 +40,25 @@ def opened(content: bytes, providers: Sequence[str]) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     return onnxruntime.InferenceSession(content, options, providers=list(providers))
+
+
+def prepared(images: NDArray[np.uint8], reads: Input) -> NDArray[Any]:
+    """Returns what a network reads of pictures, which OpenVINO makes of them by itself.
+
+    Args:
+        images: uint8 (n, height, width, 3), RGB.
+        reads: Which colour comes first, mean and deviation, layout and type.
+
+    Returns:
+        float32 or uint8, C-contiguous: (n, 3, height, width), or (n, height, width, 3).
+    """
+    n, height, width, _ = images.shape
+    planes = np.empty((n, 3, height, width), reads.dtype)
+    for channel, colour in enumerate((0, 1, 2) if reads.colour == "RGB" else (2, 1, 0)):
+        planes[:, channel] = images[..., colour]
+        if reads.dtype == "float32":
+            planes[:, channel] -= np.float32(reads.mean[channel])
+            planes[:, channel] /= np.float32(reads.std[channel])
+    if reads.layout == "NCHW":
+        return planes
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))

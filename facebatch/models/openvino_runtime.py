@@ -110,19 +110,21 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def read_onnx(content: bytes) -> tuple[Network, tuple[str, ...]]:
-    """Compiles an ONNX file's network of one input, in float32.
+def read_onnx(content: bytes, reads: Input) -> tuple[Network, tuple[str, ...]]:
+    """Compiles an ONNX file's network of one input, in float32, with its preparation in front.
 
     Returns:
-        The network, and the names of its outputs in the order of their values.
+        The network, which reads uint8 (n, height, width, 3), RGB, and the names of its outputs in
+        the order of their values.
 
     Raises:
         RuntimeError: The bytes hold none that OpenVINO can read.
     """
     model = _core().read_model(content)
     names = tuple(output.get_any_name() for output in model.outputs)
-    outputs = [result.input_value(0) for result in model.get_results()]
-    return Network(model.get_parameters()[0], outputs, "float32"), names
+    prepared = _prepared(model, reads)
+    outputs = [result.input_value(0) for result in prepared.get_results()]
+    return Network(prepared.get_parameters()[0], outputs, "float32"), names
 
 
 def read_network(contents: Sequence[bytes], batch: int, reads: Input) -> Network:

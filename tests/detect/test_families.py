@@ -129,11 +129,9 @@ def test_what_a_network_says_becomes_a_face_with_o_nets_landmarks(engine) -> Non
 
     def found(score: float) -> Detections:
         chosen = Choice(engine, "cpu")
-        net = loaded(saying(scrfd_saying(box, score)), chosen, "some")
-        reads, opinion = parse(CARD.encode(), "card").input, SecondOpinion(chosen)
-        return SingleShotDetector("some", FAMILIES["scrfd"], reads, net, opinion, 24).detect(
-            picture
-        )
+        net = loaded(saying(scrfd_saying(box, score)), READS, chosen, "some")
+        opinion = SecondOpinion(chosen)
+        return SingleShotDetector("some", FAMILIES["scrfd"], net, opinion, 24).detect(picture)
 
     sure = found(0.8)
     np.testing.assert_allclose(sure.boxes, [box], atol=0.01)
@@ -146,7 +144,7 @@ def test_what_a_network_says_becomes_a_face_with_o_nets_landmarks(engine) -> Non
 def test_a_file_that_holds_no_network_is_named(engine) -> None:
     pytest.importorskip("onnxruntime" if engine == "torch" else "openvino")
     with pytest.raises(WeightsError, match="some: its file holds no network") as refused:
-        loaded(b"no network", Choice(engine, "cpu"), "some")
+        loaded(b"no network", READS, Choice(engine, "cpu"), "some")
     assert "\n" not in str(refused.value)
 
 
@@ -167,3 +165,5 @@ std = [128, 128, 128]
 [[files]]
 name = "some.onnx"
 """
+
+READS = parse(CARD.encode(), "card").input

@@ -1,0 +1,162 @@
+"""Whole ``extract`` commands over photos of 12 megapixels: what a photo costs, by the models.
+
+    python benchmarks/large_photos.py --photos FOLDER [--limit 20] [--copies 4] [--rounds 2]
+
+Every photo is enlarged to 4032 x 3024 with grain, so that its file has a phone's size, and copied
+with other bytes. Commands of two workers, decoding guarded, take turns: the models that ``auto``
+takes, and those that need no download. Seconds are the processors' of all processes together, which
+other work on the machine changes little; those of a command over one photo are taken off. Beside
+them stand, measured in this process in the same rounds, what reading, hashing and decoding take of
+it and what the embedder takes for a face.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from common import ONE_THREAD, extract_command, photos_in
+from PIL import Image, ImageOps
+
+from facebatch import ids
+from facebatch.config import ExtractSettings
+from facebatch.embed import Embedder, load_embedder
+from facebatch.extract.pictures import DECODED_AHEAD
+from facebatch.media.photo.decode import Photo
+from facebatch.models import registry
+
+OFFLINE = ("mtcnn", "dlib-resnet")
+_SIDES = (4032, 3024)
+_GRAIN = 4.0  # files of 2 to 3 MB at this quality
+_QUALITY = 90
+_FACES = 64
+
+
+def enlarge(photos: Sequence[Path], folder: Path, copies: int) -> None:
+    """Writes each photo at 12 megapixels, so many times, no two with the same bytes."""
+    noise = np.random.default_rng(0)
+    for number, path in enumerate(photos):
+        picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        sides = _SIDES if picture.width >= picture.height else _SIDES[::-1]
+        large = np.asarray(ImageOps.pad(picture, sides), np.float32)
+        grain = noise.normal(0, _GRAIN, (*large.shape[:2], 1)).astype(np.float32)
+        pixels = np.clip(large + grain, 0, 255).astype(np.uint8)
+        first = folder / f"{number}-0.jpg"
+        Image.fromarray(pixels).save(first, quality=_QUALITY)
+        for copy in range(1, copies):
+            (folder / f"{number}-{copy}.jpg").write_bytes(first.read_bytes() + bytes([copy]))
+
+
+def command_seconds(folder: Path, models: tuple[str, str]) -> float:
+    """Returns the processor seconds of an extract command and all processes below it."""
+    detector, embedder = models
+    with tempfile.TemporaryDirectory() as place:
+        chosen = ("--detector", detector, "--embedder", embedder)
+        before = _children()
+        subprocess.run(
+            extract_command(folder, Path(place) / "collection", 2, *chosen),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return _children() - before
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Returns the processor seconds of something done in this process."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
+
+
+def read_and_decode(paths: Sequence[Path], side: float) -> None:
+    """Reads, hashes and decodes photos as a worker and its child do."""
+    for path in paths:
+        data = path.read_bytes()
+        ids.content_id(data)
+        photo = Photo(data)
+        photo.decode(photo.scale_for(side))
+
+
+def embed(embedder: Embedder, side: int) -> Callable[[], object]:
+    """Returns the embedding of `_FACES` chips of noise."""
+    shape = (_FACES, len(embedder.scales), side, side, 3)
+    chips = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    return lambda: embedder.embed(chips)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=20, help="photos, evenly; 0 for all")
+    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+    os.environ.update(ONE_THREAD)
+    settings = ExtractSettings()
+    rows = list(dict.fromkeys([(settings.detector, settings.embedder), OFFLINE]))
+    embedders = {
+        name: embed(load_embedder(name, settings.tta), registry.card(name).chip_template().size)
+        for _, name in rows
+    }
+    with tempfile.TemporaryDirectory() as place:
+        folder, alone = Path(place) / "photos", Path(place) / "one"
+        folder.mkdir()
+        alone.mkdir()
+        enlarge(photos_in(arguments.photos, arguments.limit), folder, arguments.copies)
+        paths = photos_in(folder)
+        (alone / paths[0].name).write_bytes(paths[0].read_bytes())
+        megabytes = statistics.mean(path.stat().st_size for path in paths) / 1e6
+        photo: dict[tuple[str, str], list[float]] = {models: [] for models in rows}
+        face: dict[str, list[float]] = {name: [] for name in embedders}
+        decoding: list[float] = []
+        for counted in (False, *[True] * arguments.rounds):
+            decode = seconds_of(
+                lambda: read_and_decode(
+                    paths[:: arguments.copies], DECODED_AHEAD * settings.max_side
+                )
+            ) / len(paths[:: arguments.copies])
+            each = {name: seconds_of(run) / _FACES for name, run in embedders.items()}
+            if not counted:
+                continue
+            decoding.append(decode)
+            for name, seconds in each.items():
+                face[name].append(seconds)
+            for models in rows:
+                started, all_photos = (command_seconds(at, models) for at in (alone, folder))
+                photo[models].append((all_photos - started) / (len(paths) - 1))
+    print(f"{len(paths)} photos of 12 megapixels, {megabytes:.1f} MB each", end="; ")
+    print(f"{arguments.rounds} rounds, processor milliseconds, medians")
+    print(
+        f"reading, hashing and decoding a photo on its own: {1e3 * statistics.median(decoding):.1f}"
+    )
+    print("models                     a photo  above decoding  an embedded face  times as fast")
+    for models in rows:
+        whole = statistics.median(photo[models])
+        above = statistics.median(
+            1 - decode / each for decode, each in zip(decoding, photo[models], strict=True)
+        )
+        ratio = statistics.median(
+            other / own for other, own in zip(photo[rows[-1]], photo[models], strict=True)
+        )
+        print(
+            f"{' + '.join(models):<25}  {1e3 * whole:7.1f}  {above:14.0%}"
+            f"  {1e3 * statistics.median(face[models[1]]):16.1f}  {ratio:13.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
