@@ -22,15 +22,24 @@ from typing import Any, NoReturn
 _LENGTH = struct.Struct("!I")
 _IMPORTED = (
     "apache_beam.runners.portability.fn_api_runner",
+    "facebatch.cluster.hdbscan",
+    "facebatch.detect.mtcnn",
+    "facebatch.embed.dlib_resnet",
     "facebatch.jobs.evaluate",
     "facebatch.jobs.run",
     "facebatch.models.engines",
     "facebatch.probe.annotate",
+    "facebatch.probe.search",
     "facebatch.report.page",
+    "facebatch.report.plots.people",
+    "facebatch.schemas",
     "faiss",
+    "fsspec.core",
     "matplotlib.figure",
+    "rich.markdown",
     "sklearn.manifold",
     "torch",
+    "typer._adapters",
 )
 
 
@@ -112,7 +121,10 @@ def _serve(channel: socket.socket) -> None:
     import importlib
     import logging
 
+    import numpy as np
+
     from facebatch.cli.program import LISTED
+    from facebatch.detect.integral import integral_image
 
     # Beam warns while it is imported, and the root logger would from then on write.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -120,6 +132,8 @@ def _serve(channel: socket.socket) -> None:
         importlib.import_module(name)
     for each in LISTED.values():
         importlib.import_module(f"facebatch.cli.{each.module}")
+    # The first compiled loop that is called has numba set itself up, which takes half a second.
+    integral_image(np.zeros((1, 1, 3), np.uint8))
     logging.getLogger().handlers.clear()
     while True:
         _, descriptors, _, _ = socket.recv_fds(channel, 3, 2)
