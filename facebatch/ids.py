@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -104,7 +104,8 @@ def from_arrow(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.void]:
 
 def to_arrow(ids: npt.NDArray[np.void]) -> pa.Array:
     """Returns an array (n,) of dtype V16 as a fixed_size_binary(16) column."""
-    return pa.array(ids.tolist(), type=pa.binary(ID_BYTES))
+    data = pa.py_buffer(np.ascontiguousarray(ids))
+    return pa.Array.from_buffers(pa.binary(ID_BYTES), len(ids), [None, data])
 
 
 def order(ids: npt.NDArray[np.void]) -> npt.NDArray[np.intp]:
@@ -125,6 +126,48 @@ def starts(ordered: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:
     mask = np.ones(len(ordered), dtype=bool)
     mask[1:] = (words[1:] != words[:-1]).any(axis=1)
     return mask
+
+
+class SortedIds:
+    """Sorted ids, to look some of them up; none is turned into an object before it is asked for.
+
+    Args:
+        ids: (n,) V16, ascending bytewise and without repeats.
+    """
+
+    def __init__(self, ids: npt.NDArray[np.void]) -> None:
+        self.ids = ids
+        self._first = _words(ids)[:, 0].astype(np.uint64)
+
+    def row(self, one: bytes) -> int | None:
+        """Returns the row of an id; None where it isn't there."""
+        found = self.beginning(one.hex())
+        return found[0] if found else None
+
+    def rows(self, some: Sequence[bytes]) -> dict[bytes, int]:
+        """Returns the row of each id that is there."""
+        wanted = as_array(some)
+        places = np.searchsorted(self._first, _words(wanted)[:, 0].astype(np.uint64))
+        there = np.minimum(places, max(0, len(self.ids) - 1))
+        found = self.ids[there] == wanted if len(self.ids) else np.zeros(len(wanted), bool)
+        rows = {some[at]: int(there[at]) for at in np.flatnonzero(found).tolist()}
+        # Two ids whose first halves are equal: it may be the second.
+        for at in np.flatnonzero(~found).tolist():
+            row = self.row(some[at])
+            if row is not None:
+                rows[some[at]] = row
+        return rows
+
+    def beginning(self, prefix: str) -> list[int]:
+        """Returns the rows of the ids whose hex text begins so, ascending.
+
+        Args:
+            prefix: 1 to 32 lower-case hex digits.
+        """
+        bounds = [int(prefix[:16].ljust(16, digit), 16) for digit in "0f"]
+        low = int(np.searchsorted(self._first, np.uint64(bounds[0]), "left"))
+        high = int(np.searchsorted(self._first, np.uint64(bounds[1]), "right"))
+        return [row for row in range(low, high) if self.ids[row].tobytes().hex().startswith(prefix)]
 
 
 def _words(ids: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:

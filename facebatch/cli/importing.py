@@ -34,6 +34,7 @@ def xmp(
     from facebatch.media.sources.roots import parse_roots
     from facebatch.people.deciding import People
     from facebatch.people.exchange import NamedRow, import_names
+    from facebatch.report import REPORT
     from facebatch.stages import cluster_people
 
     places = parse_roots(photos or [], roots or [])
@@ -50,11 +51,13 @@ def xmp(
         ]
         outcome = import_names(people, rows)
         _, made = cluster_people(opened, opened.snapshot())
-        summary |= {**outcome.as_json(), "people": made.as_json()}
-    output.emit(summary, _lines(summary), as_json)
+        stale = not made.unchanged and opened.storage.exists(REPORT)
+        followed = {"people": made.as_json(), "pending": 0, "report_is_stale": stale}
+        summary |= {**outcome.as_json(), **followed}
+    output.emit(summary, _lines(summary, opened.storage.public), as_json)
 
 
-def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
+def _lines(summary: Mapping[str, Any], url: str) -> Iterator[str]:
     """Yields what was found, what was left out, and what was decided."""
     from facebatch.storage.printable import printable
 
@@ -75,7 +78,7 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
         if len(found[what]) > _SHOWN:
             yield f"  and {len(found[what]) - _SHOWN:,} more; --json lists them all"
     if "message" in summary:
-        yield from people_lines.decision_lines(summary)
+        yield from people_lines.decision_lines(summary, url)
 
 
 app = group(

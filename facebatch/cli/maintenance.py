@@ -26,14 +26,18 @@ def compact(
 ) -> None:
     """Merge small shards into large ones, and leave out rows that no longer count.
 
-    Faces, people and ids stay as they are. The old files are removed by a run a day later, for the
-    sake of those who still read them.
+    Files of decisions become one. Faces, people and ids stay as they are. The old files are removed
+    by a run a day later, for the sake of those who still read them.
     """
     from facebatch.collection import Collection
     from facebatch.collection.maintenance import compact as compact_collection
+    from facebatch.people import recording
 
-    done = compact_collection(Collection.open(collection), dry_run=dry_run)
-    output.emit(done.as_json(), _compacted(done.as_json()), as_json)
+    opened = Collection.open(collection)
+    done = compact_collection(opened, dry_run=dry_run)
+    merged = 0 if dry_run else recording.merge(opened)
+    summary = {**done.as_json(), "decision_files_merged": merged}
+    output.emit(summary, _compacted(summary), as_json)
 
 
 def check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from facebatch.cli import options, output, people_lines
 from facebatch.cli.command import Command, group
 
 if TYPE_CHECKING:
+    from facebatch.collection import Collection
     from facebatch.people.deciding import Outcome, People
 
 _PERSON = "Their name, their id, or the beginning of it."
@@ -22,6 +23,12 @@ PersonOrFace = Annotated[
         metavar="PERSON",
     ),
 ]
+Later = Annotated[
+    bool,
+    typer.Option(
+        "--later", help="Record it only; `people regroup` or the next run lets the people follow."
+    ),
+]
 FaceIds = Annotated[
     list[str], typer.Argument(help="Ids of faces, or beginnings of them.", metavar="FACE...")
 ]
@@ -30,13 +37,24 @@ FaceIds = Annotated[
 def list_(
     collection: options.CollectionArgument,
     everyone: Annotated[bool, typer.Option("--all", help="Those that are hidden too.")] = False,
+    unnamed: Annotated[bool, typer.Option("--unnamed", help="Only those without a name.")] = False,
+    search: Annotated[
+        str, typer.Option(help="Only those with this in their name.", metavar="TEXT")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="So many at most.", metavar="N")] = None,
     as_json: options.Json = False,
 ) -> None:
     """List the people, those with the most faces first."""
     from facebatch.people.edit import list_people
 
-    people = list_people(_open(collection), hidden=everyone)
-    output.emit({"people": people}, people_lines.people_table(people), as_json)
+    people = _open(collection)
+    found = list_people(people, hidden=everyone, unnamed=unnamed, search=search)
+    summary = {
+        "people": found[:limit],
+        "of": len(found),
+        "pending": len(people.pending),
+    }
+    output.emit(summary, people_lines.people_table(summary), as_json)
 
 
 def show(
@@ -66,6 +84,7 @@ def name(
     collection: options.CollectionArgument,
     person: PersonOrFace,
     called: Annotated[str, typer.Argument(help="The name.", metavar="NAME")],
+    later: Later = False,
     as_json: options.Json = False,
 ) -> None:
     """Give a person a name, which stays with them whatever is clustered later.
@@ -75,7 +94,7 @@ def name(
     from facebatch.people.edit import name_person
 
     people = _open(collection)
-    _apply(people, name_person(people, person, called), as_json)
+    _decided(people, name_person(people, person, called), later, as_json)
 
 
 def merge(
@@ -85,39 +104,42 @@ def merge(
         list[str],
         typer.Argument(help="Who is the same person, or faces of nobody's.", metavar="PERSON..."),
     ],
+    later: Later = False,
     as_json: options.Json = False,
 ) -> None:
     """Say that several people are one: the first."""
     from facebatch.people.edit import merge_people
 
     people = _open(collection)
-    _apply(people, merge_people(people, person, others), as_json)
+    _decided(people, merge_people(people, person, others), later, as_json)
 
 
 def assign(
     collection: options.CollectionArgument,
     person: Person,
     faces: FaceIds,
+    later: Later = False,
     as_json: options.Json = False,
 ) -> None:
     """Give a person faces that are nobody's or somebody else's."""
     from facebatch.people.edit import assign_faces
 
     people = _open(collection)
-    _apply(people, assign_faces(people, person, faces), as_json)
+    _decided(people, assign_faces(people, person, faces), later, as_json)
 
 
 def apart(
     collection: options.CollectionArgument,
     person: Annotated[str, typer.Argument(help="A person, or a face.", metavar="PERSON")],
     other: Annotated[str, typer.Argument(help="Another one.", metavar="PERSON")],
+    later: Later = False,
     as_json: options.Json = False,
 ) -> None:
     """Say that two people, a face and a person, or two faces aren't the same person."""
     from facebatch.people.edit import keep_apart
 
     people = _open(collection)
-    _apply(people, keep_apart(people, person, other), as_json)
+    _decided(people, keep_apart(people, person, other), later, as_json)
 
 
 def split(
@@ -129,13 +151,14 @@ def split(
             help="A face of the other person, by its id. May be repeated.", metavar="FACE"
         ),
     ],
+    later: Later = False,
     as_json: options.Json = False,
 ) -> None:
     """Say that some faces of a person are another person."""
     from facebatch.people.edit import split_person
 
     people = _open(collection)
-    _apply(people, split_person(people, person, faces), as_json)
+    _decided(people, split_person(people, person, faces), later, as_json)
 
 
 def reject(
@@ -151,23 +174,27 @@ def reject(
     not_a_face: Annotated[
         bool, typer.Option("--not-a-face", help="They are nobody's: no faces at all.")
     ] = False,
+    later: Later = False,
     as_json: options.Json = False,
 ) -> None:
     """Say that faces aren't this person's; the next clusterings won't put them there again."""
     from facebatch.people.edit import reject_faces
 
     people = _open(collection)
-    _apply(people, reject_faces(people, person, faces or [], no_face=not_a_face), as_json)
+    _decided(people, reject_faces(people, person, faces or [], no_face=not_a_face), later, as_json)
 
 
 def hide(
-    collection: options.CollectionArgument, person: PersonOrFace, as_json: options.Json = False
+    collection: options.CollectionArgument,
+    person: PersonOrFace,
+    later: Later = False,
+    as_json: options.Json = False,
 ) -> None:
     """Leave a person, or a face that is nobody's, out of lists and reports."""
     from facebatch.people.edit import hide_person
 
     people = _open(collection)
-    _apply(people, hide_person(people, person), as_json)
+    _decided(people, hide_person(people, person), later, as_json)
 
 
 def decisions(
@@ -196,13 +223,14 @@ def undo(
             metavar="DECISION",
         ),
     ] = None,
+    later: Later = False,
     as_json: options.Json = False,
 ) -> None:
     """Cancel a decision: the newest, or the one that is named."""
     from facebatch.people import edit
 
     people = _open(collection)
-    _apply(people, edit.undo(people, decision), as_json)
+    _decided(people, edit.undo(people, decision), later, as_json)
 
 
 def import_(
@@ -214,6 +242,7 @@ def import_(
             metavar="FILE",
         ),
     ],
+    later: Later = False,
     as_json: options.Json = False,
 ) -> None:
     """Give many people their names, as one decision: from a CSV file, such as `export` writes."""
@@ -222,7 +251,40 @@ def import_(
 
     rows = read_names(file)
     people = _open(collection)
-    _apply(people, import_names(people, rows), as_json)
+    _decided(people, import_names(people, rows), later, as_json)
+
+
+def apply(
+    collection: options.CollectionArgument,
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="Decisions, one a line, as this group's commands take them without COLLECTION: "
+            "name 3f9a21c0 'Ada Lovelace'. - for stdin.",
+            metavar="FILE",
+        ),
+    ],
+    later: Later = False,
+    as_json: options.Json = False,
+) -> None:
+    """Take many decisions at once, for the price of one regrouping.
+
+    Each sees what those before it say. Where a line can't be decided nothing is recorded.
+    """
+    from facebatch.export.tabular import read_text
+    from facebatch.people.batch import apply_commands
+
+    lines = read_text(file).splitlines()
+    people = _open(collection)
+    told = [outcome.as_json() for outcome in apply_commands(people, lines)]
+    waiting = len(people.pending) + len(told)
+    _follow(people.collection, {"decisions": told}, waiting if later else 0, as_json)
+
+
+def regroup(collection: options.CollectionArgument, as_json: options.Json = False) -> None:
+    """Let the people follow the decisions that were recorded for later."""
+    people = _open(collection)
+    _follow(people.collection, {"followed": len(people.pending)}, 0, as_json)
 
 
 def export(
@@ -266,13 +328,25 @@ def _open(url: str) -> People:
     return People.of(Collection.open(url))
 
 
-def _apply(people: People, outcome: Outcome, as_json: bool) -> None:
-    """Lets the people follow a decision that was recorded, and prints both."""
+def _decided(people: People, outcome: Outcome, later: bool, as_json: bool) -> None:
+    """Lets the people follow what was recorded, unless that is for later, and prints both."""
+    waiting = len(people.pending) + bool(outcome.decision.decision)
+    _follow(people.collection, outcome.as_json(), waiting if later else 0, as_json)
+
+
+def _follow(collection: Collection, summary: dict[str, Any], waiting: int, as_json: bool) -> None:
+    """Lets the people follow all decisions, unless some are to wait, and prints a summary."""
+    from facebatch.report import REPORT
     from facebatch.stages import cluster_people
 
-    _, made = cluster_people(people.collection, people.collection.snapshot())
-    summary = {**outcome.as_json(), "people": made.as_json()}
-    output.emit(summary, people_lines.decision_lines(summary), as_json)
+    made = None if waiting else cluster_people(collection, collection.snapshot())[1]
+    summary |= {
+        "people": made.as_json() if made else None,
+        "pending": waiting,
+        "report_is_stale": bool(made and not made.unchanged and collection.storage.exists(REPORT)),
+    }
+    url = collection.storage.public
+    output.emit(summary, people_lines.decision_lines(summary, url), as_json)
 
 
 app = group(
@@ -292,5 +366,7 @@ app = group(
         Command(import_, "facebatch people import ~/faces names.csv", name="import"),
         Command(export, "facebatch people export ~/faces names.csv"),
         Command(undo, "facebatch people undo ~/faces"),
+        Command(apply, "facebatch people apply ~/faces decisions.txt"),
+        Command(regroup, "facebatch people regroup ~/faces"),
     ),
 )

@@ -8,15 +8,24 @@ from typing import Any
 from facebatch.cli.output import count
 
 
-def people_table(people: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def people_table(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields the people, one a line."""
+    people = summary["people"]
     yield "person        faces  photos  mean d2  name"
     for person in people:
         spread = "" if person["mean_d2"] is None else f"{person['mean_d2']:.3f}"
+        media = "" if person["media"] is None else f"{person['media']:,}"
         name = (person["name"] or "") + (" (hidden)" if person["hidden"] else "")
         yield (
-            f"{person['person_id'][:12]}  {person['faces']:>5,}  {person['media']:>6,}  "
+            f"{person['person_id'][:12]}  {person['faces']:>5,}  {media:>6}  "
             f"{spread:>7}  {name}".rstrip()
+        )
+    if summary["of"] > len(people):
+        yield f"and {summary['of'] - len(people):,} more"
+    if summary["pending"]:
+        yield (
+            f"{count(summary['pending'], 'decision')} waiting for `facebatch people regroup`, "
+            "or for the next run"
         )
 
 
@@ -40,14 +49,32 @@ def portrait_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"contact sheet: {summary['sheet']}"
 
 
-def decision_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+_SHOWN = 20
+"""Decisions of a batch that are told one by one."""
+
+
+def decision_lines(summary: Mapping[str, Any], url: str) -> Iterator[str]:
     """Yields what was decided and what came of it."""
-    recorded = f" (decision {summary['decision']})" if summary["decision"] else ""
-    yield f"{summary['message']}{recorded}"
-    for note in summary["notes"]:
-        yield f"  {note}"
+    told = summary.get("decisions", [summary] if "message" in summary else [])
+    for one in told[:_SHOWN]:
+        recorded = f" (decision {one['decision']})" if one["decision"] else ""
+        yield f"{one['message']}{recorded}"
+        for note in one["notes"]:
+            yield f"  {note}"
+    if len(told) > _SHOWN:
+        yield f"and {count(len(told) - _SHOWN, 'more decision')}; --json lists them all"
+    if "followed" in summary:
+        yield f"{count(summary['followed'], 'decision')} followed"
+    if summary["pending"]:
+        yield (
+            f"{count(summary['pending'], 'decision')} recorded for later: "
+            f"`facebatch people regroup {url}`, or the next run, lets the people follow"
+        )
     people = summary["people"]
-    yield f"{count(people['active'], 'person', 'people')} now, {people['hidden']:,} of them hidden"
+    if people is not None:
+        yield f"{count(people['active'], 'person', 'people')} now, {people['hidden']:,} hidden"
+    if summary["report_is_stale"]:
+        yield f"report.html shows the people as they were: `facebatch report {url}` renews it"
 
 
 def ledger_lines(decisions: Sequence[Mapping[str, Any]]) -> Iterator[str]:

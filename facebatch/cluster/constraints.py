@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.cluster.labels import canonical, own_labels
+from facebatch.faces.embeddings import EmbeddingRows
 
 
 def join_named(
     labels: npt.NDArray[np.int32],
     named: npt.NDArray[np.int32],
-    embeddings: npt.NDArray[np.float32] | None = None,
+    embeddings: EmbeddingRows | None = None,
 ) -> npt.NDArray[np.int32]:
     """Makes a clustering agree with the names of some of its faces.
 
@@ -66,7 +67,7 @@ def _nearest_name(
     members: npt.NDArray[np.int64],
     names: npt.NDArray[np.int32],
     named: npt.NDArray[np.int32],
-    embeddings: npt.NDArray[np.float32],
+    embeddings: EmbeddingRows,
 ) -> npt.NDArray[np.int64]:
     """Returns the name (u,) that each unnamed face is nearest to, -1 where two are as near."""
     means = np.stack(

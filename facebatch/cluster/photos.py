@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.faces.boxes import iou
+from facebatch.faces.embeddings import EmbeddingRows
 
 SAME_FACE_IOU = 0.5
 """Overlap of two boxes of one picture from which on they are taken for one face found twice. The
@@ -53,7 +54,7 @@ def conflicts(
 def part_photos(
     labels: npt.NDArray[np.int32],
     conflict: npt.NDArray[np.int32],
-    embeddings: npt.NDArray[np.float32],
+    embeddings: EmbeddingRows,
     pinned: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[npt.NDArray[np.int32], int]:
     """Puts out of every cluster what shares a picture with a face that fits it better.
@@ -90,7 +91,7 @@ def part_photos(
 def _similarity_to_cluster(
     labels: npt.NDArray[np.int32],
     rows: npt.NDArray[np.int64],
-    embeddings: npt.NDArray[np.float32],
+    embeddings: EmbeddingRows,
 ) -> npt.NDArray[np.float32]:
     """Returns how similar each of some faces (r,) is to the sum of its cluster."""
     wanted, number = np.unique(labels[rows], return_inverse=True)
@@ -138,7 +139,7 @@ def part_tracks(
     labels: npt.NDArray[np.int32],
     conflict: npt.NDArray[np.int32],
     tracks: npt.NDArray[np.int32],
-    embeddings: npt.NDArray[np.float32],
+    embeddings: EmbeddingRows,
     pinned: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.int32]:
     """Parts clusters that hold several faces of one picture, and whole tracks with such a face.
@@ -164,7 +165,7 @@ def part_tracks(
 def part_pairs(
     labels: npt.NDArray[np.int32],
     pairs: npt.NDArray[np.int64],
-    embeddings: npt.NDArray[np.float32],
+    embeddings: EmbeddingRows,
     pinned: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.int32]:
     """Puts one of each two faces that aren't one person out of a cluster that holds both.

@@ -247,9 +247,14 @@ class Snapshot:
         return nothing.select(list(columns))
 
     @cached_property
+    def listed(self) -> pa.Table:
+        """The faces that count, ordered by face id: columns ``face_id`` and ``media_id``."""
+        return self.faces(["face_id", "media_id"])
+
+    @cached_property
     def face_ids(self) -> npt.NDArray[np.void]:
         """Ids of the faces that count, (n,) V16, sorted."""
-        return ids.from_arrow(self.faces(["face_id"])["face_id"])
+        return ids.from_arrow(self.listed["face_id"])
 
     @cached_property
     def faces_hash(self) -> str:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from io import BytesIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facebatch import tables
 from facebatch.collection.sources import SOURCES, Sources
 from facebatch.erasure import file_contents
 from facebatch.erasure.verification import ErasureTargets
-from facebatch.people import decisions
+from facebatch.people import recording
 from facebatch.report import REPORT
 from facebatch.storage.store import Storage
 
@@ -93,8 +94,11 @@ def drop_rows(storage: Storage, path: str, targets: ErasureTargets) -> int:
         dropped += int(erased.sum())
     sink = BytesIO()
     whole = pa.concat_tables([schema.empty_table(), *(rows.cast(schema) for rows in kept)])
-    if dropped and not len(whole) and path.startswith(f"{decisions.FOLDER}/"):
-        whole = _without_faces(storage, path, targets)
+    if dropped and path.startswith(f"{recording.FOLDER}/"):
+        # Of a decision all of whose faces go, what it says of those who remain stays.
+        said = _without_faces(storage, path, targets)
+        emptied = pc.invert(pc.is_in(said["decision"], whole["decision"].unique()))
+        whole = pa.concat_tables([whole, said.filter(emptied).cast(schema)])
     if dropped and not len(whole):
         storage.remove(path)
         return dropped
@@ -104,17 +108,18 @@ def drop_rows(storage: Storage, path: str, targets: ErasureTargets) -> int:
 
 
 def _without_faces(storage: Storage, path: str, targets: ErasureTargets) -> pa.Table:
-    """Returns what a decision says of those who remain, in rows without a face.
+    """Returns what decisions say of those who remain, in rows without a face.
 
-    There is none where it says nothing of anybody else.
+    Of one that says nothing of anybody else there is none.
     """
     # An import names several people; whoever remains keeps the name.
-    people: dict[bytes | None, pa.Table] = {}
+    people: dict[tuple[str, bytes | None], pa.Table] = {}
     for rows in file_contents.batches(storage, path):
-        for place, who in enumerate(rows["person_id"].to_pylist()):
-            people.setdefault(who, rows.slice(place, 1))
+        about = zip(rows["decision"].to_pylist(), rows["person_id"].to_pylist(), strict=True)
+        for place, each in enumerate(about):
+            people.setdefault(each, rows.slice(place, 1))
     first = pa.concat_tables(people.values())
-    for name in ("face_id", "before", "after", *decisions.PLACE, "embedding"):
+    for name in ("face_id", "before", "after", *recording.PLACE, "embedding"):
         at = first.schema.get_field_index(name)
         if at < 0:  # which decisions of older versions don't have
             continue

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from facebatch.errors import InputError
 from facebatch.evaluate.inputs.csv_rows import header_of, read_rows
-from facebatch.export.tabular import FORMULA, STDOUT, marked_text
+from facebatch.export.tabular import FORMULA, STDOUT, marked_text, read_text
 from facebatch.people.exchange import NamedRow
 from facebatch.storage.local_files import whole_file
 
@@ -56,10 +56,7 @@ def read_names(file: str) -> list[NamedRow]:
     Raises:
         InputError: The file can't be read, or isn't such a table.
     """
-    try:
-        text = sys.stdin.read() if file == STDOUT else Path(file).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} can't be read: {error}") from error
+    text = read_text(file)
     given = [name for name in _ID_COLUMNS if name in header_of(text)]
     if not given:
         raise InputError(f"{file}: the header has none of {', '.join(_ID_COLUMNS)}")

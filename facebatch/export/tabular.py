@@ -95,3 +95,15 @@ def _four_digits(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
 def _hex(values: pa.ChunkedArray) -> pa.Array:
     texts = [None if value is None else value.hex() for value in values.to_pylist()]
     return pa.array(texts, pa.string())
+
+
+def read_text(file: str) -> str:
+    """Returns the text of a local file, or of standard input for `STDOUT`'s name.
+
+    Raises:
+        InputError: It can't be read, or isn't UTF-8.
+    """
+    try:
+        return sys.stdin.read() if file == STDOUT else Path(file).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} can't be read: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,3 +44,13 @@ def check_unit_rows(
         row = int(wrong.argmax())
         length = float(np.linalg.norm(embeddings[row]))
         raise error(f"{what} {first + row} has length {length:g}, not 1; extract its photo again")
+
+
+class EmbeddingRows(Protocol):
+    """Embeddings (n, d), of which rows may be asked for: an array, or what reads them then."""
+
+    def __len__(self) -> int:
+        """Returns n."""
+
+    def __getitem__(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Returns the embeddings (m, d) of rows (m,)."""

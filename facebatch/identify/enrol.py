@@ -151,7 +151,7 @@ def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
         CollectionError: The collection has no people yet, or lost their clusters.
     """
     people = PeopleView.of(collection).require()
-    faces = snapshot.faces(["face_id", "media_id"])
+    faces = snapshot.listed
     names = people.people_of(faces["face_id"])["name"]
     chosen = faces.filter(pc.is_valid(names))
     media = snapshot.media.select(["media_id", "root", "path"])

@@ -85,7 +85,7 @@ def portray(people: People, person: Person) -> dict[str, Any]:
 def _faces(people: People, person: Person, columns: list[str]) -> pa.Table:
     """Returns a person's faces, the least typical first."""
     wanted = pa.array(people.faces_of(person), pa.binary(ids.ID_BYTES))
-    listed = people.snapshot.faces(["face_id", "media_id"])
+    listed = people.snapshot.listed
     listed = listed.filter(pc.is_in(listed["face_id"], wanted))
     faces = people.snapshot.faces(columns, among=listed)
     if not len(faces):

@@ -6,22 +6,25 @@ whose they are. It is recorded first, which is what counts; the next clustering 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection import Collection, Snapshot
 from facebatch.errors import UsageError
-from facebatch.people import decisions
-from facebatch.people.decisions import PLACE, Concern, Decision
-from facebatch.people.effective import EffectiveDecisions, effective_decisions
+from facebatch.people import recording
+from facebatch.people.decisions import Concern, Decision, hash_of_names
+from facebatch.people.effective import EffectiveDecisions, fold, followed
 from facebatch.people.identity import Person
-from facebatch.people.locating import rows_of
+from facebatch.people.locating import Located, locate
+from facebatch.people.overlay import Overlay
 from facebatch.people.view import SHORTEST_PREFIX, PeopleView
 
 
@@ -47,8 +50,20 @@ class Meant:
         return self.person.name if self.person else None
 
 
+@dataclass(frozen=True, eq=False)
 class People(PeopleView):
-    """The people of a collection as they are today, to decide about."""
+    """The people of a collection as they are today, to decide about.
+
+    They are those of the current generation, and what was decided since holds among them already.
+
+    Args:
+        decisions: All decisions, oldest first.
+        unwritten: Takes decisions in the place of the collection, so that many are recorded
+            together; None where each is recorded at once.
+    """
+
+    decisions: tuple[Decision, ...] = ()
+    unwritten: list[Decision] | None = field(default=None, kw_only=True)
 
     @classmethod
     def of(cls, collection: Collection) -> Self:
@@ -57,7 +72,111 @@ class People(PeopleView):
         Raises:
             CollectionError: It has none yet, or lost their clusters.
         """
-        return super().of(collection).require()
+        base = PeopleView.of(collection).require()
+        decisions = tuple(recording.read(collection))
+        return cls(collection, base.generation, base.clusters, decisions)
+
+    def following(self, decision: Decision) -> Self:
+        """Returns the people when one more decision was taken; nothing is read for it."""
+        people = replace(self, decisions=(*self.decisions, decision))
+        fresh = [one.face_id for one in decision.concerns if one.face_id not in self._rows]
+        rows = {**self._rows, **self.places.rows(fresh)}
+        effective = followed(self.effective_decisions, decision, Located(rows))
+        after = self._overlay.with_decisions([decision], rows, effective, self._generation)
+        # What was read stays; what follows from it is as it is now.
+        known = {"base": self.base, "places": self.places, "_rows": rows, "_overlay": after}
+        people.__dict__.update(known, effective_decisions=effective)
+        return people
+
+    @cached_property
+    def base(self) -> PeopleView:
+        """The people of the current generation, without what was decided since."""
+        return PeopleView(self.collection, self.generation, self.clusters)
+
+    @cached_property
+    def pending(self) -> tuple[Decision, ...]:
+        """The decisions that the current generation doesn't follow yet, oldest first."""
+        newest = self.clusters.manifest.decisions if self.clusters else None
+        before = [one for one in self.decisions if newest and one.decision <= newest]
+        applied = self.clusters.manifest.decisions_hash if self.clusters else None
+        if hash_of_names(one.decision for one in before) != applied:
+            # One has come since that is older, or some were erased.
+            return self.decisions
+        return self.decisions[len(before) :]
+
+    @property
+    def _generation(self) -> str:
+        return self.generation.name if self.generation else ""
+
+    @cached_property
+    def _rows(self) -> dict[bytes, int]:
+        """The row of each face that decisions are about."""
+        faces = {one.face_id for decision in self.decisions for one in decision.concerns}
+        rows = self.places.rows(list(faces))
+        new = {one.face_id for decision in self.pending for one in decision.concerns}
+        return rows if new <= set(rows) else dict(self._located.rows)
+
+    @cached_property
+    def _located(self) -> Located:
+        """Where all decided faces are today, those too whose files were written anew."""
+        concerned = {one.face_id: one for each in self.decisions for one in each.concerns}
+        by_id = self.places.rows(list(concerned))
+        if len(by_id) == len(concerned):
+            return Located(by_id)
+        located = locate(list(concerned.values()), self.collection, self.snapshot)
+        today = {face: self.snapshot.face_ids[row].tobytes() for face, row in located.rows.items()}
+        rows = self.places.rows(list(today.values()))
+        found = {face: rows[one] for face, one in today.items() if one in rows}
+        return Located(found, located.resting)
+
+    @cached_property
+    def _overlay(self) -> Overlay:
+        before = Overlay(self.base.labels, self.base.known)
+        if not self.pending:
+            return before
+        return before.with_decisions(
+            self.pending, self._rows, self.effective_decisions, self._generation
+        )
+
+    @property
+    def face_ids(self) -> npt.NDArray[np.void]:
+        """The faces that were clustered, (n,) V16, sorted."""
+        return self.base.face_ids
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]:
+        """Their clusters, (n,) int32; -1 for a face on its own."""
+        return self._overlay.labels
+
+    @cached_property
+    def known(self) -> Mapping[bytes, Person]:
+        """Everyone ever known, by person id."""
+        return self._overlay.known
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The rows of the table ``people``; null is what a regrouping will say of who changed."""
+        before = self.base.table
+        if not self.pending:
+            return before
+        sizes = np.bincount(self.labels[self.labels >= 0], minlength=1)
+        was = dict(zip(before["person_id"].to_pylist(), before["faces"].to_pylist(), strict=True))
+        faces = {
+            who: int(sizes[one.cluster])
+            for who, one in self.known.items()
+            if one.cluster is not None and one.cluster < len(sizes)
+        }
+        changed = [
+            one
+            for who, one in self.known.items()
+            if one != self.base.known.get(who) or faces.get(who, 0) != was.get(who)
+        ]
+        new = [{**vars(one), "faces": faces.get(one.person_id, 0)} for one in changed]
+        rows = tables.from_rows("people", new)
+        kept = before.filter(pc.invert(pc.is_in(before["person_id"], rows["person_id"])))
+        rows = pa.concat_tables([kept, rows])
+        order = ids.order(ids.from_arrow(rows["person_id"]))
+        return rows.take(pa.array(order))
 
     @cached_property
     def snapshot(self) -> Snapshot:
@@ -66,8 +185,13 @@ class People(PeopleView):
 
     @cached_property
     def effective_decisions(self) -> EffectiveDecisions:
-        """What stands of the decisions so far."""
-        return effective_decisions(self.collection, self.snapshot)
+        """What stands of the decisions so far, over the faces of today by their ids."""
+        return fold(self.decisions, Located(self._rows))
+
+    @cached_property
+    def relocated(self) -> EffectiveDecisions:
+        """The same, with the faces whose files were written anew; it looks at all photos."""
+        return fold(self.decisions, self._located)
 
     def find(self, said: str) -> Person:
         """Returns the person whom a user means, as `PeopleView.find` does.
@@ -94,7 +218,7 @@ class People(PeopleView):
             person = person or super().find(said)
             faces = tuple(self.faces_of(person))
             return Meant(person.person_id, faces, self.shown(person), person)
-        if face in self.owner:
+        if self.owner_of(face) is not None:
             raise UsageError(self._is_a_face(said, face))
         return Meant(self.new_person_id([face]), (face,), f"face {face.hex()[:12]}")
 
@@ -111,7 +235,7 @@ class People(PeopleView):
 
     def new_person_id(self, faces: Iterable[bytes]) -> bytes:
         """Returns the id of a person whom the next decision founds on some faces."""
-        return ids.digest(decisions.next_name(self.collection).encode(), min(faces))
+        return ids.digest(recording.next_name(self.decisions).encode(), min(faces))
 
     def _face(self, said: str) -> bytes | None:
         """Returns the face whose id begins so; None for no face.
@@ -119,20 +243,21 @@ class People(PeopleView):
         Raises:
             UsageError: It begins the ids of several.
         """
-        found = self._faces_beginning(said, [face.tobytes() for face in self.face_ids])
+        found = self._faces_beginning(said)
         if len(found) > 1:
             raise UsageError(f"{said!r} begins the ids of {len(found)} faces: give more digits")
         return found[0] if found else None
 
-    @staticmethod
-    def _faces_beginning(said: str, among: Iterable[bytes]) -> list[bytes]:
+    def _faces_beginning(self, said: str, among: Iterable[bytes] | None = None) -> list[bytes]:
         prefix = said.lower()
         if len(prefix) < SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
             return []
+        if among is None:
+            return [self.face_ids[row].tobytes() for row in self.places.beginning(prefix)]
         return [face for face in among if face.hex().startswith(prefix)]
 
     def _is_a_face(self, said: str, face: bytes) -> str:
-        owner = self.known.get(self.owner.get(face, b""))
+        owner = self.known.get(self.owner_of(face) or b"")
         if owner is None:
             return (
                 f"{said!r} is a face of nobody's: `facebatch people name {said} NAME` makes a "
@@ -154,7 +279,7 @@ class People(PeopleView):
         Raises:
             UsageError: No face has the id, or several do, or the face isn't the person's.
         """
-        among = self.faces_of(person) if person else [face.tobytes() for face in self.face_ids]
+        among = self.faces_of(person) if person else None
         whose = f" of {self.shown(person)}" if person else ""
         found = []
         for text in said:
@@ -174,21 +299,7 @@ class People(PeopleView):
         Args:
             changes: Each face and the person whom it belongs to by the decision.
         """
-        wanted = pa.array([face for face, _ in changes], pa.binary(ids.ID_BYTES))
-        listed = self.snapshot.faces(["face_id", "media_id"])
-        listed = listed.filter(pc.is_in(listed["face_id"], wanted))
-        rows = self.snapshot.faces(["face_id", *PLACE, "embedding"], among=listed)
-        vectors = tables.matrix(rows["embedding"]) if len(rows) else ()
-        places = rows.drop_columns(["embedding"]).to_pylist()
-        found = {
-            place.pop("face_id"): (place, vector)
-            for place, vector in zip(places, vectors, strict=True)
-        }
-        return tuple(
-            Concern(face, self.owner.get(face), after, *found[face])
-            for face, after in changes
-            if face in found
-        )
+        return tuple(Concern(face, self.owner_of(face), after) for face, after in changes)
 
     def unsaid(self, faces: Sequence[bytes]) -> tuple[Concern, ...]:
         """Returns faces of which a decision says neither whose they were nor whose they are."""
@@ -226,13 +337,17 @@ class Outcome:
 def recorded(people: People, decision: Decision, message: str, notes: Sequence[str]) -> Outcome:
     """Records a decision, and says what it overrules."""
     overruled: dict[str, int] = {}
-    rows = dict(people.effective_decisions.located.rows)
-    rows |= rows_of((one.face_id for one in decision.concerns), people.snapshot)
-    pins = people.effective_decisions.pins
+    effective = people.effective_decisions
+    rows = people.places.rows([one.face_id for one in decision.concerns])
     for one in decision.concerns:
-        who, by = pins.get(rows.get(one.face_id, -1), (one.after, ""))
+        who, by = effective.pins.get(rows.get(one.face_id, -1), (one.after, ""))
         if who != one.after and by != decision.cancels:
             overruled[by] = overruled.get(by, 0) + 1
-    kinds = {one.decision: one.kind for one in people.effective_decisions.decisions}
+    kinds = {one.decision: one.kind for one in people.decisions}
     told = [f"this overrules {kinds[by]} {by} for {count} faces" for by, count in overruled.items()]
-    return Outcome(decisions.record(people.collection, decision), message, (*notes, *told))
+    named = replace(decision, decision=recording.next_name(people.decisions))
+    if people.unwritten is None:
+        recording.record(people.collection, [named])
+    else:
+        people.unwritten.append(named)
+    return Outcome(named, message, (*notes, *told))

@@ -11,7 +11,7 @@ from typing import Any
 from facebatch.errors import UsageError
 from facebatch.people.deciding import Meant, Outcome, People, recorded
 from facebatch.people.decisions import Decision
-from facebatch.people.names import written
+from facebatch.people.names import folded, written
 from facebatch.people.undo import going_back
 
 
@@ -80,9 +80,8 @@ def assign_faces(people: People, said: str, faces: Sequence[str]) -> Outcome:
     chosen = [face for face in people.find_faces(faces) if face not in set(mine)]
     if not chosen:
         raise UsageError(f"say which faces {people.shown(person)} doesn't have and is to get")
-    losing = {people.owner[face] for face in chosen if face in people.owner}
-    kept = [(face, who) for who in losing for face in people.faces[who] if face not in chosen]
-    changes = [(face, person.person_id) for face in [*mine, *chosen]] + sorted(kept)
+    losing, kept = _kept_by_losers(people, chosen)
+    changes = [(face, person.person_id) for face in [*mine, *chosen]] + kept
     decision = Decision("assign", person.person_id, concerns=people.concerns(changes))
     message = (
         f"{_faces(len(chosen))} given to {people.shown(person)}, who has {len(mine) + len(chosen)}"
@@ -92,6 +91,16 @@ def assign_faces(people: People, said: str, faces: Sequence[str]) -> Outcome:
         for who in sorted(losing - {who for _, who in kept})
     ]
     return recorded(people, decision, message, notes)
+
+
+def _kept_by_losers(
+    people: People, chosen: Iterable[bytes]
+) -> tuple[set[bytes], list[tuple[bytes, bytes]]]:
+    """Returns who loses some faces, and the faces that those people keep."""
+    going = set(chosen)
+    losing = {who for who in map(people.owner_of, going) if who is not None}
+    kept = [(face, who) for who in losing for face in people.faces_of(people.known[who])]
+    return losing, sorted((face, who) for face, who in kept if face not in going)
 
 
 def split_person(people: People, said: str, faces: Sequence[str]) -> Outcome:
@@ -123,7 +132,7 @@ def keep_apart(people: People, said: str, other: str) -> Outcome:
     """
     first, second = people.meant_anyone(said), people.meant_anyone(other)
     owners = [
-        {one.person_id} if one.person else {people.owner.get(one.faces[0])} - {None}
+        {one.person_id} if one.person else {people.owner_of(one.faces[0])} - {None}
         for one in (first, second)
     ]
     if first.faces == second.faces or owners[0] & owners[1]:
@@ -173,8 +182,7 @@ def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bo
 def _reject_anyones(people: People, faces: Iterable[str]) -> Outcome:
     """Says that faces, whosever they are, are no faces at all."""
     chosen = set(people.find_faces(faces))
-    losing = {people.owner[face] for face in chosen if face in people.owner}
-    kept = sorted((face, who) for who in losing for face in people.faces[who] - chosen)
+    losing, kept = _kept_by_losers(people, chosen)
     concerns = people.concerns([*((face, None) for face in sorted(chosen)), *kept])
     about = losing.pop() if len(losing) == 1 else None
     message = "1 face is none" if len(chosen) == 1 else f"{len(chosen)} faces are none"
@@ -201,9 +209,8 @@ def undo(people: People, name: str | None = None) -> Outcome:
     Raises:
         UsageError: There is no such decision, or it was cancelled already.
     """
-    known = people.effective_decisions.decisions
     gone = people.effective_decisions.cancelled
-    effective = [one for one in known if one.decision not in gone]
+    effective = [one for one in people.decisions if one.decision not in gone]
     if name is None:
         candidates = [one for one in effective if one.kind != "undo"]
     else:
@@ -212,7 +219,7 @@ def undo(people: People, name: str | None = None) -> Outcome:
         what = "no decision that stands" if not candidates else "several decisions"
         raise UsageError(f"there is {what}{f' called {name!r}' if name else ''}")
     target = candidates[-1]
-    back, held = going_back(people.effective_decisions, target)
+    back, held = going_back(people.relocated, target)
     decision = Decision("undo", target.person_id, cancels=target.decision, concerns=back)
     count = sum(one.before != one.after for one in back)
     message = f"{target.kind} {target.decision} is undone; {count} faces go back"
@@ -224,15 +231,27 @@ def _faces(number: int) -> str:
     return f"{number:,} face" if number == 1 else f"{number:,} faces"
 
 
-def list_people(people: People, *, hidden: bool) -> list[dict[str, Any]]:
+def list_people(
+    people: People, *, hidden: bool = False, unnamed: bool = False, search: str = ""
+) -> list[dict[str, Any]]:
     """Returns the active people as plain data, those of most faces first.
 
     Args:
-        people: The people.
+        people: The people. Of those who changed since the last regrouping, ``media`` and
+            ``mean_d2`` are None.
         hidden: Whether those that are hidden are listed too.
+        unnamed: Only those without a name.
+        search: Only those whose name holds this text, whatever the case of its letters.
     """
-    rows = people.table.to_pylist()
-    active = [row for row in rows if row["status"] == "active" and (hidden or not row["hidden"])]
+    key = folded(search)
+    active = [
+        row
+        for row in people.table.to_pylist()
+        if row["status"] == "active"
+        and (hidden or not row["hidden"])
+        and not (unnamed and row["name"])
+        and (not key or key in folded(row["name"] or ""))
+    ]
     active.sort(key=lambda row: (-row["faces"], row["person_id"]))
     return [
         {

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from facebatch.collection import Collection, Snapshot
-from facebatch.people.decisions import Concern, Decision, cancelled, read
+from facebatch.people.decisions import Concern, Decision, cancelled
 from facebatch.people.locating import Located, locate
+from facebatch.people.recording import read
 
 
 @dataclass(frozen=True)
@@ -93,55 +94,99 @@ def fold(decisions: Sequence[Decision], located: Located) -> EffectiveDecisions:
         decisions: All of them, oldest first.
         located: Where their faces are.
     """
-    rows = located.rows
     gone = cancelled(decisions)
-    names: dict[bytes, str] = {}
-    reasons: dict[bytes, str] = {}
     said = _Said()
     for decision in decisions:
-        reasons |= dict.fromkeys(decision.about, decision.decision)
-        if decision.decision in gone:
-            continue
+        said.take(decision, located.rows, counts=decision.decision not in gone)
+    return said.effective(decisions, gone, located)
+
+
+def followed(
+    effective: EffectiveDecisions, decision: Decision, located: Located
+) -> EffectiveDecisions:
+    """Returns what stands when one more decision was taken.
+
+    Args:
+        effective: What stood before it.
+        decision: The decision, later than all others.
+        located: Where the faces of all decisions are, its own among them.
+    """
+    every = (*effective.decisions, decision)
+    if decision.kind == "undo":
+        return fold(every, located)
+    said = _Said.of(effective)
+    said.take(decision, located.rows, counts=True)
+    return said.effective(every, effective.cancelled, located)
+
+
+@dataclass
+class _Said:
+    """What decisions say of faces, by row, and of people; each is told in the order of time."""
+
+    pins: dict[int, tuple[bytes, str]] = field(default_factory=dict)
+    forbidden: dict[tuple[int, bytes], str] = field(default_factory=dict)
+    no_faces: set[int] = field(default_factory=set)
+    strangers: list[tuple[int, int]] = field(default_factory=list)
+    apart: set[frozenset[bytes]] = field(default_factory=set)
+    released: dict[int, str] = field(default_factory=dict)
+    names: dict[bytes, str] = field(default_factory=dict)
+    hidden: set[bytes] = field(default_factory=set)
+    reasons: dict[bytes, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, effective: EffectiveDecisions) -> _Said:
+        """Returns what some decisions said, to go on from there."""
+        return cls(
+            dict(effective.pins),
+            {(row, who): by for row, who, by in effective.forbidden},
+            set(effective.no_faces),
+            list(effective.strangers),
+            set(effective.apart),
+            dict(effective.released),
+            dict(effective.names),
+            set(effective.hidden),
+            dict(effective.reasons),
+        )
+
+    def take(self, decision: Decision, rows: Mapping[bytes, int], *, counts: bool) -> None:
+        """Takes in a decision; of one that was cancelled only that it was about somebody."""
+        self.reasons |= dict.fromkeys(decision.about, decision.decision)
+        if not counts:
+            return
         if decision.kind == "name" and decision.person_id and decision.name:
-            names[decision.person_id] = decision.name
+            self.names[decision.person_id] = decision.name
         elif decision.kind == "merge":
-            _merge_names(decision, names)
-        names |= decision.names
+            _merge_names(decision, self.names)
+        elif decision.kind == "hide" and decision.person_id is not None:
+            self.hidden.add(decision.person_id)
+        self.names |= decision.names
         given = frozenset(one.after for one in decision.concerns)
         for one in decision.concerns:
             if one.face_id in rows:
-                said.of(rows[one.face_id], one, decision, given)
+                self._face(rows[one.face_id], one, decision, given)
         if decision.kind == "apart":
-            said.apart_from(decision, rows)
-    hidden = (one.person_id for one in decisions if one.kind == "hide" and one.decision not in gone)
-    return EffectiveDecisions(
-        decisions=tuple(decisions),
-        cancelled=gone,
-        located=located,
-        pins=said.pins,
-        forbidden=tuple((row, who, by) for (row, who), by in said.forbidden.items()),
-        no_faces=frozenset(said.no_faces),
-        strangers=tuple(said.strangers),
-        apart=frozenset(said.apart),
-        released=said.released,
-        names=names,
-        hidden=frozenset(who for who in hidden if who is not None),
-        reasons=reasons,
-    )
+            self._apart(decision, rows)
 
+    def effective(
+        self, decisions: Sequence[Decision], gone: frozenset[str], located: Located
+    ) -> EffectiveDecisions:
+        """Returns what stands of the decisions that were taken in."""
+        return EffectiveDecisions(
+            decisions=tuple(decisions),
+            cancelled=gone,
+            located=located,
+            pins=self.pins,
+            forbidden=tuple((row, who, by) for (row, who), by in self.forbidden.items()),
+            no_faces=frozenset(self.no_faces),
+            strangers=tuple(self.strangers),
+            apart=frozenset(self.apart),
+            released=self.released,
+            names=self.names,
+            hidden=frozenset(self.hidden),
+            reasons=self.reasons,
+        )
 
-class _Said:
-    """What decisions say of faces, by row; each is told in the order of time."""
-
-    def __init__(self) -> None:
-        self.pins: dict[int, tuple[bytes, str]] = {}
-        self.forbidden: dict[tuple[int, bytes], str] = {}
-        self.no_faces: set[int] = set()
-        self.strangers: list[tuple[int, int]] = []
-        self.apart: set[frozenset[bytes]] = set()
-        self.released: dict[int, str] = {}
-
-    def of(
+    def _face(
         self, row: int, one: Concern, decision: Decision, given: frozenset[bytes | None]
     ) -> None:
         """Takes in what a decision, which gives faces to some people, says of that in a row."""
@@ -162,7 +207,7 @@ class _Said:
             # than that nothing says so any longer.
             self.released[row] = decision.decision
 
-    def apart_from(self, decision: Decision, rows: Mapping[bytes, int]) -> None:
+    def _apart(self, decision: Decision, rows: Mapping[bytes, int]) -> None:
         """Takes in that two people, a face and a person, or two faces are two."""
         people = frozenset(one.after for one in decision.concerns if one.after is not None)
         faces = [rows.get(one.face_id) for one in decision.concerns if one.after is None]

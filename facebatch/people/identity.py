@@ -15,10 +15,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch.ids import ID_BYTES, order
+from facebatch.ids import ID_BYTES, order, to_arrow
 
 Ids = npt.NDArray[np.void]
 Labels = npt.NDArray[np.int32]
@@ -179,16 +178,11 @@ def _previous_owners(
     for identity, person in known.items():
         if person.cluster is not None:
             owners[person.cluster] = numbers[_end_of_redirects(identity, known)]
-    rows = pc.index_in(_arrow(face_ids), value_set=_arrow(previous.face_ids))
+    rows = pc.index_in(to_arrow(face_ids), value_set=to_arrow(previous.face_ids))
     rows = rows.fill_null(-1).to_numpy(zero_copy_only=False)
     result = np.full(len(face_ids), -1, np.int64)
     result[rows >= 0] = owners[previous.labels[rows[rows >= 0]]]
     return result
-
-
-def _arrow(face_ids: Ids) -> pa.Array:
-    data = pa.py_buffer(np.ascontiguousarray(face_ids))
-    return pa.Array.from_buffers(pa.binary(ID_BYTES), len(face_ids), [None, data])
 
 
 def _overlaps(person: npt.NDArray[np.int64], cluster: Labels) -> _Overlaps:

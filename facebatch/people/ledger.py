@@ -17,7 +17,7 @@ def list_decisions(people: People, person: Person | None = None) -> list[dict[st
         people: The people.
         person: Whom they must be about; by default all are listed.
     """
-    effective = people.effective_decisions
+    effective = people.relocated
     standing = [one for one in effective.decisions if one.decision not in effective.cancelled]
     by = {one.cancels: one.decision for one in standing if one.cancels}
     return [
@@ -28,7 +28,7 @@ def list_decisions(people: People, person: Person | None = None) -> list[dict[st
 
 
 def _described(people: People, decision: Decision, cancelled_by: str | None) -> dict[str, Any]:
-    located = people.effective_decisions.located
+    located = people.relocated.located
     faces = [one.face_id for one in decision.concerns]
     resting = [face for face in faces if face in located.resting]
     person = decision.person_id

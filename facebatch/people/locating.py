@@ -22,7 +22,10 @@ from facebatch.cluster.tau import choose_tau
 from facebatch.collection import Collection, Snapshot
 from facebatch.errors import UsageError
 from facebatch.faces.boxes import iou
-from facebatch.people.decisions import PLACE, Concern, Embedding, recorded_embeddings
+from facebatch.people.decisions import Concern
+from facebatch.people.recording import PLACE, Embedding, recorded_places
+
+_Places = Mapping[bytes, Mapping[str, Any]]
 
 SAME_PLACE_IOU = 0.5
 """Overlap of two boxes in one picture from which on they are taken for the same face."""
@@ -74,14 +77,15 @@ def locate(concerns: Sequence[Concern], collection: Collection, snapshot: Snapsh
     missing = [one for one in concerns if one.face_id not in found]
     if not missing:
         return Located(found)
-    same_content, same_item = _in_place(missing, snapshot)
+    places, recorded = recorded_places(collection, [one.face_id for one in missing])
+    same_content, same_item = _in_place(places, snapshot)
     # A face that was decided about by its own id, as one whose file took another's name, isn't
     # what is looked for.
     own = set(found.values())
     same_item = {face: row for face, row in same_item.items() if row not in own}
     doubtful = [one for one in missing if one.face_id in same_item]
     looks = _Looks(collection, snapshot, concerns, found)
-    alike = looks.alike(doubtful, same_item)
+    alike = looks.alike(doubtful, same_item, places, recorded)
     found |= same_content | {face: same_item[face] for face in alike}
     return Located(found, frozenset(same_item) - alike)
 
@@ -94,34 +98,32 @@ def rows_of(face_ids: Iterable[bytes], snapshot: Snapshot) -> dict[bytes, int]:
     return {face: at for face, at in zip(wanted, places, strict=True) if at is not None}
 
 
-def _in_place(
-    concerns: Sequence[Concern], snapshot: Snapshot
-) -> tuple[dict[bytes, int], dict[bytes, int]]:
+def _in_place(places: _Places, snapshot: Snapshot) -> tuple[dict[bytes, int], dict[bytes, int]]:
     """Returns the rows of faces in nearly the same boxes: of the same content, and of the item."""
     faces = snapshot.faces([*PLACE])
     boxes = np.stack([faces[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], axis=1)
     contents, items = (
-        _overlapping(concerns, faces, boxes, key) for key in ("content_id", "media_id")
+        _overlapping(places, faces, boxes, key) for key in ("content_id", "media_id")
     )
     return contents, {face: row for face, row in items.items() if face not in contents}
 
 
 def _overlapping(
-    concerns: Sequence[Concern], faces: pa.Table, boxes: npt.NDArray[np.float32], key: str
+    places: _Places, faces: pa.Table, boxes: npt.NDArray[np.float32], key: str
 ) -> dict[bytes, int]:
-    wanted = pa.array([one.place[key] for one in concerns], pa.binary(ids.ID_BYTES))
+    wanted = pa.array([place[key] for place in places.values()], pa.binary(ids.ID_BYTES))
     rows = np.flatnonzero(pc.is_in(faces[key], wanted).to_numpy(zero_copy_only=False))
     moments: dict[tuple[Any, ...], list[int]] = {}
     for row, face in zip(rows.tolist(), faces.take(pa.array(rows)).to_pylist(), strict=True):
         moments.setdefault((face[key], face["segment"], face["timestamp_us"]), []).append(row)
     found = {}
-    for one in concerns:
-        near = moments.get((one.place[key], one.place["segment"], one.place["timestamp_us"]))
+    for face_id, place in places.items():
+        near = moments.get((place[key], place["segment"], place["timestamp_us"]))
         if near:
-            box = np.array([one.place[side] for side in ("x0", "y0", "x1", "y1")], np.float64)
+            box = np.array([place[side] for side in ("x0", "y0", "x1", "y1")], np.float64)
             overlap = iou(boxes[near], box)
             if overlap.max() >= SAME_PLACE_IOU:
-                found[one.face_id] = near[int(overlap.argmax())]
+                found[face_id] = near[int(overlap.argmax())]
     return found
 
 
@@ -146,12 +148,27 @@ class _Looks:
             if one.after is not None and one.face_id in found:
                 self._given.setdefault(one.after, []).append(found[one.face_id])
 
-    def alike(self, concerns: Sequence[Concern], rows: Mapping[bytes, int]) -> set[bytes]:
-        """Returns the ids of the faces that resemble what is in their rows."""
+    def alike(
+        self,
+        concerns: Sequence[Concern],
+        rows: Mapping[bytes, int],
+        places: _Places,
+        recorded: Mapping[bytes, Embedding],
+    ) -> set[bytes]:
+        """Returns the ids of the faces that resemble what is in their rows.
+
+        Args:
+            concerns: The faces.
+            rows: What is in their places.
+            places: The places, as decisions have them.
+            recorded: What decisions recorded of looks.
+        """
         if not concerns:
             return set()
-        known = recorded_embeddings(self._collection, {one.face_id for one in concerns})
-        known |= self._of_shards([one for one in concerns if one.face_id not in known])
+        known = {one.face_id: recorded[one.face_id] for one in concerns if one.face_id in recorded}
+        known |= self._of_shards(
+            {one.face_id: places[one.face_id] for one in concerns if one.face_id not in known}
+        )
         others = {
             one.face_id: self._given.get(one.after, []) if one.after else []
             for one in concerns
@@ -169,15 +186,15 @@ class _Looks:
                 found.add(one.face_id)
         return found
 
-    def _of_shards(self, concerns: Sequence[Concern]) -> dict[bytes, Embedding]:
+    def _of_shards(self, places: _Places) -> dict[bytes, Embedding]:
         """Returns the embeddings of faces that no longer count, from the shards that have them."""
-        if not concerns:
+        if not places:
             return {}
-        contents = [one.place["content_id"] for one in concerns]
+        contents = [place["content_id"] for place in places.values()]
         media = self._snapshot.rows.select(["content_id", "shard"])
         wanted = pa.array(contents, pa.binary(ids.ID_BYTES))
         shards = media.filter(pc.is_in(media["content_id"], wanted))["shard"].unique().to_pylist()
-        faces = pa.array([one.face_id for one in concerns], pa.binary(ids.ID_BYTES))
+        faces = pa.array(list(places), pa.binary(ids.ID_BYTES))
         found: dict[bytes, Embedding] = {}
         for shard in shards:
             columns = ["face_id", "embedding"]
@@ -188,7 +205,7 @@ class _Looks:
         return found
 
     def _of_rows(self, rows: Iterable[int]) -> dict[int, Embedding]:
-        listed = self._snapshot.faces(["face_id", "media_id"])
+        listed = self._snapshot.listed
         wanted = sorted(rows)
         # Ordered by face id, as the rows are.
         some = listed.take(pa.array(wanted, pa.int64()))

@@ -29,7 +29,7 @@ def going_back(effective: EffectiveDecisions, target: Decision) -> tuple[tuple[C
     rows = effective.located.rows
     held = {rows[one.face_id] for one in later if one.face_id in rows}
     back = tuple(
-        Concern(one.face_id, one.after, one.before, one.place)
+        Concern(one.face_id, one.after, one.before)
         for one in target.concerns
         if rows.get(one.face_id, -1) not in held
     )

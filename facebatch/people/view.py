@@ -96,19 +96,33 @@ class PeopleView:
         return self._clustered[1]
 
     @cached_property
+    def places(self) -> ids.SortedIds:
+        """The faces, to look some of them up."""
+        return ids.SortedIds(self.face_ids)
+
+    @cached_property
     def _clustered(self) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int32]]:
         if self.clusters is None:
             return ids.from_arrow(pa.array([], pa.binary(ids.ID_BYTES))), np.zeros(0, np.int32)
         return read_clusters(self.collection, self.clusters)
 
     @cached_property
+    def by_cluster(self) -> Mapping[int, bytes]:
+        """The person of every cluster."""
+        return {one.cluster: who for who, one in self.known.items() if one.cluster is not None}
+
+    def owner_of(self, face: bytes) -> bytes | None:
+        """Returns the person of a face; None for a face that is nobody's, or isn't there."""
+        row = self.places.row(face)
+        return None if row is None else self.by_cluster.get(int(self.labels[row]))
+
+    @cached_property
     def owner(self) -> Mapping[bytes, bytes]:
         """The person of every face that is somebody's."""
-        by_cluster = {one.cluster: who for who, one in self.known.items()}
         return {
-            face.tobytes(): by_cluster[label]
+            face.tobytes(): self.by_cluster[label]
             for face, label in zip(self.face_ids, self.labels.tolist(), strict=True)
-            if label in by_cluster
+            if label in self.by_cluster
         }
 
     @cached_property

@@ -130,7 +130,7 @@ class FaceList:
     @classmethod
     def of(cls, snapshot: Snapshot) -> FaceList:
         """Returns a snapshot's faces."""
-        faces = snapshot.faces(["face_id", "media_id"])
+        faces = snapshot.listed
         keys = snapshot.media["media_id"].combine_chunks()
         rows = pc.index_in(faces["media_id"], value_set=keys).to_numpy().astype(np.int64)
         return cls(faces, snapshot.media, rows)

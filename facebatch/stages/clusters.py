@@ -7,7 +7,6 @@ gallery and users' decisions outrank both.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
@@ -31,6 +30,7 @@ from facebatch.collection import (
 )
 from facebatch.config import GroupingSettings
 from facebatch.people import Clustering, EffectiveDecisions
+from facebatch.people.decisions import hash_of_names
 from facebatch.people.effective import effective_decisions
 from facebatch.stages.faces import GATE_WORDS, GATES, Faces, gates_of, read_faces
 from facebatch.stages.grouping import Grouping, extend, group, group_exactly
@@ -195,7 +195,7 @@ class Task:
             space=self.collection.space,
             matches=self.matches.name if self.matches else None,
             decisions=self.effective.newest,
-            decisions_hash=_hash_of(self.effective),
+            decisions_hash=hash_of_names(one.decision for one in self.effective.decisions),
         )
 
     def done(self) -> Generation[ClustersManifest] | None:
@@ -248,12 +248,6 @@ class Task:
         )
         gates = gates_of(self.collection, self.snapshot, faces.table, grouping, base)
         return replace(faces, gates=gates)
-
-
-def _hash_of(effective: EffectiveDecisions) -> str | None:
-    """Returns a hash of which decisions there are; one may appear that isn't the newest."""
-    names = "\n".join(sorted(one.decision for one in effective.decisions))
-    return hashlib.blake2b(names.encode(), digest_size=16).hexdigest() if names else None
 
 
 def cluster(task: Task, find: Finder = find_here) -> Clustered:

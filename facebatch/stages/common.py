@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic
 
 import numpy as np
@@ -15,6 +16,9 @@ from facebatch.collection import Collection, Generation, Snapshot
 from facebatch.collection.generations import ManifestT
 from facebatch.faces.quality import Gate, inside_picture
 from facebatch.models import registry
+
+_FEW = 4
+"""Embeddings are read alone where they are no more than one of so many."""
 
 _BLOCK = 20_000
 """Faces whose chips are laid over their pictures at once: 150 MB."""
@@ -81,3 +85,37 @@ def embeddings_of(collection: Collection, faces: pa.Table) -> npt.NDArray[np.flo
         dimension = registry.card(collection.settings.embedder).dimension
         return np.zeros((0, dimension), np.float32)
     return np.ascontiguousarray(tables.matrix(faces["embedding"]))
+
+
+class StoredEmbeddings:
+    """A snapshot's embeddings, (n, d) float32, none of which is read before it is asked for.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces.
+        faces: Columns face_id and media_id of all n.
+    """
+
+    def __init__(self, collection: Collection, snapshot: Snapshot, faces: pa.Table) -> None:
+        self._collection = collection
+        self._snapshot = snapshot
+        self._faces = faces
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    @cached_property
+    def all(self) -> npt.NDArray[np.float32]:
+        """Every face's embedding, (n, d)."""
+        return embeddings_of(self._collection, self._snapshot.faces(["embedding"]))
+
+    def __getitem__(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Returns the embeddings (m, d) of some rows (m,), in their order."""
+        if "all" in self.__dict__ or len(rows) * _FEW > len(self):
+            some: npt.NDArray[np.float32] = self.all[rows]
+            return some
+        wanted, place = np.unique(rows, return_inverse=True)
+        among = self._faces.take(pa.array(wanted))
+        found = self._snapshot.faces(["embedding"], among=among) if len(wanted) else among
+        asked: npt.NDArray[np.float32] = embeddings_of(self._collection, found)[place]
+        return asked

@@ -16,7 +16,7 @@ from facebatch.cluster.photos import conflicts
 from facebatch.collection import ClustersManifest, Collection, Generation, MatchesManifest, Snapshot
 from facebatch.config import GroupingSettings, Purpose
 from facebatch.people import EffectiveDecisions
-from facebatch.stages.common import embeddings_of, qualities
+from facebatch.stages.common import StoredEmbeddings, qualities
 from facebatch.stages.matches import named_by
 
 Labels = npt.NDArray[np.int32]
@@ -31,7 +31,7 @@ GATE_WORDS = ("none", "join", "found")
 _LOOSEST_FIRST: tuple[Purpose, ...] = ("attach", "seed")
 
 _COLUMNS = (
-    *("face_id", "media_id", "segment", "timestamp_us", "track", "score", "embedding"),
+    *("face_id", "media_id", "segment", "timestamp_us", "track", "score"),
     *("x0", "y0", "x1", "y1"),
 )
 
@@ -42,7 +42,7 @@ class Faces:
 
     Args:
         table: Their columns.
-        embeddings: (n, d) float32, rows of length 1.
+        embeddings: (n, d) float32, rows of length 1; read when they are asked for.
         gates: (n,) int8, places in `GATES`.
         conflict: (n,) int32, as `facebatch.cluster.photos.conflicts` gives it.
         tracks: (n,) int32, number of each face's track in a video; -1 for none.
@@ -57,7 +57,7 @@ class Faces:
     """
 
     table: pa.Table
-    embeddings: npt.NDArray[np.float32]
+    embeddings: StoredEmbeddings
     gates: npt.NDArray[np.int8]
     conflict: Labels
     tracks: Labels
@@ -131,9 +131,10 @@ def read_faces(
     named[other[~pinned[other]]] = -1
     released = np.zeros(n, bool)
     released[[row for row, by in effective.released.items() if by > (followed or "")]] = True
+    listed = table.select(["face_id", "media_id"])
     return Faces(
-        table=table.select(["face_id", "media_id"]),
-        embeddings=embeddings_of(collection, table),
+        table=listed,
+        embeddings=StoredEmbeddings(collection, snapshot, listed),
         gates=np.zeros(n, np.int8),
         conflict=conflict,
         tracks=tracks,

@@ -112,10 +112,12 @@ def extend(faces: Faces, settings: ClusterSettings, seed: int, base: Clustering)
     labels[faces.no_face | faces.released] = -1
     new = np.flatnonzero(faces.attachable & ~known)
     neighborhood = _Neighborhood(faces, settings.neighbors)
-    near = neighborhood.of(new)
-    reached = np.unique(near.indices[near.distances < settings.tau]).astype(np.int64)
-    loose = reached[(labels[reached] < 0) & known[reached]]
-    active = np.union1d(new, loose)
+    active = new
+    if len(new):
+        near = neighborhood.of(new)
+        reached = np.unique(near.indices[near.distances < settings.tau]).astype(np.int64)
+        loose = reached[(labels[reached] < 0) & known[reached]]
+        active = np.union1d(new, loose)
     return _completed(faces, labels, active, neighborhood, settings, seed)
 
 
@@ -138,8 +140,6 @@ def _completed(
         settings: The distances and sizes that decide.
         seed: Seed of the vote's order.
     """
-    from facebatch.cluster.joining import Rules, attach, join
-
     settled, forbidden = _decided(faces, labels)
     # What a name brought together would come back, and be parted again in every run.
     held = faces.pinned | (faces.named >= 0)
@@ -148,18 +148,36 @@ def _completed(
     put_out = np.flatnonzero((labels >= 0) & (parted < 0) & (faces.named < 0))
     active = np.union1d(active, put_out)
     active = active[(parted[active] < 0) & faces.attachable[active]]
-    rules = Rules(faces.conflict, forbidden, faces.named)
-    strong, weak = active[faces.seeds[active]], active[~faces.seeds[active]]
-    near = neighborhood.of(strong)
-    result = join(faces.embeddings, parted, strong, near, settings, seed, rules)
-    before = (result >= 0).sum()
-    result = attach(result, weak, neighborhood.of(weak), settings.tau, rules)
-    attached = int((result >= 0).sum() - before)
+    result, attached = parted, 0
+    if len(active):
+        rules = (faces.conflict, forbidden, faces.named)
+        result, attached = _brought(faces, parted, active, neighborhood, settings, seed, rules)
     tracks = np.where(faces.no_face | faces.pinned, -1, faces.tracks)
     result = join_tracks(result, tracks)
     result = part_tracks(result, faces.conflict, tracks, faces.embeddings, held)
     result = part_pairs(result, faces.strangers, faces.embeddings, held)
     return Grouping(_numbered(faces, _decided(faces, result)[0]), broken, attached)
+
+
+def _brought(
+    faces: Faces,
+    labels: Labels,
+    active: Rows,
+    neighborhood: _Neighborhood,
+    settings: ClusterSettings,
+    seed: int,
+    barred: tuple[Labels, Rows, Labels],
+) -> tuple[Labels, int]:
+    """Brings faces to the people they are near to; returns how many joined by vote alone."""
+    from facebatch.cluster.joining import Rules, attach, join
+
+    rules = Rules(*barred)
+    strong, weak = active[faces.seeds[active]], active[~faces.seeds[active]]
+    near = neighborhood.of(strong)
+    result = join(faces.embeddings.all, labels, strong, near, settings, seed, rules)
+    before = (result >= 0).sum()
+    result = attach(result, weak, neighborhood.of(weak), settings.tau, rules)
+    return result, int((result >= 0).sum() - before)
 
 
 def _decided(faces: Faces, labels: Labels) -> tuple[Labels, Rows]:
@@ -217,7 +235,7 @@ class _Neighborhood:
 
     @cached_property
     def _chosen(self) -> npt.NDArray[np.float32]:
-        return self._embeddings[self._among]
+        return self._embeddings.all[self._among]
 
     @cached_property
     def _index(self) -> Any:

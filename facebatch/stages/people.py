@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection import (
@@ -22,7 +23,7 @@ from facebatch.collection import (
 )
 from facebatch.collection.generations import moment_of
 from facebatch.errors import CollectionError
-from facebatch.people import Clustering, PeopleView, Person
+from facebatch.people import Clustering, PeopleView, Person, recording
 from facebatch.people.events import Changes, Event, compare
 from facebatch.people.health import examine
 from facebatch.people.identity import carry_over
@@ -80,8 +81,10 @@ def cluster_people(
     """
     request = ClusteringRequest(tau, from_scratch, asked or {})
     for _ in range(_ATTEMPTS):
+        recording.complete(collection, snapshot)
         made = _cluster_people(collection, snapshot, request, find)
         if made is not None:
+            recording.merge(collection, at_least=recording.MANY_FILES)
             return made
         snapshot = collection.snapshot()
     raise CollectionError(
@@ -104,7 +107,7 @@ def _cluster_people(
         return StageResult(done, unchanged=True), StageResult(current, unchanged=True)
     else:
         made = clustered(task, done)
-    people = _people(made, current)
+    people = _people(made, view)
     return (StageResult(made.generation, made.unchanged), people) if people else None
 
 
@@ -116,11 +119,10 @@ def _base(people: PeopleView) -> Base | None:
     return Base(people.clusters, Clustering(people.face_ids, people.labels, known))
 
 
-def _people(
-    made: Clustered, current: Generation[PeopleManifest] | None
-) -> StageResult[PeopleManifest] | None:
+def _people(made: Clustered, earlier: PeopleView) -> StageResult[PeopleManifest] | None:
     """Makes the people of a clustering; None where they aren't those that it was made from."""
     collection, base = made.task.collection, made.task.base
+    current = earlier.generation
     name = generation_name(current)
     face_ids, labels = ids.from_arrow(made.faces.table["face_id"]), made.labels
     nobody = Clustering(face_ids[:0], labels[:0])
@@ -130,7 +132,7 @@ def _people(
     after = Clustering(face_ids, labels, people)
     reasons = _by_gallery(before, after) | _reasons(made)
     changes = compare(before, after, made.task.reason, reasons)
-    rows = _describe(made.faces, labels, people)
+    rows = _describe(made.faces, labels, people, _drawn(before, after, earlier))
     clusters = made.generation
     generation = Generation(
         name,
@@ -252,28 +254,68 @@ def _write_events(
     return path
 
 
+def _drawn(
+    before: Clustering, after: Clustering, earlier: PeopleView
+) -> dict[bytes, Mapping[str, Any]]:
+    """Returns the earlier rows of people whose faces are the same as before."""
+    places = pc.index_in(ids.to_arrow(after.face_ids), ids.to_arrow(before.face_ids))
+    known = places.is_valid().to_numpy(zero_copy_only=False)
+    was = np.full(len(after.labels), -1, np.int64)
+    was[known] = before.labels[places.drop_null().to_numpy()]
+    owned = (after.labels >= 0) & (was >= 0)
+    pairs, shared = np.unique(
+        np.stack([was[owned], after.labels[owned]], axis=1), axis=0, return_counts=True
+    )
+    sizes = [np.bincount(one.labels[one.labels >= 0]) for one in (before, after)]
+    same = (sizes[0][pairs[:, 0]] == shared) & (sizes[1][pairs[:, 1]] == shared)
+    clusters = set(pairs[same, 1].tolist())
+    people = pa.array(
+        [one.person_id for one in after.people if one.cluster in clusters], pa.binary(ids.ID_BYTES)
+    )
+    rows = earlier.table.select(["person_id", "cover_face_id", "spread", "faces"])
+    rows = rows.filter(pc.is_in(rows["person_id"], people))
+    return {
+        row["person_id"]: row
+        for row in rows.to_pylist()
+        if row["cover_face_id"] and (row["faces"] < 2 or row["spread"] is not None)
+    }
+
+
 def _describe(
-    faces: Faces, labels: npt.NDArray[np.int32], people: Sequence[Person]
+    faces: Faces,
+    labels: npt.NDArray[np.int32],
+    people: Sequence[Person],
+    drawn: Mapping[bytes, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Returns the people's rows, with what their faces tell of them."""
+    """Returns the people's rows, with what their faces tell of them.
+
+    Of those who are drawn already, the cover and the spread stay.
+    """
     members = np.flatnonzero(labels >= 0)
     members = members[np.argsort(labels[members], kind="stable")]
     ordered = labels[members]
-    starts = np.searchsorted(ordered, np.arange(labels.max(initial=-1) + 1))
-    sizes = np.diff(starts, append=len(members))
+    starts = np.searchsorted(ordered, np.arange(labels.max(initial=-1) + 2))
     media = _distinct(ordered, faces.table["media_id"].take(pa.array(members)))
+    fresh = [one.cluster for one in people if one.person_id not in drawn]
+    looked_at = np.isin(ordered, [cluster for cluster in fresh if cluster is not None])
+    embeddings = faces.embeddings[members[looked_at]]
+    places = np.cumsum(looked_at) - 1
     rows: list[dict[str, Any]] = []
     for person in people:
         row: dict[str, Any] = {**vars(person), "faces": 0, "media": 0}
         if person.cluster is not None:
-            start, size = starts[person.cluster], int(sizes[person.cluster])
-            mine = faces.embeddings[members[start : start + size]]
-            mean = mine.mean(axis=0, dtype=np.float64)
-            cover = int(members[start + np.argmax(mine @ mean)])
-            row["faces"] = size
+            start, stop = starts[person.cluster : person.cluster + 2].tolist()
+            row["faces"] = stop - start
             row["media"] = int(media[person.cluster])
-            row["cover_face_id"] = faces.table["face_id"][cover].as_py()
-            row["spread"] = _mean_pairwise_d2(mean, size)
+            known = drawn.get(person.person_id)
+            if known is not None:
+                row["cover_face_id"], row["spread"] = known["cover_face_id"], known["spread"]
+            else:
+                mine = embeddings[places[start] : places[start] + stop - start]
+                mean = mine.mean(axis=0, dtype=np.float64)
+                cover = int(members[start + np.argmax(mine @ mean)])
+                row["cover_face_id"] = faces.table["face_id"][cover].as_py()
+                row["spread"] = _mean_pairwise_d2(mean, stop - start)
         rows.append(row)
     return rows
 

@@ -43,7 +43,9 @@ def test_people_are_named_looked_at_and_put_right(url: str, tmp_path: Path) -> N
     assert [event["kind"] for event in shown["events"]] == ["founded", "named"]
     said("merge", url, "Ada", second)
     assert second not in [one["person_id"] for one in said("list", url)["people"]]
-    said("undo", url)
+    said("undo", url, "--later")
+    assert said("list", url)["pending"] == 1
+    assert said("regroup", url)["followed"] == 1
     assert second in [one["person_id"] for one in said("list", url)["people"]]
     said("hide", url, second)
     assert second not in [one["person_id"] for one in said("list", url)["people"]]
@@ -99,3 +101,14 @@ def test_a_sheet_is_a_png_or_a_page(url: str, tmp_path: Path) -> None:
     done = facebatch("people", "show", url, first, "--sheet", target)
     assert done.returncode == 2
     assert ".png or .html" in done.stderr
+
+
+def test_many_decisions_are_applied_from_a_file(url: str, tmp_path: Path) -> None:
+    first, second, *_ = [one["person_id"] for one in said("list", url)["people"]]
+    lines = tmp_path / "decisions.txt"
+    lines.write_text(f"name {first} Ada\nmerge Ada {second}\n")
+    told = facebatch("people", "apply", url, str(lines)).stdout.splitlines()
+    assert f"{first[:12]} is called Ada" in told[0]
+    assert f"{second[:12]} and Ada are one person" in told[1]
+    listed = facebatch("people", "list", url, "--search", "aDA", "--limit", "1").stdout
+    assert listed.splitlines()[1].endswith("Ada")

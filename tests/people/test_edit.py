@@ -24,8 +24,8 @@ from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.erasure import Request, erase, select, verify
 from facebatch.errors import CollectionError, UsageError
-from facebatch.people import decisions
-from facebatch.people.decisions import PLACE, Concern, Decision
+from facebatch.people import recording
+from facebatch.people.decisions import Concern, Decision
 from facebatch.people.edit import (
     People,
     hide_person,
@@ -221,7 +221,7 @@ def test_who_is_meant_must_be_clear(collection: Collection) -> None:
     ):
         with pytest.raises(UsageError):
             wrong()
-    assert decisions.read(collection) == []
+    assert recording.read(collection) == []
 
 
 def test_without_people_there_is_nothing_to_decide() -> None:
@@ -236,18 +236,17 @@ def test_decisions_are_kept_as_they_were_taken(collection: Collection) -> None:
         name_person(people, who, "Ada").decision,
         reject_faces(people, who, [people.faces_of(people.find(who))[0].hex()], no_face=False),
     ]
-    assert decisions.read(collection) == [taken[0], taken[1].decision]
-    assert [one.decision for one in decisions.read(collection)] == sorted(
-        one.decision for one in decisions.read(collection)
+    assert recording.read(collection) == [taken[0], taken[1].decision]
+    assert [one.decision for one in recording.read(collection)] == sorted(
+        one.decision for one in recording.read(collection)
     )
 
 
 def test_what_stands_is_what_was_not_cancelled() -> None:
     ada, bo = b"a" * 16, b"b" * 16
-    place = dict.fromkeys(PLACE)
-    face = Concern(b"f" * 16, ada, bo, place)
+    face = Concern(b"f" * 16, ada, bo)
     moved = Decision("split", ada, concerns=(face,), decision="1")
-    back = Decision("undo", ada, cancels="1", concerns=(Concern(b"f" * 16, bo, ada, place),))
+    back = Decision("undo", ada, cancels="1", concerns=(Concern(b"f" * 16, bo, ada),))
     back = replace(back, decision="2")
     rows = Located({b"f" * 16: 5})
     assert fold([moved], rows).pins == {5: (bo, "1")}
@@ -265,7 +264,7 @@ def test_not_all_of_a_persons_faces_can_be_rejected(collection: Collection) -> N
     every = [face.hex() for face in people.faces_of(people.find(who))]
     with pytest.raises(UsageError, match="all faces of"):
         reject_faces(people, who, every, no_face=False)
-    assert decisions.read(collection) == []
+    assert recording.read(collection) == []
 
 
 def test_what_is_erased_takes_the_decisions_about_it_along(collection: Collection) -> None:
@@ -296,7 +295,7 @@ def test_a_name_outlives_the_faces_that_it_was_given_to(collection: Collection) 
     assert len(follow(collection).faces_of(people.find("Ada"))) > len(before)
     chosen = tuple(face.hex() for face in before)
     erase(collection, select(collection, collection.snapshot(), Request(faces=chosen)))
-    assert [decision.name for decision in decisions.read(collection)] == ["Ada"]
-    assert decisions.read(collection)[0].concerns == ()
+    assert [decision.name for decision in recording.read(collection)] == ["Ada"]
+    assert recording.read(collection)[0].concerns == ()
     follow(collection)
     assert verify(collection) == []

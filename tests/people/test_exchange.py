@@ -13,7 +13,7 @@ from facebatch.collection import Collection
 from facebatch.erasure import Request, erase, select, verify
 from facebatch.errors import InputError, UsageError
 from facebatch.export.names import read_names, write_names
-from facebatch.people import decisions
+from facebatch.people import recording
 from facebatch.people.edit import People, name_person, undo
 from facebatch.people.exchange import NamedRow, exported_faces, exported_people, import_names
 
@@ -70,9 +70,9 @@ def test_what_was_exported_is_imported_and_changes_nothing(
         write_names(exported_faces(people), ["face_id", "person_id", "name"], file)
     else:
         write_names(exported_people(people), ["person_id", "name", "faces"], file)
-    before = decisions.read(named)
+    before = recording.read(named)
     assert "already" in import_names(people, read_names(file)).message
-    assert decisions.read(named) == before
+    assert recording.read(named) == before
     for _ in before:
         undo(People.of(named))
     follow(named)
@@ -99,14 +99,14 @@ def test_names_of_faces_hold_in_another_collection_however_it_is_grouped(
         made = follow(other, **how)
         assert {name: faces - {8} for name, faces in names(made).items()} == ALL
         assert made.find("Cém").person_id == people.find("Cém").person_id
-    assert len(decisions.read(other)) == 1
+    assert len(recording.read(other)) == 1
 
 
 def test_many_names_are_one_decision_and_one_undo(collection: Collection) -> None:
     before = partition(People.of(collection))
     import_names(People.of(collection), rows((0, "Ada"), (4, "Bo"), (7, "Cem")))
     assert names(follow(collection)) == {"Ada": {0, 1, 2, 3}, "Bo": {4, 5, 6}, "Cem": {7}}
-    assert [one.kind for one in decisions.read(collection)] == ["import"]
+    assert [one.kind for one in recording.read(collection)] == ["import"]
     undo(People.of(collection))
     people = follow(collection)
     assert partition(people) == before
@@ -157,7 +157,7 @@ def test_nothing_is_recorded_where_a_row_is_wrong(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         import_names(People.of(collection), said)
-    assert decisions.read(collection) == []
+    assert recording.read(collection) == []
 
 
 def test_rows_of_photos_that_are_not_here_are_counted(collection: Collection) -> None:
@@ -191,5 +191,5 @@ def test_an_erased_person_is_taken_out_of_an_import(collection: Collection) -> N
     people = follow(collection)
     assert verify(collection) == []
     assert set(names(people)) == {"Cem"}
-    (left,) = decisions.read(collection)
+    (left,) = recording.read(collection)
     assert set(left.names.values()) == {"Cem"}

@@ -18,11 +18,12 @@ from support.synthetic import at_angles
 from facebatch import ids, tables
 from facebatch.collection import Collection
 from facebatch.erasure import Request, erase, select, verify
-from facebatch.people.decisions import Concern, Decision, read, record
+from facebatch.people.decisions import Concern
 from facebatch.people.edit import People, name_person, reject_faces, split_person, undo
 from facebatch.people.effective import effective_decisions
 from facebatch.people.ledger import list_decisions
 from facebatch.people.locating import locate, longest_d2
+from facebatch.people.recording import read
 
 BOX = (0.0, 0.0, 10.0, 10.0)
 STRANGER = 90.0
@@ -267,7 +268,10 @@ def test_the_same_content_is_enough_and_the_item_only_with_the_look(
     }
     # An ordinal that nobody has any more, as other settings give.
     old = b"\1" * 16
-    recorded = Concern(old, None, None, place, vector(0))
-    record(archive.collection, Decision("not_a_face", concerns=(recorded,)))
-    located = locate([recorded], archive.collection, archive.collection.snapshot())
+    row = {"decision": "1", "kind": "not_a_face", "face_id": old, "embedding": vector(0)}
+    rows = tables.from_rows("decisions", [{**row, **place}])
+    storage, fingerprint = archive.collection.storage, archive.collection.fingerprint
+    tables.write(storage, "decisions/1.parquet", "decisions", rows, fingerprint)
+    concern = Concern(old, None, None)
+    located = locate([concern], archive.collection, archive.collection.snapshot())
     assert located.rows == ({old: 0} if found else {})

@@ -14,7 +14,7 @@ from facebatch.cluster.photos import part_pairs
 from facebatch.collection import Collection
 from facebatch.erasure import Request, erase, select, verify
 from facebatch.errors import UsageError
-from facebatch.people import decisions
+from facebatch.people import recording
 from facebatch.people.edit import (
     People,
     assign_faces,
@@ -226,7 +226,7 @@ def test_what_cannot_be_decided_is_said_and_not_recorded(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         decide(People.of(collection))
-    assert [one.kind for one in decisions.read(collection)] == ["name"]
+    assert [one.kind for one in recording.read(collection)] == ["name"]
 
 
 def test_erasing_a_person_takes_all_these_decisions_along(collection: Collection) -> None:
@@ -238,7 +238,7 @@ def test_erasing_a_person_takes_all_these_decisions_along(collection: Collection
     people = follow(collection)
     assert verify(collection) == []
     assert "Ada" not in [row["name"] for row in list_people(people, hidden=True)]
-    left = {one.face_id for each in decisions.read(collection) for one in each.concerns}
+    left = {one.face_id for each in recording.read(collection) for one in each.concerns}
     assert left <= BO | {face_of(LOOSE)}
 
 

@@ -1,0 +1,232 @@
+"""Where decisions are kept: appended in files of one or several, completed and merged later.
+
+Taking a decision writes which faces it is about and no more, so that it costs the same in a
+collection of any size. What finds those faces again when their files change, their place and their
+look, is completed before people are made anew (`complete`), and many files become one (`merge`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facebatch import ids, tables
+from facebatch.collection import Collection, Snapshot
+from facebatch.collection.generations import name_after
+from facebatch.people.decisions import Concern, Decision
+
+FOLDER = "decisions"
+
+PLACE = ("media_id", "content_id", "segment", "timestamp_us", "x0", "y0", "x1", "y1")
+"""Columns of a face's row by which it is found again."""
+
+MANY_FILES = 32
+"""Files of decisions from which on a regrouping merges them; each costs a read of the store."""
+
+Embedding = npt.NDArray[np.float32]
+
+_COMPLETED = (*PLACE, "embedding")
+_READ = ("decision", "kind", "person_id", "name", "cancels", "face_id", "before", "after")
+
+
+def record(collection: Collection, decisions: Sequence[Decision]) -> None:
+    """Appends decisions that have names (`next_name`), oldest first, as one file.
+
+    Raises:
+        CollectionError: The store refuses it.
+    """
+    if not decisions:
+        return
+    rows = [row for decision in decisions for row in _rows(decision)]
+    _write(collection, _path(decisions[-1].decision), tables.from_rows("decisions", rows))
+
+
+def _rows(decision: Decision) -> list[dict[str, Any]]:
+    common = {
+        "decision": decision.decision,
+        "kind": decision.kind,
+        "person_id": decision.person_id,
+        "name": decision.name,
+        "cancels": decision.cancels,
+    }
+    return [
+        {**common, **vars(concern), **_given(decision, concern.after)}
+        for concern in decision.concerns
+    ] or [common]
+
+
+def _given(decision: Decision, person: bytes | None) -> dict[str, Any]:
+    """Returns the columns of an import's row: whom it names."""
+    if decision.kind != "import":
+        return {}
+    return {"person_id": person, "name": decision.names.get(person) if person else None}
+
+
+def next_name(decisions: Sequence[Decision]) -> str:
+    """Returns a name for a new decision, later than all of these, which are oldest first."""
+    return name_after(decisions[-1].decision if decisions else None)
+
+
+def _path(name: str) -> str:
+    return f"{FOLDER}/{name}.parquet"
+
+
+def _write(collection: Collection, path: str, rows: pa.Table) -> None:
+    tables.write(collection.storage, path, "decisions", rows, collection.fingerprint)
+
+
+def _files(collection: Collection) -> list[str]:
+    """Returns the paths of all files, those with the newest decisions last."""
+    files = [file.path for file in collection.storage.files(FOLDER)]
+    return sorted(path for path in files if path.endswith(".parquet"))
+
+
+def _tables(collection: Collection, columns: Sequence[str]) -> Iterator[pa.Table]:
+    for path in _files(collection):
+        yield tables.read(collection.storage, path, "decisions", columns)
+
+
+def read(collection: Collection) -> list[Decision]:
+    """Returns all decisions, oldest first.
+
+    Raises:
+        CollectionError: A file can't be read.
+    """
+    found: dict[str, Decision] = {}
+    for rows in _tables(collection, _READ):
+        # A merger that was cut off leaves some in two files.
+        found |= {one.decision: one for one in _decisions(rows)}
+    return [found[name] for name in sorted(found)]
+
+
+def _decisions(rows: pa.Table) -> Iterator[Decision]:
+    columns = [rows[name].to_pylist() for name in _READ]
+    names = columns[0]
+    starts = [at for at, name in enumerate(names) if at == 0 or name != names[at - 1]]
+    for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
+        _, kinds, people, called, cancels, *faces = (column[start:stop] for column in columns)
+        concerns = tuple(
+            Concern(face, before, after)
+            for face, before, after in zip(*faces, strict=True)
+            if face is not None
+        )
+        if kinds[0] == "import":
+            given = {
+                who: name for who, name in zip(people, called, strict=True) if name is not None
+            }
+            yield Decision("import", concerns=concerns, decision=names[start], names=given)
+        else:
+            yield Decision(kinds[0], people[0], called[0], cancels[0], concerns, names[start])
+
+
+def recorded_places(
+    collection: Collection, faces: Iterable[bytes]
+) -> tuple[dict[bytes, dict[str, Any]], dict[bytes, Embedding]]:
+    """Returns what decisions recorded of faces that are gone: their places and their looks.
+
+    Returns:
+        By face id, the columns `PLACE` of its row, and its embedding (d,). Faces of decisions that
+        nothing was completed of have neither, those of old versions no embedding.
+
+    Raises:
+        CollectionError: A file can't be read.
+    """
+    wanted = pa.array(list(faces), pa.binary(ids.ID_BYTES))
+    places: dict[bytes, dict[str, Any]] = {}
+    looks: dict[bytes, Embedding] = {}
+    for rows in _tables(collection, ("face_id", *_COMPLETED)):
+        known = pc.and_(pc.is_in(rows["face_id"], wanted), pc.is_valid(rows["media_id"]))
+        for row in rows.filter(known).to_pylist():
+            embedding, face = row.pop("embedding"), row.pop("face_id")
+            places[face] = row
+            if embedding is not None:
+                looks[face] = np.array(embedding, np.float32)
+    return places, looks
+
+
+def complete(collection: Collection, snapshot: Snapshot) -> None:
+    """Adds to decisions the place and the look of faces of which they say neither yet.
+
+    Args:
+        collection: The collection.
+        snapshot: Its faces. A face that doesn't count any more is looked for in old shards, and
+            in what other decisions say of it.
+
+    Raises:
+        CollectionError: A file can't be read or written.
+    """
+    for path in _files(collection):
+        some = tables.read(collection.storage, path, "decisions", ["face_id", "media_id"])
+        bare = pc.and_(pc.is_valid(some["face_id"]), pc.is_null(some["media_id"]))
+        faces = set(some.filter(bare)["face_id"].to_pylist())
+        known = _places(collection, snapshot, faces) if faces else {}
+        if known:
+            rows = tables.read(collection.storage, path, "decisions")
+            _write(collection, path, _completed(rows, known))
+
+
+def _completed(rows: pa.Table, known: Mapping[bytes, Mapping[str, Any]]) -> pa.Table:
+    faces = rows["face_id"].to_pylist()
+    bare = rows["media_id"].is_null().to_pylist()
+    found = [known.get(face) if one else None for face, one in zip(faces, bare, strict=True)]
+    for name in _COMPLETED:
+        at = rows.schema.get_field_index(name)
+        there = rows[name].to_pylist()
+        values = [old if new is None else new[name] for old, new in zip(there, found, strict=True)]
+        rows = rows.set_column(at, rows.field(at), pa.array(values, rows.field(at).type))
+    return rows
+
+
+def _places(
+    collection: Collection, snapshot: Snapshot, faces: set[bytes]
+) -> dict[bytes, dict[str, Any]]:
+    """Returns the columns `_COMPLETED` of faces, of those that are found anywhere."""
+    columns = ["face_id", *_COMPLETED]
+    wanted = pa.array(sorted(faces), pa.binary(ids.ID_BYTES))
+    listed = snapshot.listed
+    there = snapshot.faces(columns, among=listed.filter(pc.is_in(listed["face_id"], wanted)))
+    known = {row.pop("face_id"): row for row in there.to_pylist()}
+    if len(known) < len(faces):
+        places, looks = recorded_places(collection, faces - set(known))
+        for face, place in places.items():
+            known[face] = {**place, "embedding": looks.get(face)}
+    if len(known) < len(faces):
+        for shard in snapshot.shards:
+            rows = tables.read(snapshot.storage, f"faces/{shard}.parquet", "faces", columns)
+            rows = rows.filter(pc.is_in(rows["face_id"], wanted))
+            known = {row.pop("face_id"): row for row in rows.to_pylist()} | known
+    return known
+
+
+def merge(collection: Collection, *, at_least: int = 2) -> int:
+    """Makes one file of all, if there are so many at least.
+
+    Returns:
+        The number of files that became one; 0 where nothing was done.
+
+    Raises:
+        CollectionError: A file can't be read or written.
+    """
+    paths = _files(collection)
+    if len(paths) < at_least:
+        return 0
+    parts = [tables.read(collection.storage, path, "decisions") for path in paths]
+    seen: set[str] = set()
+    kept = []
+    for rows in reversed(parts):
+        names = set(rows["decision"].unique().to_pylist())
+        kept.append(rows.filter(pc.invert(pc.is_in(rows["decision"], pa.array(seen, pa.string())))))
+        seen |= names
+    rows = pa.concat_tables(part.select(kept[0].column_names) for part in reversed(kept))
+    order = pc.sort_indices(rows["decision"])
+    # The newest keeps its name, so that a later decision comes after it. Stable, so that the rows
+    # of each decision stay in their order.
+    _write(collection, paths[-1], rows.take(order))
+    for path in paths[:-1]:
+        collection.storage.remove(path)
+    return len(paths)

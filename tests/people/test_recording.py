@@ -1,0 +1,90 @@
+"""Decisions on disk: appended, completed with what finds their faces again, and merged."""
+
+from __future__ import annotations
+
+import pytest
+from support.commits import clustered, follow, listed
+
+from facebatch import tables
+from facebatch.collection import Collection
+from facebatch.erasure import Request, erase, select, verify
+from facebatch.people import recording
+from facebatch.people.batch import apply_commands
+from facebatch.people.edit import People, name_person, undo
+
+
+@pytest.fixture
+def collection() -> Collection:
+    """Three people, clustered."""
+    return clustered(9, 7, 5)
+
+
+def rows_of(collection: Collection) -> list[dict[str, object]]:
+    files = sorted(file.path for file in collection.storage.files("decisions"))
+    parts = [tables.read(collection.storage, path, "decisions") for path in files]
+    return [row for part in parts for row in part.to_pylist()]
+
+
+def test_a_decision_is_completed_when_it_is_followed(collection: Collection) -> None:
+    who = listed(People.of(collection))[0]
+    name_person(People.of(collection), who, "Ada")
+    assert {row["embedding"] for row in rows_of(collection)} == {None}
+    follow(collection)
+    faces = collection.snapshot().faces(["face_id", "content_id", "embedding"]).to_pylist()
+    known = {row["face_id"]: (row["content_id"], row["embedding"]) for row in faces}
+    for row in rows_of(collection):
+        assert (row["content_id"], row["embedding"]) == known[row["face_id"]]
+
+
+def test_merging_changes_no_decision_and_later_ones_come_after(collection: Collection) -> None:
+    first, second, _ = listed(People.of(collection))
+    people = People.of(collection)
+    apply_commands(people, [f"name {first} Ada", f"name {second} Bo"])
+    name_person(People.of(collection), first, "Ada Lovelace")
+    follow(collection)
+    before, rows = recording.read(collection), rows_of(collection)
+    assert recording.merge(collection) == 2
+    assert len(collection.storage.files("decisions")) == 1
+    assert (recording.read(collection), rows_of(collection)) == (before, rows)
+    assert People.of(collection).pending == ()
+    undo(People.of(collection))
+    assert recording.read(collection)[-1].kind == "undo"
+    assert follow(collection).find("Ada").person_id == bytes.fromhex(first)
+
+
+def test_a_merger_that_was_cut_off_counts_no_decision_twice(collection: Collection) -> None:
+    first, second, _ = listed(People.of(collection))
+    name_person(People.of(collection), first, "Ada")
+    name_person(People.of(collection), second, "Bo")
+    storage = collection.storage
+    oldest = min(file.path for file in storage.files("decisions"))
+    kept = storage.read(oldest)
+    before = recording.read(collection)
+    recording.merge(collection)
+    storage.write(oldest, kept)
+    assert recording.read(collection) == before
+    assert recording.merge(collection) == 2
+    assert recording.read(collection) == before
+    assert len(rows_of(collection)) == sum(len(one.concerns) for one in before)
+
+
+def test_a_regrouping_merges_many_files(collection: Collection) -> None:
+    who = listed(People.of(collection))[0]
+    people = People.of(collection)
+    for number in range(recording.MANY_FILES):
+        people = people.following(name_person(people, who, f"name {number}").decision)
+    assert len(collection.storage.files("decisions")) == recording.MANY_FILES
+    follow(collection)
+    assert len(collection.storage.files("decisions")) == 1
+    assert len(recording.read(collection)) == recording.MANY_FILES
+
+
+def test_an_erasure_keeps_what_a_file_says_of_others(collection: Collection) -> None:
+    first, second, third = listed(People.of(collection))
+    people = People.of(collection)
+    apply_commands(people, [f"name {first} Ada", f"name {second} Bo", f"name {third} Cem"])
+    follow(collection)
+    snapshot = collection.snapshot()
+    erase(collection, select(collection, snapshot, Request(people=("Bo",))))
+    assert verify(collection) == []
+    assert [one.name for one in recording.read(collection)] == ["Ada", "Cem"]
