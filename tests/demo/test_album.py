@@ -12,10 +12,9 @@ from facebatch.errors import InputError
 TINY = Preset(people=2, portraits=1, groups=1, strangers=0, large=0)
 
 
-@pytest.fixture(scope="module")
-def album(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo") / "album"
-    return folder, write_album(folder, preset=SMALL)
+@pytest.fixture
+def album(album):
+    return album.folder, album.truth
 
 
 def upright(path):

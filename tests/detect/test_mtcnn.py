@@ -122,12 +122,18 @@ def assert_same_faces(found: tuple[NDArray[np.float32], ...], expected: Faces) -
     np.testing.assert_allclose(landmarks[nearest], expected[2], rtol=0, atol=0.01)
 
 
-def test_rendered_faces_are_those_of_facenet_pytorch(reference, detector, rendered):
+@pytest.fixture(scope="module")
+def expected(reference, rendered) -> list[Faces]:
+    """What the reference finds on each of the rendered images."""
+    return [reference(image) for image in rendered]
+
+
+def test_rendered_faces_are_those_of_facenet_pytorch(expected, detector, rendered):
     faces = 0
     assert len(rendered) >= 50
-    for image in rendered:
+    for image, theirs in zip(rendered, expected, strict=True):
         found = detector.cascade(image)
-        assert_same_faces(found, reference(image))
+        assert_same_faces(found, theirs)
         faces += len(found[0])
     assert faces >= len(rendered)
 

@@ -239,6 +239,6 @@ def archive_at() -> type[Archive]:
     return Archive
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def parsed() -> type[Page]:
     return Page

@@ -1,3 +1,4 @@
+import functools
 from dataclasses import replace
 from itertools import pairwise
 
@@ -31,13 +32,19 @@ def faces():
     return people([20] * 30 + [1] * 400, seed=5)[0]
 
 
+@pytest.fixture(scope="module")
+def built(faces):
+    """The index of the faces by its kind, built once a kind."""
+    return functools.cache(lambda kind: build(faces, planned(kind, faces), seed=1))
+
+
 def planned(kind, rows, **changes):
     return replace(choose(len(rows), rows.shape[1], 1 << 30, kind=kind), **changes)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_finds_a_face_itself_first(faces, kind):
-    similarity, rows = search(build(faces, planned(kind, faces), seed=1), faces[:100], 3)
+def test_every_kind_finds_a_face_itself_first(faces, built, kind):
+    similarity, rows = search(built(kind), faces[:100], 3)
     assert (rows[:, 0] == np.arange(100)).mean() > 0.98
     # Half precision, which candidates are compared in again, has eleven bits.
     np.testing.assert_allclose(similarity[:, 0], 1, atol=2e-3)
@@ -114,8 +121,8 @@ def test_recall_of_too_few_faces_is_one(n):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_index_file_is_opened_where_it_lies(faces, kind, tmp_path):
-    index = build(faces, planned(kind, faces), seed=1)
+def test_index_file_is_opened_where_it_lies(faces, built, kind, tmp_path):
+    index = built(kind)
     storage = Storage(str(tmp_path))
     storage.write("faces.index", to_bytes(index))
     opened = read(storage, "faces.index", 128)
@@ -127,9 +134,9 @@ def test_index_file_is_opened_where_it_lies(faces, kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_cut_off_index_file_is_a_collection_error(faces, kind, tmp_path):
+def test_cut_off_index_file_is_a_collection_error(built, kind, tmp_path):
     storage = Storage(str(tmp_path))
-    storage.write("faces.index", to_bytes(build(faces, planned(kind, faces), seed=1))[:-100])
+    storage.write("faces.index", to_bytes(built(kind))[:-100])
     with pytest.raises(CollectionError, match="build the index again"):
         read(storage, "faces.index")
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import functools
 import re
+from pathlib import Path
 
 import pytest
 from support.evaluations import clusters, detections, pairs, searches
 
+from facebatch.report.evaluation import write_evaluation
 from facebatch.report.evaluation.content import explain
 from facebatch.report.evaluation.page import render_evaluation
 
@@ -17,6 +20,18 @@ CASES = [
     *(("clusters", clusters, kind) for kind in ("unclustered", "nothing")),
     *(("detection", detections, kind) for kind in ("random", "no faces", "nothing")),
 ]
+
+
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory, parsed):
+    """The page of a case and the files written for it, made once a case."""
+
+    @functools.cache
+    def page(kind, make, case="random"):
+        paths = write_evaluation(str(tmp_path_factory.mktemp("page")), kind, *make(case))
+        return parsed(Path(paths[0]).read_text("utf-8")), [Path(path) for path in paths]
+
+    return page
 
 
 def assert_safe(page):
@@ -37,8 +52,8 @@ def assert_safe(page):
 
 
 @pytest.mark.parametrize(("kind", "make", "case"), CASES)
-def test_page_of_every_case_is_balanced_complete_and_safe(written, kind, make, case):
-    page, paths = written(kind, make(case))
+def test_page_of_every_case_is_balanced_complete_and_safe(page_of, kind, make, case):
+    page, paths = page_of(kind, make, case)
     assert page.source.startswith("<!DOCTYPE html>")
     assert_safe(page)
     assert len(page.all("svg")) == len(paths) - 1
@@ -70,15 +85,15 @@ def test_missing_details_leave_parts_out(parsed, kind, make, case):
 @pytest.mark.parametrize(
     ("kind", "make"), [(kind, make) for kind, make, case in CASES if case == "random"]
 )
-def test_same_evaluation_is_the_same_bytes(written, kind, make):
-    _, first = written(kind, make(), "first")
-    _, second = written(kind, make(), "second")
+def test_same_evaluation_is_the_same_bytes(page_of, written, kind, make):
+    _, first = page_of(kind, make)
+    _, second = written(kind, make())
     assert [path.name for path in first] == [path.name for path in second]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_names_and_paths_are_text(written):
-    page, _ = written("identification", searches())
+def test_names_and_paths_are_text(page_of):
+    page, _ = page_of("identification", searches)
     for name in ("</style></svg><img src=http://evil.example/ onerror=alert(1)>", "$\\frac{1}$"):
         assert name in page.words
     assert "a\u241b[2J\u2400b" in page.words

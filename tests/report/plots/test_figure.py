@@ -121,19 +121,32 @@ def empty_plots():
     ]
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    """Every plot, drawn once: the plots, their SVGs and their PNGs."""
+    plots = every_plot()
+    return plots, [plot.svg() for plot in plots], [plot.png() for plot in plots]
+
+
+@pytest.fixture(scope="module")
+def drawn_empty():
+    plots = empty_plots()
+    return plots, [plot.svg() for plot in plots], [plot.png() for plot in plots]
+
+
 def texts(svg):
     root = ElementTree.fromstring(svg)
     return ["".join(text.itertext()) for text in root.iter(f"{{{NAMESPACE}}}text")]
 
 
-@pytest.mark.parametrize("make", [every_plot, empty_plots])
-def test_plots_are_valid_scale_and_fetch_nothing(make):
-    for plot in make():
-        assert_valid(plot)
+@pytest.mark.parametrize("which", ["drawn", "drawn_empty"])
+def test_plots_are_valid_scale_and_fetch_nothing(which, request):
+    plots, svgs, _ = request.getfixturevalue(which)
+    for plot, svg in zip(plots, svgs, strict=True):
+        assert_valid(plot, svg)
 
 
-def assert_valid(plot):
-    svg = plot.svg()
+def assert_valid(plot, svg):
     root = ElementTree.fromstring(svg)
     assert root.tag == f"{{{NAMESPACE}}}svg"
     assert root.get("viewBox")
@@ -149,26 +162,25 @@ def assert_valid(plot):
             assert "url(" not in value or value.startswith(f"url(#{plot.name}-")
 
 
-def test_references_inside_a_plot_lead_somewhere():
-    for plot in every_plot():
-        svg = plot.svg()
+def test_references_inside_a_plot_lead_somewhere(drawn):
+    for svg in drawn[1]:
         ids = re.findall(r' id="([^"]*)"', svg)
         referred = re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', svg)
         assert len(ids) == len(set(ids))
         assert {one or other for one, other in referred} == set(ids)
 
 
-def test_plots_of_the_same_input_are_the_same_bytes():
-    first, second = every_plot(), every_plot()
-    assert [plot.svg() for plot in first] == [plot.svg() for plot in second]
-    assert [plot.png() for plot in first] == [plot.png() for plot in second]
-    assert first[0].svg() == first[0].svg()
+def test_plots_of_the_same_input_are_the_same_bytes(drawn):
+    plots, svgs, pngs = drawn
+    again = every_plot()
+    assert [plot.svg() for plot in again] == svgs
+    assert [plot.png() for plot in again] == pngs
+    assert plots[0].svg() == svgs[0]
 
 
-@pytest.mark.parametrize("make", [every_plot, empty_plots])
-def test_png_is_on_white_and_has_no_date(make):
-    for plot in make():
-        data = plot.png()
+@pytest.mark.parametrize("which", ["drawn", "drawn_empty"])
+def test_png_is_on_white_and_has_no_date(which, request):
+    for data in request.getfixturevalue(which)[2]:
         assert b"tIME" not in data
         with Image.open(io.BytesIO(data)) as image:
             assert image.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
@@ -182,8 +194,8 @@ def test_colours_follow_the_page():
     assert colours <= {"#000000"}, "a fixed colour would vanish in the dark"
 
 
-def test_names_are_text_and_short():
-    _, heat, cloud = (plot.svg() for plot in every_plot()[6:9])
+def test_names_are_text_and_short(drawn):
+    _, heat, cloud = drawn[1][6:9]
     for svg in (heat, cloud):
         assert any("<script>" in text for text in texts(svg))
         assert all(len(text) <= 40 for text in texts(svg))
