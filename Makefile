@@ -18,7 +18,7 @@ help:  ## list the targets
 setup: $(STAMP)  ## make the virtual environment and install facebatch into it
 
 # Strict editable installs link the files that existed then, so a new file asks for a new install.
-SOURCES := $(shell git ls-files --cached --others --exclude-standard 'facebatch/*.py' 'facebatch/models/cards/*' 'facebatch/report/html/*' 'pipelines/*.py' 'schemas/*' 2>/dev/null)
+SOURCES := $(shell git ls-files --cached --others --exclude-standard 'facebatch/*.py' 'facebatch/models/cards/*' 'facebatch/report/html/*' 'facebatch/review/*' 'pipelines/*.py' 'schemas/*' 2>/dev/null)
 LISTING := $(VENV)/.sources
 $(shell mkdir -p $(VENV) && printf '%s\n' $(SOURCES) | cmp -s - $(LISTING) || printf '%s\n' $(SOURCES) > $(LISTING))
 
@@ -58,6 +58,7 @@ bench: setup  ## print the benchmarks' tables; PHOTOS=FOLDER measures on photos 
 	$(BIN)/python benchmarks/cluster.py --sizes 2000 10000
 	$(BIN)/python benchmarks/bursts.py --sizes 2000
 	$(BIN)/python benchmarks/nightly.py --faces 20000 --new 200
+	$(BIN)/python benchmarks/review.py --faces 20000 --people 1000 --rounds 5
 	$(BIN)/python benchmarks/search.py --sizes 1000 100000
 
 docs: setup  ## write the pages that are made from the code, and the site into build/site

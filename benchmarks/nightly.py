@@ -44,17 +44,20 @@ def commit(collection: Collection, embeddings: npt.NDArray[np.float32], first: i
     made: list[bytes] = []
     for start in range(0, len(embeddings), _SHARD):
         part = embeddings[start : start + _SHARD]
-        numbers = range(first + start, first + start + len(part))
-        contents = [ids.content_id(number.to_bytes(8, "big")) for number in numbers]
-        face_ids = [ids.face_id(content, 0, 0, 0) for content in contents]
-        media = [
-            _media_row(number, content) for number, content in zip(numbers, contents, strict=True)
-        ]
+        media, face_ids = media_rows(first + start, len(part))
         shard = f"{first + start:032x}"
         rows = tables.from_rows("media", media)
         collection.commit_shard(shard, rows, face_table(media, face_ids, part))
         made += face_ids
     return made
+
+
+def media_rows(first: int, count: int) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """Returns the rows of so many photos with a face each, and the faces' ids."""
+    numbers = range(first, first + count)
+    contents = [ids.content_id(number.to_bytes(8, "big")) for number in numbers]
+    media = [_media_row(number, content) for number, content in zip(numbers, contents, strict=True)]
+    return media, [ids.face_id(content, 0, 0, 0) for content in contents]
 
 
 def _media_row(number: int, content: bytes) -> dict[str, Any]:

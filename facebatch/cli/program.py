@@ -79,6 +79,11 @@ LISTED = {
         "people",
         "Look at people, name them, and put right whom the clustering took for whom.",
     ),
+    "review": Listed(
+        PEOPLE,
+        "review",
+        "Name people and put them right in a browser: a local web application.",
+    ),
     "import": Listed(PEOPLE, "importing", "Take over what other programs know of the faces."),
     "gallery": Listed(PEOPLE, "gallery", "Enrol people into a gallery, and look after it."),
     "export": Listed(

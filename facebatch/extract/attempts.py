@@ -23,6 +23,7 @@ from facebatch.extract.items import Shard, version_key
 from facebatch.storage.store import Storage
 
 _FOLDER = "attempts"
+_RUN = "run"
 _SAME_START_SECONDS = 2.0
 """The same process's start, read twice, differs by less; it is measured from the boot."""
 
@@ -35,11 +36,28 @@ def begin(storage: Storage, shard: Shard) -> str:
 @contextmanager
 def running(storage: Storage) -> Iterator[None]:
     """Leaves a mark while a command works on a collection, so that nothing is erased meanwhile."""
-    path = _leave(storage, "run", [])
+    path = _leave(storage, _RUN, [])
     try:
         yield
     finally:
         end(storage, path)
+
+
+def is_running(storage: Storage) -> bool:
+    """Tells whether a command that left such a mark still works on a collection.
+
+    Of one on another machine nobody here can say that it ended without taking its mark away.
+    """
+    for file in storage.files(_FOLDER):
+        if not file.path.startswith(f"{_FOLDER}/{_RUN}-"):
+            continue
+        try:
+            mark = _read(storage, file.path)
+        except CollectionError:
+            continue  # it ended between the listing and the reading
+        if _runs_here(mark) or mark.get("host") not in (None, socket.gethostname()):
+            return True
+    return False
 
 
 def _leave(storage: Storage, name: str, items: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from facebatch.collection.generations import moment_of
@@ -17,14 +18,17 @@ def list_decisions(people: People, person: Person | None = None) -> list[dict[st
         people: The people.
         person: Whom they must be about; by default all are listed.
     """
+    decisions = people.decisions
+    about = (one for one in decisions if person is None or person.person_id in one.about)
+    return described(people, about)
+
+
+def described(people: People, decisions: Iterable[Decision]) -> list[dict[str, Any]]:
+    """Returns some of the people's decisions as plain data."""
     effective = people.relocated
     standing = [one for one in effective.decisions if one.decision not in effective.cancelled]
     by = {one.cancels: one.decision for one in standing if one.cancels}
-    return [
-        _described(people, one, by.get(one.decision))
-        for one in effective.decisions
-        if person is None or person.person_id in one.about
-    ]
+    return [_described(people, one, by.get(one.decision)) for one in decisions]
 
 
 def _described(people: People, decision: Decision, cancelled_by: str | None) -> dict[str, Any]:

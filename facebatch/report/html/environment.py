@@ -11,7 +11,7 @@ from base64 import b64encode
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from facebatch.media.sources.ignored import described
@@ -31,10 +31,15 @@ def render(template: str, **values: Any) -> str:
 
 
 @functools.cache
-def environment() -> Environment:
-    """Returns what templates are read and filled with; they are compiled once a process."""
+def environment(package: str | None = None) -> Environment:
+    """Returns what templates are read and filled with; they are compiled once a process.
+
+    Args:
+        package: One that has templates of its own beside these.
+    """
+    packages = [package, _PACKAGE] if package else [_PACKAGE]
     made = Environment(
-        loader=PackageLoader(_PACKAGE),
+        loader=ChoiceLoader([PackageLoader(each) for each in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_visible,

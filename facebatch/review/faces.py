@@ -1,0 +1,232 @@
+"""The faces of a collection for looking at: where each is, what it looks like, its chip.
+
+Small facts lie in memory, embeddings in a temporary file that is mapped into it, and chips in the
+collection, from which they are read one by one.
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facebatch import ids, tables
+from facebatch.collection import Snapshot
+from facebatch.errors import CollectionError
+from facebatch.storage.store import Storage
+
+Rows = npt.NDArray[np.int64]
+
+_COLUMNS = (
+    *("face_id", "media_id", "timestamp_us", "score", "size", "x0", "y0", "x1", "y1"),
+    *("shard", "row"),
+)
+_MEDIA = (
+    *("media_id", "root", "path", "path_bytes", "segment", "size", "marker", "content_id"),
+    *("status", "reason", "message", "width", "height", "captured_at", "latitude", "longitude"),
+)
+_CHIPS_KEPT = 4096
+"""Chips that are remembered: about 25 MB."""
+
+
+class Directory:
+    """Where each of some ids stands among them.
+
+    Args:
+        found: (n,) V16, sorted and without repeats.
+    """
+
+    def __init__(self, found: npt.NDArray[np.void]) -> None:
+        self.ids = found
+        words = np.ascontiguousarray(found).view(">u8").reshape(-1, 2)
+        self._first = words[:, 0].astype(np.uint64)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def row(self, wanted: bytes) -> int | None:
+        """Returns the row of an id; None where it isn't among them."""
+        if len(wanted) != ids.ID_BYTES:
+            return None
+        key = np.uint64(int.from_bytes(wanted[:8], "big"))
+        at = int(np.searchsorted(self._first, key))
+        while at < len(self._first) and self._first[at] == key:
+            if self.ids[at].tobytes() == wanted:
+                return at
+            at += 1
+        return None
+
+    def rows(self, wanted: Iterable[bytes]) -> Rows:
+        """Returns the rows of those ids that are among them, in the order asked for."""
+        found = (self.row(one) for one in wanted)
+        return np.array([row for row in found if row is not None], np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class FaceStore:
+    """The faces that were clustered, in the order of their ids.
+
+    Args:
+        storage: Where the collection lies.
+        directory: Their ids.
+        media: Rows of the table ``media`` that count, with the columns that are shown, by media id.
+        media_directory: Their ids.
+        media_rows: (n,) int32, the row in `media` of each face; -1 where the face is gone since.
+        boxes: (n, 4) float32, x0, y0, x1, y1 in pixels of the upright full-size picture.
+        timestamps: (n,) int64, time of the frame in microseconds; 0 for a photo.
+        scores: (n,) float32, the detector's probability.
+        sizes: (n,) float32, shorter side of the box in pixels.
+        shards: Names of shards.
+        places: (n, 2) int32, number of the shard and row in it.
+        embeddings: (n, d) float32, mapped from a file.
+        unclustered: Faces that are too new to have been clustered.
+    """
+
+    storage: Storage
+    directory: Directory
+    media: pa.Table
+    media_directory: Directory
+    media_rows: npt.NDArray[np.int32]
+    boxes: npt.NDArray[np.float32]
+    timestamps: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    sizes: npt.NDArray[np.float32]
+    shards: tuple[str, ...]
+    places: npt.NDArray[np.int32]
+    embeddings: npt.NDArray[np.float32]
+    unclustered: int
+
+    @classmethod
+    def load(cls, snapshot: Snapshot, face_ids: npt.NDArray[np.void]) -> FaceStore:
+        """Reads the faces of a snapshot that were clustered.
+
+        Args:
+            snapshot: What holds them.
+            face_ids: (n,) V16, sorted.
+
+        Raises:
+            CollectionError: A shard can't be read.
+        """
+        media = snapshot.media.select(list(_MEDIA)).combine_chunks()
+        media_directory = Directory(ids.from_arrow(media["media_id"]))
+        table = snapshot.faces(list(_COLUMNS))
+        known = Directory(face_ids)
+        at = _positions(ids.from_arrow(table["face_id"]), known)
+        table, at, fresh = table.filter(pa.array(at >= 0)), at[at >= 0], int((at < 0).sum())
+        codes = table["shard"].combine_chunks()
+        shards = tuple(codes.dictionary.to_pylist()) if len(codes) else ()
+        places = np.zeros((len(face_ids), 2), np.int32)
+        if len(at):
+            places[at] = np.stack([codes.indices.to_numpy(), table["row"].to_numpy()], axis=1)
+        holders = _positions(ids.from_arrow(table["media_id"]), media_directory)
+        sides = [table[side].to_numpy() for side in ("x0", "y0", "x1", "y1")]
+        n = len(face_ids)
+        return cls(
+            storage=snapshot.storage,
+            directory=known,
+            media=media,
+            media_directory=media_directory,
+            media_rows=_scattered(holders.astype(np.int32), at, n, fill=-1),
+            boxes=_scattered(np.stack(sides, axis=1), at, n),
+            timestamps=_scattered(table["timestamp_us"].to_numpy(), at, n),
+            scores=_scattered(table["score"].to_numpy(), at, n),
+            sizes=_scattered(table["size"].to_numpy(), at, n),
+            shards=shards,
+            places=places,
+            embeddings=_mapped_embeddings(snapshot.storage, shards, places, at),
+            unclustered=fresh,
+        )
+
+    def __len__(self) -> int:
+        return len(self.directory)
+
+    def id_of(self, row: int) -> bytes:
+        """Returns the id of the face in a row."""
+        return bytes(self.directory.ids[row].tobytes())
+
+    def media_of(self, row: int) -> dict[str, Any] | None:
+        """Returns the media row of a face; None where the face is gone."""
+        at = int(self.media_rows[row])
+        return None if at < 0 else self.media.slice(at, 1).to_pylist()[0]
+
+    def in_media(self, media_row: int) -> Rows:
+        """Returns the rows of the faces of a media item."""
+        return np.flatnonzero(self.media_rows == media_row)
+
+    def facts(self, rows: Rows, columns: Sequence[str]) -> dict[str, list[Any]]:
+        """Returns columns of the media rows of some faces; null where a face is gone."""
+        at = self.media_rows[rows]
+        wanted = pa.array(at, mask=at < 0)
+        return {name: self.media[name].take(wanted).to_pylist() for name in columns}
+
+    def chip(self, row: int) -> bytes | None:
+        """Returns a face's chip, a JPEG; None where there is none (any more)."""
+        if self.media_rows[row] < 0:
+            return None
+        shard, place = self.places[row].tolist()
+        return _chip(self.storage, self.shards[shard], place)
+
+
+@lru_cache(_CHIPS_KEPT)
+def _chip(storage: Storage, shard: str, place: int) -> bytes | None:
+    path = f"faces/{shard}.parquet"
+    try:
+        found = tables.read_rows(storage, path, "faces", ["chip"], np.array([place]))
+    except CollectionError:
+        return None  # compacted or erased a moment ago
+    chip: bytes | None = found["chip"][0].as_py()
+    return chip
+
+
+def _positions(wanted: npt.NDArray[np.void], among: Directory) -> Rows:
+    """Returns the row of each id (n,), -1 where it isn't among those."""
+    places = pc.index_in(_arrow(wanted), _arrow(among.ids))
+    return np.asarray(places.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _arrow(found: npt.NDArray[np.void]) -> pa.Array:
+    data = pa.py_buffer(np.ascontiguousarray(found))
+    return pa.Array.from_buffers(pa.binary(ids.ID_BYTES), len(found), [None, data])
+
+
+def _scattered(values: npt.NDArray[Any], at: Rows, n: int, fill: float = 0) -> npt.NDArray[Any]:
+    """Returns an array (n, ...) with values at some rows, and the same value elsewhere."""
+    made = np.full((n, *values.shape[1:]), fill, values.dtype)
+    made[at] = values
+    return made
+
+
+def _mapped_embeddings(
+    storage: Storage, shards: Sequence[str], places: npt.NDArray[np.int32], at: Rows
+) -> npt.NDArray[np.float32]:
+    """Writes embeddings to a file that has no name and is gone with its process; maps it.
+
+    Returns:
+        (n, d) float32; zeros in the rows that aren't in ``at``.
+    """
+    mine = places[at]
+    order = np.argsort(mine[:, 0], kind="stable")
+    bounds = np.searchsorted(mine[order, 0], np.arange(len(shards) + 1))
+    mapped: npt.NDArray[np.float32] = np.zeros((len(places), 1), np.float32)
+    memory: mmap.mmap | None = None
+    for number, shard in enumerate(shards):
+        chosen = order[bounds[number] : bounds[number + 1]]
+        rows = tables.read(storage, f"faces/{shard}.parquet", "faces", ["embedding"])
+        vectors = tables.matrix(rows["embedding"])
+        if memory is None:
+            with tempfile.TemporaryFile(prefix="facebatch-review-") as file:
+                file.truncate(len(places) * vectors.shape[1] * 4)
+                memory = mmap.mmap(file.fileno(), 0)
+            mapped = np.frombuffer(memory, np.float32).reshape(len(places), -1)
+        mapped[at[chosen]] = vectors[mine[chosen, 1]]
+    if memory is not None and hasattr(mmap, "MADV_DONTNEED"):
+        memory.madvise(mmap.MADV_DONTNEED)  # what was written is on its way to the disk
+    return mapped
