@@ -60,6 +60,12 @@ def photos_in(folder: Path, limit: int = 0) -> list[Path]:
     return [photos[number * len(photos) // count] for number in range(count)]
 
 
+def photo_of(truth: Path, name: str, folders: list[Path]) -> Path:
+    """Returns the path of a photo that a file of true faces names: beside it, or in a folder."""
+    places = [truth.parent, *folders]
+    return next((at / name for at in places if (at / name).is_file()), truth.parent / name)
+
+
 def facebatch_command() -> str:
     """Returns the path of the program beside this interpreter."""
     return _FACEBATCH

@@ -1,4 +1,4 @@
-"""Photos to embedded faces by facenet-pytorch, by face_recognition's steps and by facebatch.
+"""Photos to embedded faces: facenet-pytorch, face_recognition, onnxruntime's way, facebatch.
 
     python benchmarks/compare.py [--photos FOLDER] [--limit 40] [--rounds 3]
         [--max-side 1024] [--min-face 20] [--each-core] [--scaled-decoding] [--skip PROGRAM ...]
@@ -9,10 +9,13 @@ Without a folder it renders the demo's album. The programs:
   has random weights, since the package would download them: time only.
 - face_recognition: the steps of ``face_locations`` and ``face_encodings`` with their defaults (HOG
   detector, upsampled once; five landmarks; ResNet), called through dlib.
+- YuNet and MobileFaceNet, SCRFD and ArcFace, where their files are installed: photo by photo
+  through onnxruntime, as insightface and uniface do it (``photo_by_photo.py``), on photos in full.
 - facebatch: the functions that its workers run, a process of one thread a core. No Beam, no hashing
-  and no tables: ``overhead.py`` measures those.
+  and no tables: ``overhead.py`` measures those. One row has the models and the detection size of
+  the row above, and embeds each face once, as that does.
 
-The other two are one process with as many threads as their libraries take; with --each-core they
+The others are one process with as many threads as their libraries take; with --each-core they
 are spread over the cores as facebatch is, which helps them. They get photos upright, in full and
 shrunk to --max-side: decoded, turned, then Pillow's ``thumbnail``. With --scaled-decoding
 ``thumbnail`` comes first, and a large JPEG is then decoded smaller, which helps them too.
@@ -44,14 +47,18 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 from common import ONE_THREAD, own_peak, photo_folder, photos_in
-from PIL import Image, ImageOps
+from others import FacenetPytorch, FaceRecognition, opened
+from photo_by_photo import SIDE, PhotoByPhoto, is_installed
 
 from facebatch.config import ExtractSettings
 from facebatch.media.photo.decode import Photo
-from facebatch.models import registry
 from facebatch.workers.machine import usable_cores
 
-REFERENCES = ("facenet-pytorch, shrunk", "face_recognition, shrunk")
+PAIRS = (("yunet", "mobilefacenet"), ("scrfd-500m", "arcface-mbf"), ("scrfd-10g", "arcface-r50"))
+"""Detectors and embedders that are run photo by photo, where they are installed."""
+
+SAME_MODELS = "yunet, mobilefacenet"
+REFERENCES = ("facenet-pytorch, shrunk", "face_recognition, shrunk", SAME_MODELS)
 """The programs that all are compared with."""
 
 _EMBEDDED_TOGETHER = 64
@@ -66,57 +73,6 @@ class Program(Protocol):
 
     def finish(self) -> None:
         """Embeds whatever faces were put by."""
-
-
-class FacenetPytorch:
-    """facenet-pytorch's MTCNN and InceptionResnetV1."""
-
-    def __init__(self, opened: Callable[[Path], Image.Image], min_face: int) -> None:
-        import torch
-        from facenet import import_facenet_pytorch, lend_nms
-
-        lend_nms()
-        package: Any = import_facenet_pytorch()
-        self._opened = opened
-        self._no_grad: Any = torch.no_grad
-        self._mtcnn = package.MTCNN(keep_all=True, min_face_size=min_face, device="cpu")
-        self._resnet = package.InceptionResnetV1(pretrained=None).eval()
-
-    def handle(self, path: Path) -> int:
-        """Takes one photo."""
-        with self._no_grad():
-            crops = self._mtcnn(self._opened(path))
-            if crops is None:
-                return 0
-            return len(self._resnet(crops))
-
-    def finish(self) -> None:
-        """Nothing is put by."""
-
-
-class FaceRecognition:
-    """What face_recognition does, through dlib; the package itself needs setuptools of old."""
-
-    def __init__(self, opened: Callable[[Path], Image.Image]) -> None:
-        import dlib
-
-        self._opened = opened
-        resnet = registry.path(registry.DLIB_RESNET)
-        landmarks = resnet.with_name("shape_predictor_5_face_landmarks.dat")
-        self._detect = dlib.get_frontal_face_detector()
-        self._landmarks = dlib.shape_predictor(str(landmarks))
-        self._resnet = dlib.face_recognition_model_v1(str(resnet))
-
-    def handle(self, path: Path) -> int:
-        """Takes one photo."""
-        pixels = np.array(self._opened(path))
-        boxes = self._detect(pixels, 1)
-        for box in boxes:
-            self._resnet.compute_face_descriptor(pixels, self._landmarks(pixels, box), 1)
-        return len(boxes)
-
-    def finish(self) -> None:
-        """Nothing is put by."""
 
 
 class Facebatch:
@@ -148,23 +104,13 @@ class Facebatch:
             self._views.clear()
 
 
-def opened(path: Path, max_side: int | None, scaled: bool) -> Image.Image:
-    """Returns a photo upright and in RGB, shrunk to a long side or, for None, in full."""
-    with Image.open(path) as image:
-        if max_side and scaled:
-            image.thumbnail((max_side, max_side))
-        picture = ImageOps.exif_transpose(image).convert("RGB")
-    if max_side:
-        picture.thumbnail((max_side, max_side))
-    return picture
-
-
 @dataclass
 class Round:
-    """What one round gave: faces, seconds of wall clock, and why photos weren't handled."""
+    """What one round gave: faces, seconds of wall clock and processor, and failures' reasons."""
 
     faces: int = 0
     seconds: float = 0.0
+    processor: float = 0.0
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -182,7 +128,7 @@ def serve(
     program = load()
     connection.send(None)
     while connection.recv():
-        done = Round()
+        done, begun = Round(), time.process_time()
         while True:
             with taken.get_lock():
                 number = taken.value
@@ -196,6 +142,7 @@ def serve(
                 why = f"{type(error).__name__}: {error}".replace(str(path), path.name)
                 done.failures[str(path)] = why
         program.finish()
+        done.processor = time.process_time() - begun
         connection.send(done)
     connection.send(own_peak())
 
@@ -228,7 +175,8 @@ class Group:
         parts: list[Round] = [connection.recv() for _, connection in self._members]
         seconds = time.perf_counter() - begun
         failures = {name: why for part in parts for name, why in part.failures.items()}
-        return Round(sum(part.faces for part in parts), seconds, failures)
+        processor = sum(part.processor for part in parts)
+        return Round(sum(part.faces for part in parts), seconds, processor, failures)
 
     def end(self) -> int:
         """Ends the processes and returns their peak sizes added up."""
@@ -287,10 +235,20 @@ def programs(arguments: argparse.Namespace) -> dict[str, Entry]:
         ),
         "face_recognition, full": Entry(partial(FaceRecognition, full), spread),
         "face_recognition, shrunk": Entry(partial(FaceRecognition, shrunk), spread),
+        **{
+            f"{pair[0]}, {pair[1]}": Entry(partial(PhotoByPhoto, full, *pair, int(spread)), spread)
+            for pair in PAIRS
+            if importlib.util.find_spec("onnxruntime") and is_installed(*pair)
+        },
         "facebatch, torch": Entry(partial(Facebatch, alike, "torch"), True),
         "facebatch, openvino": Entry(partial(Facebatch, alike, "openvino"), True),
         "facebatch, defaults": Entry(partial(Facebatch, ExtractSettings(), "auto"), True),
     }
+    if SAME_MODELS in rows:
+        same = replace(
+            ExtractSettings(), detector=PAIRS[0][0], embedder=PAIRS[0][1], max_side=SIDE, tta="none"
+        )
+        rows["facebatch, the same"] = Entry(partial(Facebatch, same, "auto"), True)
     if importlib.util.find_spec("openvino") is None:
         del rows["facebatch, openvino"]
         print("OpenVINO isn't installed: its row is left out")
@@ -322,17 +280,18 @@ def measure(
 
 def print_table(results: Mapping[str, Result]) -> None:
     """Prints the table, and what each program couldn't handle."""
-    print("                                                     times as fast as, shrunk")
+    print(f"{'times as fast as, shrunk':>88}")
     print(
-        "program                   photos/s  ms a photo  faces  facenet-pytorch"
-        "  face_recognition  memory"
+        "program                   photos/s  processor, ms a photo  faces  facenet-pytorch"
+        f"  face_recognition  {SAME_MODELS}  memory"
     )
     for name, result in results.items():
         rate = statistics.median(result.rates)
+        processor = statistics.median(done.processor for done in result.rounds)
         ratios = [_ratio(result, results.get(reference)) for reference in REFERENCES]
         print(
-            f"{name:<24}  {rate:8.2f}  {1000 / rate if rate else 0:10.0f}"
-            f"  {result.rounds[-1].faces:5}  {ratios[0]:>15}  {ratios[1]:>16}"
+            f"{name:<24}  {rate:8.2f}  {1000 * processor / result.photos:21.0f}"
+            f"  {result.rounds[-1].faces:5}  {ratios[0]:>15}  {ratios[1]:>16}  {ratios[2]:>20}"
             f"  {result.peak / 1e6:4.0f} MB"
         )
     for name, result in results.items():

@@ -2,11 +2,12 @@
 
     python benchmarks/detectors.py [--photos FOLDER ...] [--truth FILE ...] [--min-face 24]
 
-Truth is any file that ``facebatch.evaluate.inputs.boxes`` reads, which names photos beside it. The
-detectors take turns on each photo, as extraction decodes it, on one thread; a first pass, which
-compiles what is compiled once, isn't timed. Recall is given over all detections and at the same
-precisions for both; a box is a face from an IoU of .4 on. Photos without truth are only timed, and
-their faces counted: by the side of the box in pixels at detection size.
+Truth is any file that ``facebatch.evaluate.inputs.boxes`` reads, which names photos beside it or in
+one of the folders, as ``group_faces.csv`` does. The detectors take turns on each photo, as
+extraction decodes it, on one thread; a first pass, which compiles what is compiled once, isn't
+timed. Recall is given over all detections and at the same precisions for both, by the side of the
+true box in pixels of the photo; a box is a face from an IoU of .4 on. Photos without truth are only
+timed, and their faces counted: by the side of the box in pixels at detection size.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from common import ONE_THREAD, photos_in
+from common import ONE_THREAD, photo_of, photos_in
 
 from facebatch.config import ExtractSettings
 from facebatch.detect import Detections, load_detector
@@ -33,6 +34,7 @@ from facebatch.models.detectors import DETECTORS
 PRECISIONS = (0.9, 0.95, 0.98, 1.0)
 SIDES = (0, 12, 16, 24, 32, 64)
 SURE = 0.95
+EQUAL = 0.98
 IOU = 0.4
 
 Found = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
@@ -84,28 +86,40 @@ def recall_at(scores: DetectionScores, precision: float) -> float:
     return float(scores.curve.recall[enough].max()) if enough.any() else 0.0
 
 
-def print_truth(file: Path, tallies: dict[str, Tally]) -> None:
+def above(found: Found, score: float) -> Found:
+    """Returns the detections of at least a score."""
+    return {
+        k: (boxes[scores >= score], scores[scores >= score]) for k, (boxes, scores) in found.items()
+    }
+
+
+def by_size(scores: DetectionScores) -> str:
+    """Returns the faces found of those of each size."""
+    parts = (part for part in scores.by_size if part.faces)
+    return ", ".join(f"{part.smallest:.0f}: {part.found}/{part.faces}" for part in parts)
+
+
+def print_truth(file: Path, folders: list[Path], tallies: dict[str, Tally]) -> None:
     """Prints recall and precision against one file of true faces."""
     truth = read_truth(file)
     faces = sum(int((~one.ignore).sum()) for one in truth.values())
     print(f"\n{file.parent.name}/{file.name}: {faces} faces in {len(truth)} photos")
     columns = "".join(f"  at {precision:4.2f}" for precision in PRECISIONS)
-    print(f"detector  precision  recall{columns}  above {SURE}: precision, recall; by size")
+    print(f"detector  precision  recall{columns}  above {SURE}: precision, recall")
     for name, tally in tallies.items():
-        found: Found = {key: tally.found[file.parent / key] for key in truth}
-        every = score_detection(truth, found, IOU)
-        sure = {k: (boxes[s >= SURE], s[s >= SURE]) for k, (boxes, s) in found.items()}
-        above = score_detection(truth, sure, IOU)
+        found: Found = {key: tally.found[photo_of(file, key, folders)] for key in truth}
+        every = score_detection(truth, found, IOU, SIDES)
+        sure = score_detection(truth, above(found, SURE), IOU, SIDES)
         at = "".join(f"  {recall_at(every, precision):7.3f}" for precision in PRECISIONS)
-        sizes = ", ".join(
-            f"{part.smallest:.0f}: {part.found}/{part.faces}"
-            for part in every.by_size
-            if part.faces
-        )
         print(
             f"{name:<8}  {every.precision or 0:9.3f}  {every.recall or 0:6.3f}{at}"
-            f"  {above.precision or 0:.3f}, {above.recall or 0:.3f}; {sizes}"
+            f"  {sure.precision or 0:.3f}, {sure.recall or 0:.3f}"
         )
+        print(f"  by size: {by_size(every)}")
+        enough = every.curve.score[every.curve.precision >= EQUAL]
+        if enough.size:
+            equal = score_detection(truth, above(found, enough.min()), IOU, SIDES)
+            print(f"  at precision {EQUAL}: {by_size(equal)}")
 
 
 def print_counts(tallies: dict[str, Tally]) -> None:
@@ -160,7 +174,11 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.update(ONE_THREAD)
     photos = [path for folder in arguments.photos for path in photos_in(folder, arguments.limit)]
-    photos += [file.parent / name for file in arguments.truth for name in read_truth(file)]
+    photos += [
+        photo_of(file, name, arguments.photos)
+        for file in arguments.truth
+        for name in read_truth(file)
+    ]
     photos = list(dict.fromkeys(photos))
     if not photos:
         raise SystemExit("name photos by --photos or --truth")
@@ -171,7 +189,7 @@ def main() -> None:
     tallies = measured(photos, arguments.detectors, arguments.min_face, arguments.max_side)
     print_counts(tallies)
     for file in arguments.truth:
-        print_truth(file, tallies)
+        print_truth(file, arguments.photos, tallies)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What detection size and smallest face cost and find: the table that decides the defaults.
+"""What detection size and smallest face cost and find, by detector: what the defaults rest on.
 
-    python benchmarks/tradeoff.py --photos FOLDER [--photos ...] [--truth FILE ...] [--limit N]
+    python benchmarks/tradeoff.py --truth FILE [--truth ...] [--photos FOLDER ...]
 
-For each long side and smallest face: time a photo (decoding, detection, chips; one thread), faces
-found, and recall of two kinds: of the faces that 1600/20 is sure of (score above 0.95), and of the
-marked faces, where truth is given: any file that ``facebatch.evaluate.inputs.boxes`` reads, which
-names photos beside it. A face is found when a box holds its point, one box for each face. All
-settings take turns on each photo; a first pass, which compiles what is compiled once, isn't timed.
+Truth is any file that ``facebatch.evaluate.inputs.boxes`` reads, which names photos beside it or in
+one of the folders, as ``group_faces.csv`` does. For each detector, long side and smallest face: the
+processor's time a photo (decoding, detection, chips; one thread), and recall and precision against
+the true faces, a box being a face from an IoU of .4 on. All settings take turns on each photo; a
+first pass, which compiles what is compiled once, isn't timed.
 """
 
 from __future__ import annotations
@@ -14,115 +14,81 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from common import photos_in
-from scipy.optimize import linear_sum_assignment
+from common import ONE_THREAD, photo_of
 
 from facebatch.config import ExtractSettings
 from facebatch.detect import load_detector
-from facebatch.errors import MediaError
-from facebatch.evaluate.inputs.boxes import read_truth
+from facebatch.evaluate.detection import score_detection
+from facebatch.evaluate.inputs.boxes import Truth, TruthFaces, read_truth
 from facebatch.extract.detect_and_crop import find_faces
 from facebatch.media.photo.decode import Photo
 
-SIDES = (640, 800, 1000, 1024, 1280, 1600)
-MIN_FACES = (20, 24, 32, 40)
-REFERENCE = (1600, 20)
-SURE = 0.95
+DETECTORS = ("yunet", "mtcnn")
+SIDES = (640, 1024, 1600)
+MIN_FACES = (16, 24, 40)
+IOU = 0.4
 _LARGE_PHOTO = 4000  # long side of a 12-megapixel photo
 
-Points = npt.NDArray[np.float64]
-Boxes = npt.NDArray[np.float32]
+Setting = tuple[str, int, int]
+Found = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 
 
-@dataclass
-class Tally:
-    """What one setting cost and found over all photos."""
-
-    seconds: float = 0.0
-    faces: int = 0
-    sure: int = 0
-    marked: int = 0
-
-
-def marked_faces(files: list[Path]) -> dict[Path, Points]:
-    """Returns a point inside each marked face, float64 (n, 2), by photo."""
-    marked: dict[Path, Points] = {}
-    for file in files:
-        for name, faces in read_truth(file).items():
-            inside = faces.points
-            if inside is None:
-                inside = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-            marked[file.parent / name] = inside[~faces.ignore].astype(np.float64)
-    return marked
+def marked(files: list[Path], folders: list[Path]) -> Truth:
+    """Returns the true faces by the photo's path."""
+    return {
+        str(photo_of(file, name, folders)): faces
+        for file in files
+        for name, faces in read_truth(file).items()
+    }
 
 
-def found(points: Points, boxes: Boxes) -> int:
-    """Returns how many points have a box of their own that holds them."""
-    x, y = points[:, 0, None], points[:, 1, None]
-    holds = (boxes[:, 0] <= x) & (x < boxes[:, 2]) & (boxes[:, 1] <= y) & (y < boxes[:, 3])
-    rows, columns = linear_sum_assignment(holds, maximize=True)
-    return int(holds[rows, columns].sum())
-
-
-def recognised(folders: list[Path], limit: int) -> Iterator[tuple[Path, Photo]]:
-    """Yields the photos of all folders, at most ``limit`` of each, evenly chosen."""
-    for path in (path for folder in folders for path in photos_in(folder, limit)):
-        try:
-            yield path, Photo(path.read_bytes())
-        except MediaError:
-            continue
+def scored(truth: Truth, found: Found) -> tuple[float, float]:
+    """Returns recall and precision."""
+    counted: dict[str, TruthFaces] = {path: truth[path] for path in found}
+    scores = score_detection(counted, found, IOU)
+    return scores.recall or 0, scores.precision or 0
 
 
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--photos", type=Path, action="append", required=True)
-    parser.add_argument("--truth", type=Path, action="append", default=[])
-    parser.add_argument("--limit", type=int, default=0, help="photos of each folder")
+    parser.add_argument("--truth", type=Path, action="append", required=True)
+    parser.add_argument("--photos", type=Path, action="append", default=[])
     arguments = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    detectors = {size: load_detector("mtcnn", min_face=size) for size in MIN_FACES}
-    grid = list(product(SIDES, MIN_FACES))
-    tallies = {setting: Tally() for setting in grid}
-    truth = marked_faces(arguments.truth)
-    photos = list(recognised(arguments.photos, arguments.limit))
-    sure = marked = 0
-    for path, photo in photos:
-        boxes = {}
+    os.environ.update(ONE_THREAD)
+    truth = marked(arguments.truth, arguments.photos)
+    grid: list[Setting] = [*product(DETECTORS, SIDES, MIN_FACES)]
+    detectors = {
+        (name, size): load_detector(name, min_face=size)
+        for name, size in product(DETECTORS, MIN_FACES)
+    }
+    seconds = dict.fromkeys(grid, 0.0)
+    found: dict[Setting, Found] = {setting: {} for setting in grid}
+    for path in truth:
+        photo = Photo(Path(path).read_bytes())
         for timed, setting in product((False, True), grid):
-            side, min_face = setting
-            settings = ExtractSettings(max_side=side, min_face=min_face)
-            begun = time.perf_counter()
-            faces = find_faces(photo, detectors[min_face], settings)
+            name, side, size = setting
+            settings = ExtractSettings(detector=name, max_side=side, min_face=size)
+            begun = time.process_time()
+            faces = find_faces(photo, detectors[name, size], settings)
             if timed:
-                tallies[setting].seconds += time.perf_counter() - begun
-                tallies[setting].faces += len(faces)
-            boxes[setting] = faces.boxes
-            if setting == REFERENCE:
-                reference = faces.boxes[faces.scores > SURE]
-        centres = (reference[:, :2] + reference[:, 2:]) / 2
-        sure += len(centres)
-        marked += len(truth.get(path, ()))
-        for setting, tally in tallies.items():
-            tally.sure += found(centres, boxes[setting])
-            if path in truth:
-                tally.marked += found(truth[path], boxes[setting])
-    print(f"{len(photos)} photos; {sure} faces that {REFERENCE} is sure of, {marked} marked faces")
-    print("max-side  min-face  ms a photo  faces  recall (sure)  recall (marked)  smallest at 4000")
-    for (side, min_face), tally in tallies.items():
-        milliseconds = 1000 * tally.seconds / len(photos)
-        smallest = min_face * _LARGE_PHOTO / side
+                seconds[setting] += time.process_time() - begun
+                found[setting][path] = (faces.boxes, faces.scores)
+    marks = sum(int((~faces.ignore).sum()) for faces in truth.values())
+    print(f"{len(truth)} photos with {marks} marked faces; milliseconds are the processor's")
+    print("detector  max-side  min-face  ms a photo  faces  recall  precision  smallest at 4000")
+    for name, side, size in grid:
+        one = found[name, side, size]
+        recall, precision = scored(truth, one)
         print(
-            f"{side:8}  {min_face:8}  {milliseconds:10.1f}  {tally.faces:5}"
-            f"  {tally.sure / max(sure, 1):13.3f}  {tally.marked / max(marked, 1):15.3f}"
-            f"  {smallest:13.0f} px"
+            f"{name:<8}  {side:8}  {size:8}  {1e3 * seconds[name, side, size] / len(truth):10.1f}"
+            f"  {sum(len(scores) for _, scores in one.values()):5}  {recall:6.3f}  {precision:9.3f}"
+            f"  {size * _LARGE_PHOTO / side:13.0f} px"
         )
 
 
