@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     ours, separator, beams = _split(given)
     if separator and ours[:1] and ours[0] not in ("run", "extract"):
         print(f"facebatch: {ours[0]} takes no Beam options after --", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        _end(2)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:

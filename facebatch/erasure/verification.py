@@ -132,13 +132,18 @@ class ErasureTargets:
 
     def _named(self, text: str) -> Iterator[str]:
         """Yields the parts of a text that are an erased item's path, with its root or without."""
-        for span in dict.fromkeys(_spans(text)):
-            if span in self._paths or span in self._full_names:
-                yield span
-                continue
-            parts = [(span[:at], span[at + 1 :]) for at in range(len(span)) if span[at] == "/"]
-            found = [ids.media_id(*place) for place in parts if place not in self.held_places]
-            if self.suppression.hidden_media(ids.as_array(found)).any():
+        spans = dict.fromkeys(_spans(text))
+        places = [
+            (span, (span[:at], span[at + 1 :]))
+            for span in spans
+            for at in range(len(span))
+            if span[at] == "/" and (span[:at], span[at + 1 :]) not in self.held_places
+        ]
+        found = ids.as_array([ids.media_id(*place) for _, place in places])
+        hidden = self.suppression.hidden_media(found)
+        erased = {span for (span, _), is_hidden in zip(places, hidden, strict=True) if is_hidden}
+        for span in spans:
+            if span in self._paths or span in self._full_names or span in erased:
                 yield span
 
     def _is_part_of_another(self, span: str, text: str) -> bool:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from facebatch.faces.boxes import iou
 
@@ -119,6 +118,8 @@ def _assign(
         near_d2: As for `link`.
         overlapping_d2: As for `link`.
     """
+    from scipy.optimize import linear_sum_assignment  # 0.2 s that photos are spared
+
     may = (d2 < near_d2) | ((d2 < overlapping_d2) & (shared >= LEAST_OVERLAP))
     # Of two that may be the same by their embeddings, the one that is in the right place.
     rows, columns = linear_sum_assignment(np.where(may, d2 - overlapping_d2 * shared, _NO_MATCH))
