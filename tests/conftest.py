@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,14 @@ from facebatch.demo.truth import Truth
 register_profiles()
 # No model is installed but those that come with packages, also for the programs that tests start.
 os.environ["FACEBATCH_MODELS"] = "/no/models/folder"
+
+
+def pytest_runtest_setup() -> None:
+    """Spares Beam what it would find out again, where a test imported it."""
+    if "apache_beam" in sys.modules:
+        from support.beam_reflection import remember_reflection
+
+        remember_reflection()
 
 
 @pytest.fixture(scope="session")

@@ -163,12 +163,11 @@ def test_a_damaged_shard_is_told_and_its_removal_repairs(copied: Collection, dam
     harm, code = SHARD_DAMAGES[damage]
     shard = shard_with_faces(copied)
     harm(copied)
-    found = check(copied.storage.url, deep=True)
-    assert not found.is_sound
-    told = [problem for problem in found.problems if problem.shard == shard]
+    done = repair(copied.storage.url, deep=True)
+    assert not done.is_sound
+    told = [problem for problem in done.problems if problem.shard == shard]
     assert code in {problem.code for problem in told}, told
     assert all(f"media/{shard}.parquet" in problem.repair for problem in told)
-    done = repair(copied.storage.url, deep=True)
     assert f"media/{shard}.parquet" in done.repaired
     assert {problem.code for problem in check(copied.storage.url).problems} == set()
     assert shard not in copied.snapshot().shards
@@ -241,11 +240,11 @@ def test_a_damaged_generation_is_told_and_its_removal_repairs(
     stage, harm, said = GENERATION_DAMAGES[damage]
     folder = current_folder(copied, stage).relative_to(copied.storage.url)
     harm(copied)
-    problems = check(copied.storage.url).problems
-    [problem] = [problem for problem in problems if problem.code == "generation_damaged"]
+    done = repair(copied.storage.url)
+    [problem] = [problem for problem in done.problems if problem.code == "generation_damaged"]
     assert problem.path == str(folder)
     assert said in problem.message
-    assert repair(copied.storage.url).repaired == (str(folder),)
+    assert done.repaired == (str(folder),)
     assert {problem.code for problem in check(copied.storage.url).problems} <= {"parent_missing"}
 
 

@@ -16,6 +16,7 @@ from facebatch.jobs import evaluated_photos, run
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The places that were checked; the check itself is what it is."""
+    monkeypatch.setenv("FACEBATCH_BEAM_OPTIONS", "--direct_running_mode=in_memory")
     places: list[str] = []
     check = run.check_input
 
@@ -41,7 +42,7 @@ def test_a_command_checks_its_input_once(
     command: str, photos: Path, tmp_path: Path, checked: list[str]
 ) -> None:
     url = str(tmp_path / "collection")
-    arguments = [command, str(photos), "--output", url, "--workers", "1"]
+    arguments = [command, str(photos), "--output", url]
     done = CliRunner().invoke(app, arguments, obj=(), catch_exceptions=False)
     assert done.exit_code == 0
     assert checked == [url]
@@ -54,7 +55,7 @@ def test_an_evaluation_checks_its_input_once(
     pairs.write_text("left,right,same\nbroken.jpg,broken.jpg,1\nbroken.jpg,broken.jpg,0\n")
     url = str(tmp_path / "collection")
     places = ["--pairs", str(pairs), "--images", str(photos), "--collection", url]
-    CliRunner().invoke(app, ["evaluate", "pairs", *places, "--workers", "1"])
+    CliRunner().invoke(app, ["evaluate", "pairs", *places])
     assert checked == [url]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -48,6 +49,8 @@ def test_what_lies_between_is_gone_afterwards(
     work: Searching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distributed, "is_local", lambda settings: False)
+    here = ("--direct_running_mode=in_memory",)
+    work = replace(work, settings=replace(work.settings, beam_options=here))
     embeddings, _ = people([8] * 30, seed=3)
     work.find(embeddings, 5, neighbors.choose(*embeddings.shape, PLENTY, 5), 3)
     assert not list((tmp_path / "collection").rglob("*.npy"))

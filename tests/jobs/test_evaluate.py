@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from support.albums import Album
 from support.data import real_data
+from support.shared import made_once
 
 from facebatch.collection import Collection
 from facebatch.config import RunSettings
@@ -60,7 +61,18 @@ class People:
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> People:
-    folder = tmp_path_factory.mktemp("evaluate") / "people"
+    place = made_once("evaluated", make_people, tmp_path_factory)
+    return people_at(place)
+
+
+def people_at(place: Path) -> People:
+    folder = place / "people"
+    faces = [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
+    return People(folder, str(place / "faces"), sorted([*faces, OUTSIDE]))
+
+
+def make_people(place: Path) -> None:
+    folder = place / "people"
     generator = np.random.default_rng(5)
     portraits = [
         (person, f"p{number}/{photo}.png")
@@ -82,14 +94,13 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> People:
         save(picture, folder / path)
     save(render_landscape(size=(240, 160), noise_seed=3), folder / FACELESS)
     (folder / BROKEN).write_bytes(b"no photo")
-    url = str(folder.with_name("faces"))
-    found = People(folder, url, sorted(path for _, path in portraits))
-    pairs = write_pairs(folder.with_name("first.csv"), list(combinations(found.faces[:2], 2)))
+    found = people_at(place)
+    pairs = write_pairs(place / "first.csv", list(combinations(found.faces[:2], 2)))
     done = evaluate_pairs(pairs, found.source())
     assert done.extraction is not None
     assert done.extraction.as_json()["extracted"] == len(portraits) + 1
-    cluster_people(Collection.open(url), Collection.open(url).snapshot())
-    return found
+    collection = Collection.open(found.collection)
+    cluster_people(collection, collection.snapshot())
 
 
 def save(picture: np.ndarray, path: Path) -> None:
@@ -177,16 +188,12 @@ def test_people_are_found_in_a_gallery_of_one_photo_each(people: People) -> None
     assert done.summary["outside_folders"] == 1
     assert figures["missing_mated"] <= 2
     assert figures["cmc"][0] > 0.7
-    again = evaluate_identification(people.source(), seed=3)
-    assert again.summary["figures"] == figures
+    of_collection = evaluate_identification(people.collection, seed=3).summary
+    assert of_collection["figures"] == figures
+    assert of_collection["extract"] is None
 
 
-def test_identification_takes_a_collection_and_labels(people: People, tmp_path: Path) -> None:
-    by_folder = evaluate_identification(people.collection, seed=3).summary
-    assert (
-        by_folder["figures"] == evaluate_identification(people.source(), seed=3).summary["figures"]
-    )
-    assert by_folder["extract"] is None
+def test_identification_takes_labels(people: People, tmp_path: Path) -> None:
     known = [path for path in people.faces if path.startswith(("p0", "p1", "s"))]
     rows = "".join(f"{path};{path[:2]}\n" for path in known)
     file = write_text(tmp_path / "labels.csv", "file;label\n" + rows)
@@ -199,7 +206,8 @@ def test_identification_takes_a_collection_and_labels(people: People, tmp_path: 
 
 def test_a_gallery_photo_without_a_face_makes_its_persons_probes_misses(people: People) -> None:
     drawn = (
-        evaluate_identification(people.source(), seed=seed).summary["figures"] for seed in range(9)
+        evaluate_identification(people.collection, seed=seed).summary["figures"]
+        for seed in range(9)
     )
     # Fewer missing probes than photos without a face: the others are in the gallery.
     figures = next(figures for figures in drawn if figures["missing_mated"] < 2)
@@ -271,9 +279,9 @@ def test_what_is_written_says_what_the_figures_depend_on(
     pairs = write_pairs(tmp_path / "pairs.csv", list(combinations(people.faces[:5], 2)))
     done = {
         "pairs": lambda: evaluate_pairs(pairs, people.source(), out),
-        "identification": lambda: evaluate_identification(people.source(), output=out),
+        "identification": lambda: evaluate_identification(people.collection, output=out),
         "clusters": lambda: evaluate_clusters(people.collection, BY_FOLDER, out),
-        "detection": lambda: evaluate_detection([truth], people.source(), output=out),
+        "detection": lambda: evaluate_detection([truth], people.collection, output=out),
     }[kind]()
     written = json.loads((tmp_path / "out" / f"{kind}.json").read_text())
     collection = Collection.open(people.collection)

@@ -15,10 +15,12 @@ from facebatch.demo.render import render_face
 from facebatch.people import PeopleView
 
 
-def run(album: Path, url: Path) -> dict[str, int]:
-    done = facebatch("run", str(album), "-o", str(url), "--json")
+def night(album: Path, url: Path, command: str = "extract") -> dict[str, int]:
+    """A run, or the part of it that could bring back what was erased."""
+    done = facebatch(command, str(album), "-o", str(url), "--json")
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout)["extract"]["plan"])
+    said = json.loads(done.stdout)
+    return dict(said["extract"]["plan"] if command == "run" else said["plan"])
 
 
 def state(url: Path) -> tuple[set[str], int]:
@@ -60,14 +62,14 @@ def test_an_erased_photo_does_not_come_back_nor_does_a_copy_of_it(
     album: Path, tmp_path: Path
 ) -> None:
     url = tmp_path / "collection"
-    run(album, url)
+    night(album, url, "run")
     erase(url, "--media", "album/0.jpg")
     assert state(url) == ({"1.jpg", "2.jpg", "3.jpg"}, 3)
-    plan = run(album, url)
+    plan = night(album, url)
     assert plan["to_extract"] == 0
     shutil.copy(album / "0.jpg", album / "copy of 0.jpg")
     for _ in range(2):
-        plan = run(album, url)
+        plan = night(album, url)
         assert state(url) == ({"1.jpg", "2.jpg", "3.jpg"}, 3)
         verify(url)
     assert plan["to_extract"] == 0, "the copy was looked into once"
@@ -77,27 +79,27 @@ def test_another_photo_under_an_erased_path_is_read_and_takes_nothing_over(
     album: Path, tmp_path: Path
 ) -> None:
     url = tmp_path / "collection"
-    run(album, url)
+    night(album, url, "run")
     for person in people_of(url, "0.jpg"):
         done = facebatch("people", "name", str(url), person.hex(), "Ada")
         assert done.returncode == 0, done.stderr
     erase(url, "--media", "album/0.jpg")
     other = Image.fromarray(render_face(5, size=240, noise_seed=7))
     other.save(album / "0.jpg", quality=92)
-    assert run(album, url)["new"] == 1
+    assert night(album, url, "run")["new"] == 1
     assert state(url) == ({"0.jpg", "1.jpg", "2.jpg", "3.jpg"}, 4)
     ada = PeopleView.of(Collection.open(str(url))).by_name("Ada")
     assert [one.person_id for one in ada] == list(people_of(url, "1.jpg"))
     assert not {one.person_id for one in ada} & set(people_of(url, "0.jpg"))
     verify(url)
-    assert run(album, url)["to_extract"] == 0
+    assert night(album, url)["to_extract"] == 0
 
 
 def test_an_erased_face_does_not_come_back_when_its_photo_is_extracted_again(
     album: Path, tmp_path: Path
 ) -> None:
     url = tmp_path / "collection"
-    run(album, url)
+    night(album, url, "run")
     snapshot = Collection.open(str(url)).snapshot()
     rows = snapshot.faces(["face_id", "media_id"]).to_pylist()
     paths = {row["media_id"]: row["path"] for row in snapshot.media.to_pylist()}
@@ -106,6 +108,6 @@ def test_an_erased_face_does_not_come_back_when_its_photo_is_extracted_again(
     assert state(url) == ({"0.jpg", "1.jpg", "2.jpg", "3.jpg"}, 3)
     (album / "2.jpg").touch()
     (album / "2.jpg").rename(album / "moved.jpg")
-    run(album, url)
+    night(album, url)
     assert state(url)[1] == 3
     verify(url)

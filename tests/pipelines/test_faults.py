@@ -54,9 +54,12 @@ def _nothing_outlives_a_failed_test() -> Iterator[None]:
     _started.clear()
 
 
-def start(album: Album, url: str, workers: int = 2) -> subprocess.Popen[str]:
+def start(
+    album: Album, url: str, *options: str, stage: str = "extract", workers: int = 2
+) -> subprocess.Popen[str]:
+    photos = str(album.folder)
     launcher = subprocess.Popen(
-        command("run", str(album.folder), "--output", url, "--workers", str(workers)),
+        command(stage, photos, "--output", url, "--workers", str(workers), *options),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -66,11 +69,11 @@ def start(album: Album, url: str, workers: int = 2) -> subprocess.Popen[str]:
     return launcher
 
 
-def wait_for_workers(launcher: subprocess.Popen[str]) -> list[psutil.Process]:
+def wait_for_workers(launcher: subprocess.Popen[str], workers: int = 2) -> list[psutil.Process]:
     deadline = time.monotonic() + START_SECONDS
     process = psutil.Process(launcher.pid)
     while time.monotonic() < deadline:
-        if len(found := workers_of(process)) == 2:
+        if len(found := workers_of(process)) == workers:
             return found
         time.sleep(0.05)
     raise AssertionError("no workers came up")
@@ -93,9 +96,9 @@ def wait_until_no_worker_is_left(launcher: int) -> None:
     assert leftover_workers(launcher) == []
 
 
-def finish(album: Album, url: str) -> Collection:
+def finish(album: Album, url: str, *, stage: str = "extract") -> Collection:
     """Runs the same command to its end, in one process: how many there are is no part of it."""
-    done = facebatch("run", str(album.folder), "--output", url)
+    done = facebatch(stage, str(album.folder), "--output", url)
     assert done.returncode == 0, done.stderr
     return Collection.open(url)
 
@@ -104,7 +107,7 @@ def test_a_killed_worker_ends_the_run_and_the_same_command_finishes_it(
     album: Album, undisturbed: Collection, tmp_path: Path
 ) -> None:
     url = str(tmp_path / "collection")
-    launcher = start(album, url)
+    launcher = start(album, url, stage="run")
     workers = wait_for_workers(launcher)
     wait_for_a_shard(url, launcher)
     workers[0].kill()
@@ -116,7 +119,7 @@ def test_a_killed_worker_ends_the_run_and_the_same_command_finishes_it(
     assert "Traceback" not in stderr
     wait_until_no_worker_is_left(launcher.pid)
     committed = set(Collection.open(url).snapshot().shards)
-    collection = finish(album, url)
+    collection = finish(album, url, stage="run")
     assert committed <= set(collection.snapshot().shards)
     assert_equal_extractions(collection, undisturbed)
     assert_equal_clusters(collection, undisturbed)
@@ -142,15 +145,13 @@ def test_a_killed_launcher_leaves_no_process_and_the_same_command_finishes(
     album: Album, undisturbed: Collection, tmp_path: Path
 ) -> None:
     url = str(tmp_path / "collection")
-    launcher = start(album, url)
-    wait_for_workers(launcher)
+    launcher = start(album, url, workers=1)
+    wait_for_workers(launcher, 1)
     wait_for_a_shard(url, launcher)
     launcher.kill()
     launcher.communicate()
     wait_until_no_worker_is_left(launcher.pid)
-    collection = finish(album, url)
-    assert_equal_extractions(collection, undisturbed)
-    assert_equal_clusters(collection, undisturbed)
+    assert_equal_extractions(finish(album, url), undisturbed)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +161,8 @@ def test_an_interrupted_run_ends_in_good_order(
     number: signal.Signals, album: Album, undisturbed: Collection, tmp_path: Path
 ) -> None:
     url = str(tmp_path / "collection")
-    launcher = start(album, url)
-    wait_for_workers(launcher)
+    launcher = start(album, url, workers=1)
+    wait_for_workers(launcher, 1)
     wait_for_a_shard(url, launcher)
     # A terminal sends Ctrl-C to every process of the group, a scheduler SIGTERM to the first.
     if number == signal.SIGINT:
@@ -181,35 +182,28 @@ def test_a_store_that_refuses_a_shard_ends_the_run_with_one_line(
 ) -> None:
     collection = Collection.create(str(tmp_path / "collection"), ExtractSettings())
     collection.storage.write("faces", b"a file where the folder should be")
-    done = facebatch("run", str(album.folder), "--output", collection.storage.url)
+    done = facebatch("extract", str(album.folder), "--output", collection.storage.url)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "can't be written" in done.stderr
     assert collection.snapshot().shards == ()
 
 
-def run_with(photos: Path, url: str, *options: str) -> list[str]:
-    return command("run", str(photos), "--output", url, "--workers", "1", *options)
-
-
 def test_a_photo_that_crashes_or_hangs_its_decoder_costs_itself_only(
-    album: Album, undisturbed: Collection, tmp_path: Path
+    album: Album, undisturbed: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = tmp_path / album.folder.name
     shutil.copytree(album.folder, photos)
     (photos / "crashes.jpg").write_bytes(poisoned.CRASHES)
     (photos / "hangs.jpg").write_bytes(poisoned.HANGS)
     url = str(tmp_path / "collection")
-    done = subprocess.run(
-        run_with(photos, url, "--max-seconds", "2"),
-        env={**os.environ, **poisoned.environment()},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    # The run isn't started with these variables, but its decoders are.
+    for name, value in poisoned.environment().items():
+        monkeypatch.setenv(name, value)
+    extract = ("extract", str(photos), "--output", url)
+    done = facebatch(*extract, "--max-seconds", "2")
     assert done.returncode == 0, done.stderr
-    assert "nothing to extract" in facebatch("run", str(photos), "--output", url).stdout
+    assert "nothing to extract" in facebatch(*extract).stdout
     collection = Collection.open(url)
     rows = collection.snapshot().media.select(["path", "reason"]).to_pylist()
     reasons = {row["path"]: row["reason"] for row in rows}
@@ -222,7 +216,8 @@ def test_two_runs_at_once_give_what_one_gives(
     album: Album, undisturbed: Collection, tmp_path: Path
 ) -> None:
     url = str(tmp_path / "collection")
-    launchers = [start(album, url, workers=1) for _ in range(2)]
+    here = ("--", "--direct_running_mode=in_memory")
+    launchers = [start(album, url, *here, stage="run") for _ in range(2)]
     for launcher in launchers:
         _, stderr = launcher.communicate(timeout=120)
         assert launcher.returncode == 0, stderr
@@ -241,7 +236,7 @@ def test_a_disk_that_is_full_ends_the_run_with_one_line_and_loses_nothing(
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     done = subprocess.run(
-        run_with(album.folder, url, "--no-guard"),
+        command("extract", str(album.folder), "-o", url, "--workers", "1", "--no-guard"),
         preexec_fn=no_large_files,
         capture_output=True,
         text=True,
@@ -322,13 +317,13 @@ def test_kills_at_random_moments_change_nothing(
     print(f"FACEBATCH_TEST_SEED={seed}")
     moments = random.Random(seed)
     for _ in range(5):
-        launcher = start(album, url)
+        launcher = start(album, url, stage="run")
         workers = wait_for_workers(launcher)
         time.sleep(moments.uniform(0, 5))
         with contextlib.suppress(psutil.NoSuchProcess):
             moments.choice([*workers, psutil.Process(launcher.pid)]).kill()
         launcher.communicate(timeout=60)
         wait_until_no_worker_is_left(launcher.pid)
-    collection = finish(album, url)
+    collection = finish(album, url, stage="run")
     assert_equal_extractions(collection, undisturbed)
     assert_equal_clusters(collection, undisturbed)

@@ -2,7 +2,7 @@
 
 Most of what a short command costs is importing torch and Beam, again in every process. What is
 forked has its own file descriptors, environment, folder and exit code, as a started process has;
-only the imports are shared. Run as a script this is the server; it takes requests over a socket.
+only the imports are shared. Run as a program this is the server; it takes requests over a socket.
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ class ForkServer:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-P", __file__, str(theirs.fileno())]
         self._process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            [sys.executable, "-P", "-m", __name__, str(theirs.fileno())],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
         )
         theirs.close()
         self._socket = ours
@@ -135,6 +137,7 @@ def _serve(channel: socket.socket) -> None:
     # The first compiled loop that is called has numba set itself up, which takes half a second.
     integral_image(np.zeros((1, 1, 3), np.uint8))
     logging.getLogger().handlers.clear()
+    importlib.import_module("support.beam_reflection").remember_reflection()
     while True:
         _, descriptors, _, _ = socket.recv_fds(channel, 3, 2)
         if not descriptors:
