@@ -199,6 +199,7 @@ SPACE, FINGERPRINT, NEITHER = "space", "fingerprint", "neither"
         ({"max_side": 800}, FINGERPRINT),
         ({"min_face": 30}, FINGERPRINT),
         ({"rotations": True}, FINGERPRINT),
+        ({"tiles": "auto"}, FINGERPRINT),
         ({"chips": False}, NEITHER),
     ],
 )

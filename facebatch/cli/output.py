@@ -136,10 +136,25 @@ def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
             f"  {count(done['noted'], 'item')} with a note, such as that a photo is cut off: see "
             "`facebatch inspect --failures`"
         )
+    yield from small_lines(done["seen_small"])
     for folder in plan["unreadable_folders"]:
         yield f"  unreadable folder: {folder}"
     if "pruned" in done:
         yield f"  pruned {count(done['pruned']['items'], 'item')} that had vanished"
+
+
+def small_lines(small: Mapping[str, int]) -> Iterator[str]:
+    """Yields what photos showed too small, and what looks closer."""
+    if small["smallest"]:
+        yield (
+            f"  {small['smallest']:,} of {count(small['faces'], 'face')} are at the smallest size "
+            "that is found, in crowds: --tiles auto, in a new collection, looks closer"
+        )
+    if small["panoramas"]:
+        yield (
+            f"  {count(small['panoramas'], 'panorama')} seen as a whole, which shows their faces "
+            "small: --tiles auto, in a new collection, looks closer"
+        )
 
 
 def ignored_lines(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:

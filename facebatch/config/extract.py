@@ -18,7 +18,9 @@ from facebatch.models.registry import DEFAULT_MIN_FACE
 from facebatch.models.space_thresholds import SpaceThresholds, TrackLimits
 
 VideoFaces = Literal["best", "all"]
+Tiles = Literal["off", "auto"]
 FRAMES: tuple[FrameChoice, ...] = typing.get_args(FrameChoice)
+TILES: tuple[Tiles, ...] = typing.get_args(Tiles)
 VIDEO_FACES: tuple[VideoFaces, ...] = typing.get_args(VideoFaces)
 
 QUALITY_RULES = 1
@@ -64,6 +66,14 @@ class ExtractSettings:
         "Look in the three other directions too where a photo shows no face, or half of them "
         "unsurely: for photos that lie on their side and don't say so.",
         panel=_PANEL,
+    )
+    tiles: Tiles = setting(
+        "off",
+        "Look closer, in tiles, at panoramas and at crowds: photos so long that they are shrunk "
+        "to less than half the height of others, and those with ten faces and more of the "
+        "smallest size that is found.",
+        panel=_PANEL,
+        choices=TILES,
     )
     embedder: str = setting(
         AUTO,
@@ -143,6 +153,7 @@ class ExtractSettings:
             max_side=self.max_side,
             min_face=self.min_face,
             **({"rotations": True} if self.rotations else {}),
+            **({"tiles": self.tiles} if self.tiles != "off" else {}),
             frames=self._frames(),
             quality=QUALITY_RULES,
         )

@@ -11,29 +11,36 @@ SURE = np.float32(0.95)
 """The score from which people are made of faces by default; below it a picture may lie wrongly."""
 
 
-def detect_any_way_up(detector: Detector, image: NDArray[np.uint8]) -> Detections:
-    """Find every face, in the three other directions too where the image itself may lie wrongly.
+def way_up(detector: Detector, image: NDArray[np.uint8]) -> tuple[int, Detections]:
+    """Find every face, and which way up the image lies.
 
-    It may where no more than half of its faces are sure, or none is found: on their side most faces
-    are found unsurely, and a few surely but wrongly. Of the directions, the one counts whose sure
-    scores have the largest sum; the image's own where there is no sure face in any.
+    It may lie wrongly where no more than half of its faces are sure, or none is found: on their
+    side most faces are found unsurely, and a few surely but wrongly. Of the directions, the one
+    counts whose sure scores have the largest sum; the image's own where there is no sure face in
+    any.
 
     Args:
         detector: Finds the faces.
         image: As for ``Detector.detect``.
 
     Returns:
-        The faces in the coordinates of the image as it is given; the landmarks keep the order they
-        have on the upright face.
+        The quarter turns counterclockwise, 0 to 3, that bring the image upright; and the faces in
+        the coordinates of the image as it is given, whose landmarks keep the order that they have
+        on the upright face.
     """
     own = detector.detect(image)
     if 2 * np.count_nonzero(own.scores >= SURE) > len(own):
-        return own
-    turned = [
-        turned_back(detector.detect(np.ascontiguousarray(np.rot90(image, turns))), turns, image)
-        for turns in (1, 2, 3)
-    ]
-    return max([own, *turned], key=_sureness)
+        return 0, own
+    ways = [(0, own), *((turns, detect_turned(detector, image, turns)) for turns in (1, 2, 3))]
+    return max(ways, key=lambda way: _sureness(way[1]))
+
+
+def detect_turned(detector: Detector, image: NDArray[np.uint8], turns: int) -> Detections:
+    """Find every face of an image that lies in a known way; arguments and faces as `way_up`."""
+    if not turns:
+        return detector.detect(image)
+    upright = np.ascontiguousarray(np.rot90(image, turns))
+    return turned_back(detector.detect(upright), turns, image)
 
 
 def turned_back(found: Detections, turns: int, image: NDArray[np.uint8]) -> Detections:

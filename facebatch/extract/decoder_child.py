@@ -28,7 +28,7 @@ from facebatch.extract.pictures import (
     Views,
 )
 from facebatch.media.limits import Limits
-from facebatch.media.photo.decode import PhotoFacts
+from facebatch.media.photo.decode import Box, PhotoFacts
 from facebatch.media.sources.listing import MediaFile
 from facebatch.workers.isolation import end_with_parent
 
@@ -64,10 +64,16 @@ class _Server:
         timestamp_us, self._picture = found
         return timestamp_us, *self._picture.for_detection()
 
+    def part(self, box: Box, size: tuple[int, int]) -> Pixels:
+        return self._at_work().part(box, size)
+
     def views(self, landmarks: npt.NDArray[np.float32]) -> Views:
+        return self._at_work().views(landmarks)
+
+    def _at_work(self) -> FacePicture:
         if self._picture is None:
-            raise ValueError("there is no picture to cut chips from")
-        return self._picture.views(landmarks)
+            raise ValueError("there is no picture to cut from")
+        return self._picture
 
 
 def main() -> NoReturn:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.config import ExtractSettings
-from facebatch.detect import Detector
-from facebatch.detect.turned import detect_any_way_up
+from facebatch.detect import Detections, Detector
+from facebatch.detect.tiled import detect_closer
+from facebatch.detect.turned import detect_turned, way_up
 from facebatch.embed import SCALES
 from facebatch.extract.pictures import FacePicture, PhotoPicture, Views, template_of
 from facebatch.faces import align
@@ -69,20 +70,36 @@ def faces_of(picture: FacePicture, detector: Detector, settings: ExtractSettings
     Raises:
         MediaError: The pixels can't be decoded.
     """
-    pixels, scale = picture.for_detection()
-    found = detect_any_way_up(detector, pixels) if settings.rotations else detector.detect(pixels)
+    found = _detected(picture, detector, settings)
     usable = ~align.is_degenerate(found.landmarks, template_of(settings))
-    scale_xy = np.array(scale, np.float32)
-    landmarks = found.landmarks[usable] * scale_xy
+    landmarks = found.landmarks[usable]
     views, matrices = picture.views(landmarks) if len(landmarks) else _no_views(settings)
     return Faces(
-        boxes=found.boxes[usable] * np.tile(scale_xy, 2),
+        boxes=found.boxes[usable],
         landmarks=landmarks,
         scores=found.scores[usable],
         chip_to_picture=matrices,
         views=views,
         timestamps_us=np.zeros(len(landmarks), np.int64),
         ordinals=np.arange(len(landmarks), dtype=np.int32),
+    )
+
+
+def _detected(picture: FacePicture, detector: Detector, settings: ExtractSettings) -> Detections:
+    """Finds a picture's faces, in pixels of the full-size picture."""
+    pixels, scale = picture.for_detection()
+    turns, seen = way_up(detector, pixels) if settings.rotations else (0, detector.detect(pixels))
+    scale_xy = np.array(scale, np.float32)
+    found = Detections(seen.boxes * np.tile(scale_xy, 2), seen.scores, seen.landmarks * scale_xy)
+    if settings.tiles == "off":
+        return found
+    return detect_closer(
+        found,
+        (round(pixels.shape[1] * scale[0]), round(pixels.shape[0] * scale[1])),
+        settings.max_side,
+        settings.min_face,
+        lambda image: detect_turned(detector, image, turns),
+        lambda tile: picture.part(tile.box, tile.size),
     )
 
 

@@ -42,7 +42,7 @@ from facebatch.extract.pictures import (
     Views,
 )
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
-from facebatch.media.photo.decode import PhotoFacts
+from facebatch.media.photo.decode import Box, PhotoFacts
 from facebatch.media.sources.listing import MediaFile
 from facebatch.workers.isolation import ending
 
@@ -93,6 +93,11 @@ class GuardedDecoder:
         while (found := self._ask("frame")) is not None:
             timestamp_us, pixels, scale = found
             yield timestamp_us, _ChildsPicture(self, pixels, scale)
+
+    def part(self, box: Box, size: tuple[int, int]) -> Pixels:
+        """Returns a part of the picture that was asked for last; as `FacePicture.part`."""
+        pixels: Pixels = self._ask("part", box, size)
+        return pixels
 
     def views(self, landmarks: npt.NDArray[np.float32]) -> Views:
         """Returns the chips of the picture that was asked for last; as `FacePicture.views`."""
@@ -148,6 +153,9 @@ class _ChildsPicture:
 
     def for_detection(self) -> tuple[Pixels, Scale]:
         return self._pixels, self._scale
+
+    def part(self, box: Box, size: tuple[int, int]) -> Pixels:
+        return self._decoder.part(box, size)
 
     def views(self, landmarks: npt.NDArray[np.float32]) -> Views:
         return self._decoder.views(landmarks)

@@ -17,7 +17,7 @@ from PIL import Image
 from facebatch.config import ExtractSettings
 from facebatch.embed import SCALES
 from facebatch.faces import align
-from facebatch.media.photo.decode import JPEG_SCALES, Photo, PhotoFacts, Picture
+from facebatch.media.photo.decode import JPEG_SCALES, Box, Photo, PhotoFacts, Picture
 from facebatch.media.photo.exif import ExifFacts
 from facebatch.models import registry
 
@@ -57,6 +57,20 @@ class FacePicture(Protocol):
             MediaError: The picture can't be decoded.
         """
 
+    def part(self, box: Box, size: tuple[int, int]) -> Pixels:
+        """Returns a part of the picture.
+
+        Args:
+            box: x0, y0, x1, y1 in pixels of the full-size picture.
+            size: Width and height of what is returned.
+
+        Returns:
+            uint8 (height, width, 3), RGB.
+
+        Raises:
+            MediaError: The picture can't be decoded in that detail.
+        """
+
     def views(self, landmarks: npt.NDArray[np.float32]) -> Views:
         """Cuts the chips of faces.
 
@@ -94,9 +108,27 @@ class PhotoPicture:
         scale = self._photo.scale_for(DECODED_AHEAD * self._settings.max_side)
         return self._photo.decode(scale)
 
+    def _in_detail(self, scale: int) -> Picture:
+        """Returns the picture at a decoding scale or a finer one."""
+        if scale < self._finest.scale:
+            self._finest = self._photo.decode(scale)
+        return self._finest
+
+    @cached_property
+    def _finest(self) -> Picture:
+        return self._picture
+
     def for_detection(self) -> tuple[Pixels, Scale]:
         """As `FacePicture.for_detection`."""
         return self._picture.shrunk(self._settings.max_side)
+
+    def part(self, box: Box, size: tuple[int, int]) -> Pixels:
+        """As `FacePicture.part`."""
+        facts = self._photo.facts
+        long_side = (
+            max(facts.width, facts.height) * max(size) / max(box[2] - box[0], box[3] - box[1])
+        )
+        return self._in_detail(self._photo.scale_for(long_side)).part(box, size)
 
     def views(self, landmarks: npt.NDArray[np.float32]) -> Views:
         """As `FacePicture.views`."""
@@ -104,7 +136,7 @@ class PhotoPicture:
         matrices = align.chip_matrices(landmarks, template_of(self._settings), 1.0)
         wanted = [_serving_scale(matrix) for matrix in matrices]
         finer = [scale for scale in wanted if scale < picture.scale]
-        detailed = self._photo.decode(min(finer)) if finer else picture
+        detailed = self._in_detail(min(finer)) if finer else picture
         sources = [detailed if scale < picture.scale else picture for scale in wanted]
         return _cut(sources, landmarks, self._settings)
 
@@ -127,6 +159,10 @@ class FramePicture:
     def for_detection(self) -> tuple[Pixels, Scale]:
         """As `FacePicture.for_detection`."""
         return self._picture.shrunk(self._settings.max_side)
+
+    def part(self, box: Box, size: tuple[int, int]) -> Pixels:
+        """As `FacePicture.part`."""
+        return self._picture.part(box, size)
 
     def views(self, landmarks: npt.NDArray[np.float32]) -> Views:
         """As `FacePicture.views`."""

@@ -10,7 +10,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from facebatch.extract.decide import Rules
 from facebatch.extract.items import version_name
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress, ProgressReader, totals
+from facebatch.extract.seen_small import SeenSmall, seen_small
 from facebatch.jobs.distributed import Searching
 from facebatch.jobs.known_sources import check_known, prepared, remember, remember_ignored
 from facebatch.media.sources.exclusion import Exclusion
@@ -64,6 +65,7 @@ class Extraction:
         progress: What it committed.
         seconds: How long it took, start-up included.
         snapshot: What the collection held after it; the stages that follow read this one.
+        small: What was seen too small in the photos.
         pruned: What was removed because it had vanished; None where that wasn't asked for.
         refused: Why nothing was removed, though it was asked for.
     """
@@ -72,6 +74,7 @@ class Extraction:
     progress: Progress
     seconds: float
     snapshot: Snapshot
+    small: SeenSmall
     pruned: Pruned | None = None
     refused: UsageError | None = None
 
@@ -89,6 +92,7 @@ class Extraction:
             "reasons": dict(sorted(done.failures.items())),
             "noted": done.noted,
             "faces": done.faces,
+            "seen_small": asdict(self.small),
             "seconds": round(self.seconds, 2),
             "items_per_second": round(done.items / self.seconds, 2),
         }
@@ -310,9 +314,10 @@ def run_extract(
     with attempts.running(storage):
         remember(roots, storage, settings)
         collection.sweep()
-        done, snapshot = _extract(roots, collection, settings, report)
+        done, snapshot, before = _extract(roots, collection, settings, report)
         if done.plan:
             remember_ignored(done.plan.left_out, storage)
+        small = seen_small(snapshot, before, collection.settings)
         pruned = refused = None
         if settings.prune:
             try:
@@ -321,7 +326,7 @@ def run_extract(
             except UsageError as error:
                 refused = error
     seconds = time.monotonic() - begun
-    return Extraction(done.plan or Plan(), done, seconds, snapshot, pruned, refused)
+    return Extraction(done.plan or Plan(), done, seconds, snapshot, small, pruned, refused)
 
 
 def _extract(
@@ -329,7 +334,7 @@ def _extract(
     collection: Collection,
     settings: RunSettings,
     report: Callable[[Progress], None],
-) -> tuple[Progress, Snapshot]:
+) -> tuple[Progress, Snapshot, tuple[str, ...]]:
     storage = collection.storage
     plan_path = f"{PLAN_PREFIX}{secrets.token_hex(8)}.json"
     dead_attempts, dead_marks = attempts.dead(storage)
@@ -349,7 +354,7 @@ def _extract(
     snapshot = collection.snapshot()
     if dead_marks:
         attempts.forget(storage, dead_marks, _versions(snapshot))
-    return totals(snapshot, job.shards, done.plan), snapshot
+    return totals(snapshot, job.shards, done.plan), snapshot, job.shards
 
 
 def _versions(snapshot: Snapshot) -> set[str]:

@@ -13,7 +13,7 @@ from support.pictures import encode
 from facebatch.config import ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.detect import Detections, Detector, load_detector
-from facebatch.detect.turned import detect_any_way_up, turned_back
+from facebatch.detect.turned import turned_back, way_up
 from facebatch.extract.detect_and_crop import find_faces
 from facebatch.media.photo.decode import Photo
 
@@ -44,7 +44,7 @@ def test_a_face_is_found_whichever_way_the_picture_lies(detector, turns) -> None
     upright[20:180, 40:200] = render_face(5, size=160)
     [expected] = detector.detect(upright).landmarks
     lying = np.ascontiguousarray(np.rot90(upright, turns))
-    found = detect_any_way_up(detector, lying)
+    found = way_up(detector, lying)[1]
     assert len(found) == 1
     back = turned_back(found, turns, upright) if turns else found
     np.testing.assert_allclose(back.landmarks, [expected], atol=0.01)
@@ -52,7 +52,7 @@ def test_a_face_is_found_whichever_way_the_picture_lies(detector, turns) -> None
 
 def test_a_picture_without_a_face_has_none_whichever_way_it_lies(detector) -> None:
     noise = np.random.default_rng(2).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    assert len(detect_any_way_up(detector, noise)) == 0
+    assert len(way_up(detector, noise)[1]) == 0
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

@@ -71,6 +71,9 @@ def test_the_child_gives_what_this_process_would(guarded: GuardedDecoder) -> Non
     )
     assert scale == expected_scale
     np.testing.assert_array_equal(pixels, expected)
+    part, expected_part = (one[1].part((20, 30, 220, 180), (160, 120)) for one in (theirs, ours))
+    assert part.shape == (120, 160, 3)
+    np.testing.assert_array_equal(part, expected_part)
     for found, wanted in zip(theirs[1].views(LANDMARKS), ours[1].views(LANDMARKS), strict=True):
         np.testing.assert_array_equal(found, wanted)
 

@@ -69,6 +69,9 @@ _TURNED_BY_PILLOW = frozenset({"TIFF"})
 """Formats whose pictures Pillow turns upright itself while it loads them, and gives the upright
 size of from the start."""
 
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1."""
+
 _NEARLY = 0.95  # of the detection size, which then is as good as that
 
 
@@ -120,12 +123,7 @@ class Picture:
         width, height = self.facts.width, self.facts.height
         ratio = min(1.0, max_side / max(width, height))
         size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-        box = (
-            -self.offset[0] / self.scale,
-            -self.offset[1] / self.scale,
-            (width - self.offset[0]) / self.scale,
-            (height - self.offset[1]) / self.scale,
-        )
+        box = self._place((0, 0, width, height))
         pixels = self.pixels
         is_whole = box == (0.0, 0.0, float(pixels.width), float(pixels.height))
         if is_whole and (block := _block(pixels.size, max_side)):
@@ -134,6 +132,27 @@ class Picture:
         elif pixels.size != size or not is_whole:
             pixels = pixels.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
         return np.array(pixels), (width / size[0], height / size[1])
+
+    def part(self, box: Box, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """Returns a part of the picture.
+
+        Args:
+            box: x0, y0, x1, y1 inside the full-size picture, in its pixels.
+            size: Width and height of what is returned.
+
+        Returns:
+            uint8 (height, width, 3).
+        """
+        place = self._place(box)
+        pixels = self.pixels.resize(size, Image.Resampling.BILINEAR, box=place, reducing_gap=3.0)
+        return np.array(pixels)
+
+    def _place(self, box: Box) -> Box:
+        """Returns where a box of the full-size picture lies in the pixels."""
+        x, y = self.offset
+        x0, y0, x1, y1 = box
+        scale = self.scale
+        return ((x0 - x) / scale, (y0 - y) / scale, (x1 - x) / scale, (y1 - y) / scale)
 
 
 class Photo:
