@@ -30,7 +30,7 @@ from facebatch.config import RunSettings
 from facebatch.errors import Interrupted, StageFailed, UsageError, WorkerDied
 from facebatch.monitor import logs
 from facebatch.pipelines.worker import VERBOSE
-from facebatch.workers.machine import is_scarcity, limits
+from facebatch.workers.machine import check_room, is_scarcity, limits
 
 GOES_ON = "What was committed stays; the same command goes on from there."
 POLL_SECONDS = 0.25
@@ -77,10 +77,13 @@ def run_watched(
 
     Raises:
         UsageError: The runner is refused, or isn't known to Beam.
+        FacebatchError: A limit leaves workers too few threads, or too little address space.
         WorkerDied: A local worker ended too early.
         StageFailed: A worker raised.
         Interrupted: The user stopped the run.
     """
+    if _has_local_workers(settings):
+        check_room(int(settings.workers))
     keep_localhost_off_proxies(os.environ)
     options = _options(settings)
     pipeline = beam.Pipeline(runner=_runner(settings), options=options)
@@ -224,7 +227,7 @@ class _WorkerWatch:
     def thread_ended(self, name: str, error: BaseException | None) -> None:
         """Takes notice of a thread that ended with an error."""
         _log_end(name, error)
-        self._raised = self._raised or name == _WAITING_THREAD
+        self._raised |= name == _WAITING_THREAD or (error is not None and is_scarcity(error))
 
     def check(self) -> None:
         """Looks once; stops the other workers when one died.

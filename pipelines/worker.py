@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ def main() -> None:
     from facebatch.workers.isolation import end_with_parent
 
     end_with_parent(int(sys.argv[1]))
+    threading.excepthook = _end_without_threads
     stop_on_sigterm()
 
     with _hidden(_NOT_FOR_US):
@@ -61,6 +63,18 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+def _end_without_threads(ended: threading.ExceptHookArgs) -> None:
+    """Ends the process where one of its threads got no memory or thread.
+
+    Beam's worker and the launcher would wait for it for ever.
+    """
+    from facebatch.workers.machine import is_scarcity
+
+    if ended.exc_value is not None and is_scarcity(ended.exc_value):
+        os._exit(1)
+    threading.__excepthook__(ended)
 
 
 if __name__ == "__main__":

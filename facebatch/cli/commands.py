@@ -45,7 +45,9 @@ class _Request:
     ) -> _Request:
         """Returns the request; ``places`` are photos, named roots and the collection."""
         from facebatch.media.sources.roots import parse_roots
+        from facebatch.workers.machine import check_addresses
 
+        check_addresses()
         photos, named, url = places
         settings = asked.run(beam_options=context.obj or None)
         return cls(parse_roots(photos or [], named or []), url, asked, settings, as_json)

@@ -6,6 +6,9 @@ import errno
 
 from facebatch.errors import FacebatchError, InputError
 
+# Not where it is needed: there may be no memory left to import it then.
+from facebatch.workers.machine import is_scarcity, is_short_of_addresses, limits
+
 _REFUSED_BY_A_DISK = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG}
 )
@@ -14,14 +17,12 @@ _REFUSED_BY_A_DISK = frozenset(
 
 def deliberate(error: BaseException) -> BaseException:
     """Returns the error of ours that says in one line what another says; any other as it is."""
-    from facebatch.workers.machine import is_scarcity
-
     if isinstance(error, FacebatchError):
         return error
     if isinstance(error, OSError) and error.errno in _REFUSED_BY_A_DISK:
         place = f"{error.filename}: " if error.filename else ""
         return InputError(f"{place}{error.strerror}")
-    if isinstance(error, Exception) and is_scarcity(error):
+    if isinstance(error, Exception) and (is_scarcity(error) or is_short_of_addresses()):
         words = str(error) or type(error).__name__
         return FacebatchError(f"the system gave no more memory or threads: {words}.{limits_met()}")
     return error
@@ -29,7 +30,5 @@ def deliberate(error: BaseException) -> BaseException:
 
 def limits_met() -> str:
     """Returns the limits that the process has, as a sentence after a message; empty without any."""
-    from facebatch.workers.machine import limits
-
     found = limits()
     return f" The limits here: {found}." if found else ""

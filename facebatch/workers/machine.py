@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import math
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+from facebatch.errors import FacebatchError
 
 try:
     import resource
@@ -25,6 +26,17 @@ WORKER_BYTES = 1_000_000_000
 
 LAUNCHER_BYTES = 500_000_000
 """What the launcher is reckoned with."""
+
+WORKER_THREADS = 36
+LAUNCHER_THREADS = 28
+"""Threads that a worker with its decoder and the launcher have at least, gRPC's among them, and
+most of them before there is anything to do: measured with one worker on two cores."""
+
+LEAST_ADDRESSES = 3_600_000_000
+"""Address space that the launcher reserves with its libraries and threads, of which it uses little:
+3.5 GB, measured as well; a worker 3.1 GB."""
+
+_PROBE_STACK = 65_536
 
 _ROOT = Path("/")
 
@@ -83,6 +95,8 @@ def usable_memory(root: Path = _ROOT) -> int:
     Args:
         root: Where ``proc`` and ``sys`` lie.
     """
+    import psutil
+
     free: list[int] = [psutil.virtual_memory().available]
     for folder in _groups(root, "memory"):
         limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes")
@@ -117,6 +131,73 @@ def limits(root: Path = _ROOT) -> str:
     if smallest := min((each for each in memory if each is not None), default=None):
         found.append(f"{smallest / 1e9:.1f} GB of memory (memory.max)")
     return ", ".join(found)
+
+
+def check_room(workers: int, root: Path = _ROOT) -> None:
+    """Refuses to start workers where a limit leaves too few threads or too little address space.
+
+    gRPC aborts the process, or waits for ever, where one of its threads can't be started.
+
+    Args:
+        workers: How many are to be started.
+        root: Where ``proc`` and ``sys`` lie.
+
+    Raises:
+        FacebatchError: There is too little; the message names the limits.
+    """
+    check_addresses()
+    found = limits(root)
+    if not found:
+        return
+    needed = LAUNCHER_THREADS + workers * WORKER_THREADS
+    if not _can_start(needed):
+        words = "worker needs" if workers == 1 else "workers need"
+        raise FacebatchError(
+            f"{workers} {words} about {needed} threads and processes, and the system gives fewer; "
+            f"the limits here: {found}"
+        )
+
+
+def check_addresses() -> None:
+    """Refuses to begin where the address space is too small for the launcher of workers.
+
+    What fails there is chance: a library that isn't found, an error without words, or a thread that
+    dies before it says that it began, which is waited for.
+
+    Raises:
+        FacebatchError: It is too small; the message names the limits.
+    """
+    if is_short_of_addresses():
+        raise FacebatchError(
+            f"a process needs {LEAST_ADDRESSES / 1e9:.1f} GB of address space, most of which is "
+            f"reserved and never used; the limits here: {limits()}"
+        )
+
+
+def is_short_of_addresses() -> bool:
+    """Tells whether this process may have less address space than a launcher of workers needs."""
+    # No limit is -1 on Linux, and the largest number there is elsewhere.
+    return resource is not None and 0 <= resource.getrlimit(resource.RLIMIT_AS)[0] < LEAST_ADDRESSES
+
+
+def _can_start(count: int) -> bool:
+    """Tells whether the system lets this process have so many more threads."""
+    done = threading.Event()
+    started: list[threading.Thread] = []
+    before = threading.stack_size(_PROBE_STACK)
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=done.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        return False
+    finally:
+        threading.stack_size(before)
+        done.set()
+        for thread in started:
+            thread.join()
+    return True
 
 
 def is_scarcity(error: BaseException) -> bool:

@@ -6,17 +6,20 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facebatch.errors import FacebatchError
 from facebatch.workers.machine import (
     LAUNCHER_BYTES,
     WORKER_BYTES,
     Arrangement,
     arrange,
+    check_room,
     is_scarcity,
     limits,
     usable_cores,
@@ -166,6 +169,46 @@ def test_a_refusal_of_memory_or_threads_is_told_from_a_bug(
     error: Exception, expected: bool
 ) -> None:
     assert is_scarcity(error) is expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit address space so")
+def test_a_run_under_a_limit_of_memory_ends_before_it_begins(tmp_path: Path) -> None:
+    import resource
+
+    program = "from facebatch.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, "run", str(tmp_path), "-o", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2_000_000_000,) * 2),
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("facebatch: a process needs 3.6 GB of address space")
+    assert line.endswith("the limits here: 2.0 GB of address space (ulimit -v)")
+    assert not (tmp_path / "out").exists()
+
+
+def test_workers_that_would_get_no_threads_arent_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    limited = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/pids.max": "70"}
+    root = write(tmp_path / "limited", limited)
+    begun = threading.active_count()
+
+    def refused(thread: threading.Thread) -> None:
+        if threading.active_count() >= begun + 70:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    check_room(1, root)
+    with pytest.raises(FacebatchError, match=r"2 workers need about 100 threads.*here: 70 proc"):
+        check_room(2, root)
+    assert threading.active_count() == begun
+    check_room(2, tmp_path / "unlimited")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit address space so")
