@@ -7,15 +7,18 @@ import math
 import re
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from PIL import ExifTags, Image
 
 from facebatch.media.photo import tiff
+from facebatch.media.photo.maker_note import canon_orientation
 
 _PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
+_FROM_CAMERAS = frozenset({"JPEG", "MPO"})
+_MAKER_NOTE = 0x927C  # EXIF 2.32, section 4.6.5
 _HIDDEN_EXIF = "Raw profile type exif"
 _OF_THE_PICTURE = (ExifTags.Base.Orientation, ExifTags.Base.DateTime)
 _DATES = (
@@ -47,7 +50,7 @@ class ExifFacts:
     """What EXIF says of a photo, checked.
 
     Args:
-        orientation: 1..8; 1 where there is none or an impossible one.
+        orientation: 1..8; 1 where there is none or an impossible one, and no note of the camera's.
         captured_at: Capture time on the camera's own clock, without a time zone.
         captured_utc_offset: That clock's offset from UTC, minutes.
         latitude: Degrees, north positive.
@@ -67,10 +70,23 @@ def read_exif(image: Image.Image) -> ExifFacts:
     """Returns the EXIF facts of an opened picture; what can't be read is absent, never an error."""
     if image.format == "PNG" and "exif" not in image.info:
         _readable(lambda: _loaded(image))  # what stands behind the picture is known then
-    block = _block(image)
-    if isinstance(block, bytes) and tiff.claims_too_much(block.removeprefix(b"Exif\0\0")):
+    found = _block(image)
+    block = found.removeprefix(b"Exif\0\0") if isinstance(found, bytes) else b""
+    if tiff.claims_too_much(block):
         return ExifFacts()
-    return _facts(image.getexif)
+    facts = _facts(image.getexif)
+    if image.format in _FROM_CAMERAS and _orientation(_readable(image.getexif)) is None:
+        return replace(facts, orientation=_noted_orientation(image, block))
+    return facts
+
+
+def _noted_orientation(image: Image.Image, block: bytes) -> int:
+    """Returns the orientation that the camera's own note says; 1 where there is none."""
+    tags = _readable(image.getexif)
+    note = _readable(lambda: image.getexif().get_ifd(ExifTags.IFD.Exif)).get(_MAKER_NOTE)
+    if not str(tags.get(ExifTags.Base.Make)).startswith("Canon") or not isinstance(note, bytes):
+        return 1
+    return canon_orientation(block, note, image.size)
 
 
 def _loaded(image: Image.Image) -> dict[int, Any]:
@@ -121,17 +137,22 @@ def _facts(read: Callable[[], Image.Exif]) -> ExifFacts:
     tags = _readable(lambda: _of_the_picture(read()))
     details = _readable(lambda: read().get_ifd(ExifTags.IFD.Exif))
     place = _readable(lambda: read().get_ifd(ExifTags.IFD.GPSInfo))
-    orientation = tags.get(ExifTags.Base.Orientation)
     moment, offset = _moment({**details, **tags})
     latitude, longitude = _place(place)
     return ExifFacts(
-        orientation=orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1,
+        orientation=_orientation(tags) or 1,
         captured_at=moment,
         captured_utc_offset=offset,
         latitude=latitude,
         longitude=longitude,
         altitude=_altitude(place),
     )
+
+
+def _orientation(tags: Mapping[int, Any]) -> int | None:
+    """Returns the orientation that is said; None where there is none or an impossible one."""
+    said = tags.get(ExifTags.Base.Orientation)
+    return said if isinstance(said, int) and 1 <= said <= 8 else None
 
 
 def _of_the_picture(exif: Image.Exif) -> dict[int, Any]:
