@@ -17,6 +17,9 @@ _WHY = {
     "no_person": "in nobody's folder",
     "bad_name": "in folders whose names aren't UTF-8",
     "video": "that are videos",
+    "several_names": "of a face with several names",
+    "no_face_there": "with a name where no face was found",
+    "bad_xmp": "whose XMP can't be read",
 }
 
 

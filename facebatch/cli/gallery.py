@@ -143,6 +143,40 @@ def from_people(
     output.emit(summary, output.enrolment_lines(summary), as_json)
 
 
+@takes_settings(
+    *("max_side", "min_face", "embedder", "tta", "engine", "device", "workers"),
+    *("exclude", "follow_links"),
+    file=True,
+)
+def from_xmp(
+    asked: Asked,
+    photos: options.Photos = None,
+    *,
+    output_url: options.GalleryOutput,
+    as_json: options.Json = False,
+) -> None:
+    """Enrol the people whom photos name by face regions, as digiKam, Lightroom, Picasa write them.
+
+    Reads the photos' own XMP and the sidecars beside them, photo.jpg.xmp and photo.xmp. A face that
+    is unlike the person's others is left out, and so is one of which several names are said. Of a
+    collection whose names were imported `from-people` makes a gallery without reading photos again.
+    """
+    output.quiet(verbose=False)
+    from facebatch.errors import UsageError
+    from facebatch.jobs.enrol import enrol_regions
+    from facebatch.media.sources.roots import parse_roots
+
+    places = parse_roots(photos or [])
+    if not places:
+        raise UsageError("say where the photos are: PHOTOS...")
+    with output.progress_bar(shown=not as_json) as show:
+        done = enrol_regions(
+            places, output_url, asked.flags, asked.run(), show, config_file=asked.config
+        )
+    summary = done.as_json()
+    output.emit(summary, output.enrolment_lines(summary), as_json)
+
+
 app = group(
     "gallery",
     "Enrol people into a gallery, and look after it.",
@@ -154,5 +188,6 @@ app = group(
         Command(
             from_people, "facebatch gallery from-people ~/faces -o ~/gallery", name="from-people"
         ),
+        Command(from_xmp, "facebatch gallery from-xmp ~/Pictures -o ~/gallery", name="from-xmp"),
     ),
 )

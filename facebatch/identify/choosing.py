@@ -70,11 +70,12 @@ class Problem:
             ``none_agrees``, no face is like those of the person's other photos; ``several_people``,
             the face would be enrolled for several people; ``no_person``, it lies outside the
             folders of people; ``video``, which isn't enrolled from; ``bad_name``, the folder's
-            name isn't UTF-8; else the reason code of a photo that couldn't be read. Of a photo
-            that was enrolled: ``several_faces``, one of which was (with ``strict`` none, so that
-            it is left out). Of a whole folder: ``photos_disagree``, nobody recurs in half of the
-            photos; ``nobody_enrolled``.
-        folder: The person's folder; empty where there is none.
+            name isn't UTF-8; of photos that name people themselves ``several_names``, of one face,
+            ``no_face_there``, where a name is, and ``bad_xmp``; else the reason code of a photo
+            that couldn't be read. Of a photo that was enrolled: ``several_faces``, one of which was
+            (with ``strict`` none, so that it is left out). Of a whole folder:
+            ``photos_disagree``, nobody recurs in half of the photos; ``nobody_enrolled``.
+        folder: The person's folder, or name; empty where there is none.
         source: The photo; empty where the whole folder is meant.
         message: What a person reads beside it.
         enrolled: Whether the photo or the folder gave a face all the same.

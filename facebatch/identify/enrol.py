@@ -1,11 +1,12 @@
 """Enrolment: whom a photo shows, and which faces of a collection a gallery is made of.
 
-Entries come from a collection: from one folder of photos a person, or from people that were named.
+Entries come from a collection: from one folder of photos a person, from faces that photos' own
+regions name, or from people that were named.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from facebatch.identify.choosing import Choice, PhotoFaces, Problem, Rule, choos
 from facebatch.identify.consensus import Limit
 from facebatch.identify.gallery import ENTRY_COLUMNS
 from facebatch.people import PeopleView
-from facebatch.people.names import written
+from facebatch.people.names import folded, written
 
 _SIDES = ("x0", "y0", "x1", "y1")
 
@@ -64,46 +65,122 @@ def enrol_snapshot(
     Returns:
         Rows for `Gallery.add`, and the problems, by folder and photo.
     """
-    faces = snapshot.faces(
-        ["face_id", "media_id", "content_id", "ordinal", *_SIDES, "score", "embedding"]
-    )
-    boxes = np.stack([faces[side].to_numpy() for side in _SIDES], axis=1)
-    scores, embeddings = faces["score"].to_numpy(), tables.matrix(faces["embedding"])
-    rows_of = _rows_by_content(faces)
+    detected = _Detected.of(snapshot, good)
     folders, problems = _folders(snapshot)
     chosen: list[_Chosen] = []
     for folder, media in folders.items():
-        rows = [rows_of.get(photo["content_id"], []) for photo in media]
-        photos = [
-            PhotoFaces(
-                _source(photo),
-                boxes[mine],
-                scores[mine],
-                photo["width"],
-                photo["height"],
-                good[mine],
-                embeddings[mine],
-            )
-            for photo, mine in zip(media, rows, strict=True)
-        ]
-        known = (how.known or {}).get(folder)
-        choices, found = choose_enrolled(
-            folder, photos, how.rule, strict=how.strict, limit=how.limit, known=known
-        )
+        rows = [detected.rows.get(photo["content_id"], []) for photo in media]
+        taken, found = _choose(folder, media, rows, detected, how)
+        chosen += taken
         problems += found
-        chosen += [
-            _Chosen(folder, photos[choice.photo].source, rows[choice.photo][choice.face], choice)
-            for choice in choices
-        ]
     chosen, found = _one_person_each(chosen)
     problems += found
-    entries = _entries(
+    return _enrolled(snapshot, detected, chosen), _ordered(problems)
+
+
+def enrol_named(
+    snapshot: Snapshot, good: npt.NDArray[np.bool_], names: Mapping[bytes, str], how: Enrolling
+) -> tuple[pa.Table, list[Problem]]:
+    """Chooses entries from faces of which it is said whom they show.
+
+    Those that are unlike the person's others are left out as photos of a folder are: of a photo
+    only faces of that name count. Names that differ in case alone are one person's, who is called
+    as most of them say.
+
+    Args:
+        snapshot: What the collection holds.
+        good: (n,) which of its faces are good enough.
+        names: By face id, whom a face shows.
+        how: How faces are chosen.
+
+    Returns:
+        As `enrol_snapshot`; a problem's folder is the person's name.
+    """
+    detected = _Detected.of(snapshot, good)
+    media = snapshot.media.select(["media_id", "root", "path", "width", "height"]).to_pylist()
+    holder = {row["media_id"]: row for row in media}
+    shown: dict[str, dict[bytes, list[int]]] = {}
+    spelt: dict[str, Counter[str]] = defaultdict(Counter)
+    face_ids, owners = (detected.faces[name].to_pylist() for name in ("face_id", "media_id"))
+    for row, (face, owner) in enumerate(zip(face_ids, owners, strict=True)):
+        if name := written(names.get(face, "")):
+            spelt[folded(name)][name] += 1
+            shown.setdefault(folded(name), {}).setdefault(owner, []).append(row)
+    chosen: list[_Chosen] = []
+    problems: list[Problem] = []
+    for key, photos in sorted(shown.items()):
+        person = spelt[key].most_common(1)[0][0]
+        items = [holder[owner] for owner in photos]
+        taken, found = _choose(person, items, list(photos.values()), detected, how)
+        chosen += taken
+        problems += found
+    return _enrolled(snapshot, detected, chosen), _ordered(problems)
+
+
+@dataclass(frozen=True, eq=False)
+class _Detected:
+    """The faces of a collection, and the rows of each content's, by ordinal."""
+
+    faces: pa.Table
+    boxes: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    embeddings: npt.NDArray[np.float32]
+    good: npt.NDArray[np.bool_]
+    rows: Mapping[bytes, list[int]]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, good: npt.NDArray[np.bool_]) -> _Detected:
+        faces = snapshot.faces(
+            ["face_id", "media_id", "content_id", "ordinal", *_SIDES, "score", "embedding"]
+        )
+        boxes = np.stack([faces[side].to_numpy() for side in _SIDES], axis=1)
+        embeddings = tables.matrix(faces["embedding"])
+        rows = _rows_by_content(faces)
+        return cls(faces, boxes, faces["score"].to_numpy(), embeddings, good, rows)
+
+
+def _choose(
+    person: str,
+    media: Sequence[Mapping[str, Any]],
+    rows: Sequence[list[int]],
+    detected: _Detected,
+    how: Enrolling,
+) -> tuple[list[_Chosen], list[Problem]]:
+    """Chooses one person's faces among those rows of each photo."""
+    photos = [
+        PhotoFaces(
+            _source(photo),
+            detected.boxes[mine],
+            detected.scores[mine],
+            photo["width"],
+            photo["height"],
+            detected.good[mine],
+            detected.embeddings[mine],
+        )
+        for photo, mine in zip(media, rows, strict=True)
+    ]
+    known = (how.known or {}).get(person)
+    choices, problems = choose_enrolled(
+        person, photos, how.rule, strict=how.strict, limit=how.limit, known=known
+    )
+    chosen = [
+        _Chosen(person, photos[choice.photo].source, rows[choice.photo][choice.face], choice)
+        for choice in choices
+    ]
+    return chosen, problems
+
+
+def _enrolled(snapshot: Snapshot, detected: _Detected, chosen: Sequence[_Chosen]) -> pa.Table:
+    return _entries(
         snapshot,
-        faces.take(pa.array([each.row for each in chosen], pa.int64())),
+        detected.faces.take(pa.array([each.row for each in chosen], pa.int64())),
         [each.folder for each in chosen],
         [each.source for each in chosen],
     )
-    return entries, sorted(problems, key=lambda problem: (problem.folder, problem.source))
+
+
+def _ordered(problems: Sequence[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.folder, problem.source))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Enrol: photos of people, one folder each, through the extract stage into a gallery.
+"""Enrol: photos of people, in a folder each or with named regions, by way of the extract stage.
 
 The photos are extracted into a collection of their own that lasts as long as the enrolment; what
 the gallery keeps of them are its entries.
@@ -19,12 +19,13 @@ import pyarrow as pa
 from facebatch.collection import Collection, Snapshot
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.errors import InputError
+from facebatch.export.named_in_photos import FoundNames, find_names
 from facebatch.extract.progress import Progress
 from facebatch.faces.quality import Gate
 from facebatch.identify import Calibration, Gallery
 from facebatch.identify.choosing import CONSENSUS, Problem, Rule
 from facebatch.identify.consensus import limit_by
-from facebatch.identify.enrol import Enrolling, enrol_snapshot, from_people
+from facebatch.identify.enrol import Enrolling, enrol_named, enrol_snapshot, from_people
 from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pairs, pair_distances
 from facebatch.identify.marking import UNLIKE
 from facebatch.identify.thresholds import known_for
@@ -111,11 +112,79 @@ def build_gallery(
         rows, problems = _chosen(collection, how)
         listed = prepared(roots, collection.storage, settings)
         problems = [*problems, *_without_photos(listed, collection.snapshot())]
-        if not len(rows):
-            raise InputError(_nobody(problems))
-        gallery = Gallery.create(url, extraction)
-        gallery.check_space(collection.space, collection.settings)
-        return Enrolment(gallery, gallery.add(rows), tuple(problems), how.rule)
+        return _added(collection, url, rows, problems, how.rule)
+
+
+def enrol_regions(
+    roots: Sequence[Root],
+    url: str,
+    flags: Mapping[str, Any],
+    settings: RunSettings,
+    report: Callable[[Progress], None],
+    *,
+    config_file: Path | None = None,
+) -> Enrolment:
+    """Enrols the people whom photos name by face regions of their own, in their XMP or a sidecar's.
+
+    Args:
+        roots: The photos.
+        url: As for `build_gallery`, and so on for the others.
+        flags: Likewise.
+        settings: Likewise.
+        report: Likewise.
+        config_file: Likewise.
+
+    Raises:
+        UsageError: As `build_gallery`.
+        InputError: No photo has a named face region, or nobody could be enrolled.
+    """
+    extraction = resolve_extract(flags, config_file, _enrolled_with(url))
+    with extracted(roots, extraction, settings, report) as (collection, _):
+        snapshot = collection.snapshot()
+        found = find_names(snapshot, prepared(roots, collection.storage, settings))
+        if not found.regions:
+            raise InputError(
+                "no photo has a named face region, in its own XMP or in a sidecar beside it "
+                f"({found.photos:,} read)"
+            )
+        how = _how(url, extraction, CONSENSUS, strict=False)
+        good = good_faces(collection, snapshot, Gate())
+        rows, problems = enrol_named(snapshot, good, found.names, how)
+        problems = [*problems, *_without_name(found)]
+        return _added(collection, url, rows, problems, how.rule)
+
+
+def _without_name(found: FoundNames) -> list[Problem]:
+    """Returns the problems of regions that name no face."""
+    several = [
+        Problem("several_names", "", one["path"], f"one face is called {', '.join(one['names'])}")
+        for one in found.conflicts
+    ]
+    nobody = [
+        Problem("no_face_there", one["name"], one["path"], "no face was found in the region")
+        for one in found.without_face
+    ]
+    broken = [
+        Problem("bad_xmp", "", one["path"], f"its XMP can't be read: {one['message']}")
+        for one in found.unreadable
+    ]
+    return [*several, *nobody, *broken]
+
+
+def _added(
+    collection: Collection, url: str, rows: pa.Table, problems: Sequence[Problem], rule: Rule
+) -> Enrolment:
+    """Puts entries into a gallery.
+
+    Raises:
+        InputError: There is none.
+        SpaceMismatch: The gallery is of another space.
+    """
+    if not len(rows):
+        raise InputError(_nobody(problems))
+    gallery = Gallery.create(url, collection.settings)
+    gallery.check_space(collection.space, collection.settings)
+    return Enrolment(gallery, gallery.add(rows), tuple(problems), rule)
 
 
 def _how(url: str, extraction: ExtractSettings, rule: Rule, strict: bool) -> Enrolling:

@@ -18,7 +18,7 @@ from facebatch.errors import CollectionError
 from facebatch.identify import Gallery
 from facebatch.identify.choosing import Rule
 from facebatch.identify.consensus import limit_by
-from facebatch.identify.enrol import Enrolling, enrol_snapshot, from_people
+from facebatch.identify.enrol import Enrolling, enrol_named, enrol_snapshot, from_people
 from facebatch.identify.thresholds import default_for
 from facebatch.stages import cluster_people
 
@@ -260,3 +260,44 @@ def test_nobody_is_enrolled_from_a_video(collection: Collection) -> None:
     found, problems = enrolled(collection)
     assert found == [("A", "photos/A/1.jpg", 0)]
     assert problems == [("video", "A", "photos/A/film.mp4")]
+
+
+def test_faces_that_regions_name_are_enrolled_where_they_agree(collection: Collection) -> None:
+    # Zoë three times, once beside another who is called Zoë too; a stranger called Zoë; Bo.
+    zoe, others = people([3], seed=1)[0], people([1] * 3, seed=5)[0]
+    commit(
+        collection,
+        {
+            "1.jpg": [MIDDLE],
+            "2.jpg": [CORNER, MIDDLE],
+            "3.jpg": [MIDDLE],
+            "4.jpg": [MIDDLE, CORNER],
+        },
+        embeddings=np.stack([zoe[0], others[0], zoe[1], others[1], zoe[2], others[2]]),
+    )
+    snapshot = collection.snapshot()
+    faces = snapshot.faces(["face_id", "content_id", "ordinal"]).to_pylist()
+    by_place = {(row["content_id"], row["ordinal"]): row["face_id"] for row in faces}
+    said = {
+        (0, 0): "Zoë",
+        (1, 0): "zoë",
+        (1, 1): "Zoë",
+        (2, 0): "Zoë",
+        (3, 0): "ZOË ",
+        (3, 1): "Bo",
+    }
+    names = {by_place[content(of), place]: name for (of, place), name in said.items()}
+    how = Enrolling("consensus", limit=LIMIT)
+    rows, problems = enrol_named(snapshot, np.ones(len(faces), bool), names, how)
+    chosen = {(row["name"], row["source"], row["face_id"]) for row in rows.to_pylist()}
+    assert chosen == {
+        ("Zoë", "photos/1.jpg", by_place[content(0), 0]),
+        ("Zoë", "photos/2.jpg", by_place[content(1), 1]),
+        ("Zoë", "photos/4.jpg", by_place[content(3), 0]),
+        ("Bo", "photos/4.jpg", by_place[content(3), 1]),
+    }
+    assert [(one.code, one.folder, one.source) for one in problems] == [
+        ("several_faces", "Zoë", "photos/2.jpg"),
+        ("none_agrees", "Zoë", "photos/3.jpg"),
+    ]
+    assert not len(enrol_named(snapshot, np.ones(len(faces), bool), {}, how)[0])
