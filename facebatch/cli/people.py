@@ -287,6 +287,28 @@ def regroup(collection: options.CollectionArgument, as_json: options.Json = Fals
     _follow(people.collection, {"followed": len(people.pending)}, 0, as_json)
 
 
+def suggest(
+    collection: options.CollectionArgument,
+    limit: Annotated[int, typer.Option(min=1, help="So many at most.", metavar="N")] = 20,
+    loose: Annotated[
+        bool, typer.Option("--loose", help="Also whose the faces are that are nobody's.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Say who is likely the same person, what is worth the most to answer first.
+
+    `people merge` or `people assign` is a yes, `people apart` a no; either makes the probabilities
+    of later suggestions better.
+    """
+    from facebatch.stages.suggestions import Suggester
+
+    people = _open(collection)
+    found = Suggester.of(people).best(limit, loose=loose)
+    summary = {"suggestions": [one.as_json() for one in found]}
+    shown = [people_lines.question(people, one) for one in found]
+    output.emit(summary, people_lines.suggestion_lines(shown), as_json)
+
+
 def export(
     collection: options.CollectionArgument,
     file: Annotated[str, typer.Argument(help="CSV file to write; - for stdout.", metavar="FILE")],
@@ -361,6 +383,7 @@ app = group(
         Command(split, "facebatch people split ~/faces Ada --faces 5d20a1 --faces 91cc4e"),
         Command(apart, "facebatch people apart ~/faces Ada 77b0c3d2"),
         Command(reject, "facebatch people reject ~/faces Ada 5d20a1"),
+        Command(suggest, "facebatch people suggest ~/faces --limit 10"),
         Command(hide, "facebatch people hide ~/faces 77b0c3d2"),
         Command(decisions, "facebatch people decisions ~/faces"),
         Command(import_, "facebatch people import ~/faces names.csv", name="import"),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facebatch.cli.output import count
+
+if TYPE_CHECKING:
+    from facebatch.people.deciding import People
+    from facebatch.stages.suggestions import Suggestion
 
 
 def people_table(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -27,6 +31,30 @@ def people_table(summary: Mapping[str, Any]) -> Iterator[str]:
             f"{count(summary['pending'], 'decision')} waiting for `facebatch people regroup`, "
             "or for the next run"
         )
+
+
+def question(people: People, one: Suggestion) -> str:
+    """Returns a suggestion in words."""
+    first = people.known[one.person_id]
+    whom = f"{people.shown(first)} ({count(len(people.faces_of(first)), 'face')})"
+    other = one.other.hex()[:12]
+    if one.kind == "people":
+        person = people.known[one.other]
+        named = f" {person.name}" if person.name else ""
+        whose = f"{other}{named} ({count(len(people.faces_of(person)), 'face')})"
+    else:
+        whose = f"face {other}"
+    return f"{one.probability:>11.1%}  {one.d2:.3f}  {whom}: {whose}"
+
+
+def suggestion_lines(questions: Sequence[str]) -> Iterator[str]:
+    """Yields whom to ask about, and how to answer."""
+    if not questions:
+        yield "nobody is likely the same as somebody else"
+        return
+    yield "probability  d2     person: who is likely the same"
+    yield from questions
+    yield "yes: `facebatch people merge`, or `assign` for a face; no: `facebatch people apart`"
 
 
 def portrait_lines(summary: Mapping[str, Any]) -> Iterator[str]:

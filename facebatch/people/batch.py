@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from facebatch.errors import UsageError
 from facebatch.people import edit, recording
 from facebatch.people.deciding import Outcome, People
-from facebatch.people.decisions import Decision
 
 NOT_A_FACE = "--not-a-face"
 _FACES = "--faces"
@@ -30,9 +28,8 @@ def apply_commands(people: People, lines: Iterable[str]) -> list[Outcome]:
     Raises:
         UsageError: A line says nothing that can be decided; nothing is recorded then.
     """
-    taken: list[Decision] = []
-    people = replace(people, unwritten=taken)
-    outcomes = []
+    people = people.collecting()
+    outcomes: list[Outcome] = []
     for number, line in enumerate(lines, 1):
         try:
             words = shlex.split(line, comments=True)
@@ -41,7 +38,7 @@ def apply_commands(people: People, lines: Iterable[str]) -> list[Outcome]:
                 people = people.following(outcomes[-1].decision)
         except (UsageError, ValueError) as error:
             raise UsageError(f"line {number}: {error}") from error
-    recording.record(people.collection, taken)
+    recording.record(people.collection, [one.decision for one in outcomes])
     return outcomes
 
 

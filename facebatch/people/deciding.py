@@ -88,6 +88,13 @@ class People(PeopleView):
         people.__dict__.update(known, effective_decisions=effective)
         return people
 
+    def collecting(self) -> Self:
+        """Returns the same people, with decisions collected in ``unwritten`` and not recorded."""
+        people = replace(self, unwritten=[])
+        known = {name: value for name, value in vars(self).items() if name not in vars(people)}
+        people.__dict__.update(known)
+        return people
+
     @cached_property
     def base(self) -> PeopleView:
         """The people of the current generation, without what was decided since."""

@@ -105,9 +105,7 @@ def read_faces(
     n = len(table)
     conflict = np.full(n, -1, np.int32)
     if grouping.photo_constraint and n:
-        boxes = np.stack([table[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], axis=1)
-        frames = _numbers(table, ["media_id", "timestamp_us"])
-        conflict = conflicts(frames, boxes, table["score"].to_numpy())
+        conflict = pictures_of(table)
     tracks = np.where(
         table["track"].is_valid().to_numpy(zero_copy_only=False),
         _numbers(table, ["media_id", "segment", "track"]),
@@ -146,6 +144,17 @@ def read_faces(
         strangers=strangers,
         released=released & ~pinned,
     )
+
+
+PICTURE_COLUMNS = ("media_id", "timestamp_us", "score", "x0", "y0", "x1", "y1")
+"""What `pictures_of` asks of faces."""
+
+
+def pictures_of(table: pa.Table) -> Labels:
+    """Returns which faces (n,) are different people, as `conflicts` gives it."""
+    boxes = np.stack([table[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], axis=1)
+    frames = _numbers(table, ["media_id", "timestamp_us"])
+    return conflicts(frames, boxes, table["score"].to_numpy())
 
 
 def _numbers(table: pa.Table, columns: list[str]) -> npt.NDArray[np.int64]:
