@@ -203,10 +203,10 @@ def _details(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"  the name {name}"
     if summary["copies"]:
         copies = output.count(summary["copies"], "item")
-        yield f"  {copies} among them by having the same content"
+        yield f"  {copies} among them by having the same content, or being of the same shot"
     if summary["equal_faces"]:
         faces = output.count(summary["equal_faces"], "face")
-        yield f"  {faces} among them by being of the same pixels in another file"
+        yield f"  {faces} among them by being of the same pixels or shot in another file"
     for text in summary["erased_before"]:
         yield f"  erased before: {text}"
 

@@ -80,7 +80,8 @@ def export(
 
         media = media.filter(pc.equal(media["root"], root))
     sidecars = {
-        str(target.folder): write_sidecars(faces, media, target).as_json() for target in targets
+        str(target.folder): write_sidecars(faces, media, snapshot.shots, target).as_json()
+        for target in targets
     }
     summary: dict[str, Any] = {"faces": len(faces), "sidecars": sidecars, "csv": csv}
     if csv is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from facebatch.cli.output import bytes_text, count, health_lines, ignored_lines
+from facebatch.cli.output import bytes_text, count, health_lines, ignored_lines, shot_lines
 
 
 def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -17,6 +17,7 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"{media['duplicate']:,} duplicates, {media['quarantined']:,} failed, "
         f"{media['vanished']:,} vanished"
     )
+    yield from shot_lines(summary["shots"], "shots    ")
     yield f"faces    {summary['faces']:,} in {count(summary['shards'], 'shard')}"
     for stage, generation in summary["generations"].items():
         yield f"{stage:<9}{generation or 'not made yet'}"

@@ -131,6 +131,7 @@ def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
     if done["quarantined"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in done["reasons"].items())
         yield f"  {done['quarantined']:,} failed: {reasons}"
+    yield from shot_lines(done["shots"], "  ")
     if done["noted"]:
         yield (
             f"  {count(done['noted'], 'item')} with a note, such as that a photo is cut off: see "
@@ -155,6 +156,13 @@ def small_lines(small: Mapping[str, int]) -> Iterator[str]:
             f"  {count(small['panoramas'], 'panorama')} seen as a whole, which shows their faces "
             "small: --tiles auto, in a new collection, looks closer"
         )
+
+
+def shot_lines(shots: int, begin: str) -> Iterator[str]:
+    """Yields how many shots have several files, if there are any."""
+    if shots:
+        files = "such as raw and JPEG, or a photo and its live video"
+        yield f"{begin}{count(shots, 'pair')} of one shot, {files}: their faces count once"
 
 
 def ignored_lines(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:

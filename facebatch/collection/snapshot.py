@@ -4,7 +4,8 @@ For a media id the row with the greatest (commit time, shard name) wins. A face 
 content, a file's bytes or a time segment of them: it counts once per face id, when a winning media
 row has that content, and is read from the winning shard among those that extracted the content. So
 retries, items extracted twice and files that moved need no repair. The faces of an item that
-vanished count until it is pruned, unless another item has its content.
+vanished count until it is pruned, unless another item has its content. Of several contents of one
+shot, those of one count (`facebatch.collection.shots`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
+from facebatch.collection.shots import shots
 from facebatch.errors import CollectionError
 from facebatch.storage.store import Storage, StoredFile
 
@@ -182,8 +184,24 @@ class Snapshot:
         return held_contents(self.media)
 
     @cached_property
+    def shots(self) -> pa.Table:
+        """The contents of shots that have several files, and which of them counts."""
+        return shots(self.media, self.contents, is_live(self.media))
+
+    @property
+    def n_shots(self) -> int:
+        """Number of shots that have several files."""
+        return len(self.shots["standing"].unique())
+
+    @cached_property
+    def left_out(self) -> pa.Array:
+        """The contents whose faces another content of their shot stands for."""
+        left_out = pc.not_equal(self.shots["content"], self.shots["standing"])
+        return self.shots["content"].filter(left_out).combine_chunks()
+
+    @cached_property
     def _sources(self) -> pa.Table:
-        """For every content that a winning row has: the shard that its faces are read from.
+        """For every content whose faces count: the shard that its faces are read from.
 
         Columns: content, shard, media_id (the item that holds the content today; the smallest id
         where several do, a live one if there is one).
@@ -197,7 +215,8 @@ class Snapshot:
         holders = self.media["media_id"].take(pa.array(places[first]))
         found = pc.index_in(self.extracted["content"], keys.take(pa.array(first)))
         sources = self.extracted.select(["content", "shard"]).filter(pc.is_valid(found))
-        return sources.append_column("media_id", holders.take(pc.drop_null(found)))
+        sources = sources.append_column("media_id", holders.take(pc.drop_null(found)))
+        return sources.filter(pc.invert(pc.is_in(sources["content"], self.left_out)))
 
     def faces(self, columns: Sequence[str], among: pa.Table | None = None) -> pa.Table:
         """Returns the faces that count, ordered by face id.

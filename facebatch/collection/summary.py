@@ -38,6 +38,7 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
         "bytes": sum(file.size for name in _FOLDERS for file in collection.storage.files(name)),
         "shards": len(snapshot.shards),
         "media": {status: statuses[status] for status in STATUSES},
+        "shots": snapshot.n_shots,
         "faces": len(snapshot.face_ids),
         "people": people.manifest.active if people else None,
         "health": people.manifest.health if people else None,

@@ -1,16 +1,17 @@
 """What an erasure takes: from what was asked for to items, contents, faces, people and names.
 
-An item goes with every version that the collection still holds of it, and with all copies of its
-content; a face or a person goes alone, with what users decided about when the photo was another
-version, and the photos stay. A face whose embedding equals an erased one is of the same pixels
-under another content, and goes as well. Nothing is changed here.
+An item goes with every version that the collection still holds of it, with all copies of its
+content, and with the other files of its shot; a face or a person goes alone, with what users
+decided about when the photo was another version, and the photos stay. A face whose embedding equals
+an erased one is of the same pixels under another content, and goes as well, as do those that don't
+count in other files of its shot. Nothing is changed here.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,13 +20,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, tables
+from facebatch import ids
 from facebatch.collection import Collection, Snapshot, Suppression
 from facebatch.collection.suppression import word_id
-from facebatch.erasure import file_contents
+from facebatch.erasure.closure import (
+    every_face,
+    every_media_row,
+    id_array,
+    left_out_beside,
+    looks_of,
+    with_copies,
+    with_equal_faces,
+)
 from facebatch.erasure.erased_items import erased_items, hidden_in, versions_of
-from facebatch.erasure.verification import ErasureTargets, same_faces
-from facebatch.errors import CollectionError, UsageError
+from facebatch.erasure.verification import ErasureTargets
+from facebatch.errors import UsageError
 from facebatch.people import PeopleView, Person
 from facebatch.people.effective import earlier_versions
 from facebatch.people.membership import (
@@ -38,7 +47,6 @@ from facebatch.storage.store import Storage
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _LEAST_DIGITS = 8
-_FACE_IDS = ("face_id", "media_id", "content_id")
 
 Place = tuple[str, str]
 """A root's name and a path inside it."""
@@ -81,9 +89,10 @@ class Selection:
         places: Roots and paths of the items.
         chips: The faces' chips, as JPEG, where there are any.
         embeddings: Their embeddings, (e, d) float32.
-        copies: How many of the items were not asked for, but have the content of one that was.
-        equal_faces: How many of the faces were not asked for, but equal one that was, or are what
-            it was before its photo was edited.
+        copies: How many of the items were not asked for, but have the content of one that was, or
+            are of its shot.
+        equal_faces: How many of the faces were not asked for, but equal one that was, are what it
+            was before its photo was edited, or are of a file of its shot that doesn't count.
         asked: The people, names and prefixes that were asked for, as the suppression list has them.
         erased_before: What was asked for and is on that list already.
     """
@@ -138,30 +147,31 @@ def select(collection: Collection, snapshot: Snapshot, request: Request) -> Sele
     asked = _Asked(storage, Suppression.load(storage), listed)
     media = {item for text in request.media for item in asked.items(text)}
     media |= {item for text in request.prefixes for item in asked.below(text)}
-    with_copies, contents = _with_copies(snapshot, listed, media)
+    items, contents = with_copies(snapshot, listed, media)
     found = every_face(storage)
     view = PeopleView.of(collection)
     people, names, faces = _of_people(asked, view, request.people)
     faces |= {face for text in request.faces for face in asked.face(text, found)}
-    of_contents = pc.is_in(found["content_id"], _array(contents))
+    of_contents = pc.is_in(found["content_id"], id_array(contents))
     faces |= set(found.filter(of_contents)["face_id"].to_pylist())
     n_asked = len(faces)
     faces |= earlier_versions(collection, snapshot, faces)
-    chips, embeddings = _looks(storage, faces)
-    faces, chips, embeddings = _with_equal_faces(snapshot, faces, chips, embeddings)
+    faces |= left_out_beside(snapshot, found, faces)
+    chips, embeddings = looks_of(storage, faces)
+    faces, chips, embeddings = with_equal_faces(snapshot, faces, chips, embeddings)
     gone, their_names = people_without_faces(view, faces.__contains__, people)
     words = {*request.people, *request.prefixes, *their_names}
     return Selection(
-        frozenset(with_copies),
+        frozenset(items),
         frozenset(contents),
-        *versions_of(listed, with_copies),
+        *versions_of(listed, items),
         frozenset(faces),
         frozenset(gone),
         unused_names(view, names | their_names, gone, faces),
-        frozenset(places_of(listed, with_copies)),
+        frozenset(places_of(listed, items)),
         chips,
         embeddings,
-        len(with_copies) - len(media),
+        len(items) - len(media),
         len(faces) - n_asked,
         frozenset(gone | set(map(word_id, words))),
         tuple(asked.erased_before),
@@ -273,31 +283,9 @@ class _Asked:
         return persons, faces
 
 
-def every_media_row(storage: Storage) -> pa.Table:
-    """Returns the rows of every media file that can be read, superseded and replaced ones too."""
-    columns = ["media_id", "root", "path", "path_bytes", "segment", "content_id"]
-    columns += ["size", "marker", "captured_at"]
-    empty = tables.from_rows("media", []).select(columns)
-    return pa.concat_tables([empty, *_readable(storage, "media", columns)])
-
-
-def every_face(storage: Storage) -> pa.Table:
-    """Returns the ids in every faces file that can be read, orphans too, and the file's path."""
-    empty = tables.schema("faces", 1).empty_table().select(list(_FACE_IDS))
-    return pa.concat_tables([empty, *_readable(storage, "faces", list(_FACE_IDS))])
-
-
-def _readable(storage: Storage, table: str, columns: list[str]) -> Iterator[pa.Table]:
-    for file in storage.files(table):
-        try:
-            yield tables.read(storage, file.path, table, columns)
-        except (CollectionError, KeyError, ValueError):
-            continue  # the verification names it
-
-
 def places_of(listed: pa.Table, media: Iterable[bytes]) -> set[Place]:
     """Returns the roots and paths of items."""
-    return _places(listed.filter(pc.is_in(listed["media_id"], _array(media))))
+    return _places(listed.filter(pc.is_in(listed["media_id"], id_array(media))))
 
 
 def _places(rows: pa.Table) -> set[Place]:
@@ -307,69 +295,6 @@ def _places(rows: pa.Table) -> set[Place]:
         if row["path_bytes"] is not None:
             found.add((row["root"], os.fsdecode(row["path_bytes"])))
     return found
-
-
-def _with_copies(
-    snapshot: Snapshot, listed: pa.Table, media: set[bytes]
-) -> tuple[set[bytes], set[bytes]]:
-    """Returns items with all that have their content today, and the contents that go.
-
-    An older content of an item goes too, unless another item holds it today.
-    """
-    if not media:
-        return set(), set()
-    winning = snapshot.media.filter(pc.is_valid(snapshot.media["content_id"]))
-    mine = pc.is_in(winning["media_id"], _array(media))
-    held = winning.filter(mine)["content_id"].unique()
-    copies = winning.filter(pc.is_in(winning["content_id"], held.cast(pa.binary(ids.ID_BYTES))))
-    media = media | set(copies["media_id"].to_pylist())
-    others = pc.invert(pc.is_in(winning["media_id"], _array(media)))
-    kept = set(winning.filter(others)["content_id"].to_pylist())
-    ever = listed.filter(pc.is_in(listed["media_id"], _array(media)))["content_id"]
-    found = every_face(snapshot.storage)
-    seen = found.filter(pc.is_in(found["media_id"], _array(media)))["content_id"]
-    contents = {*held.to_pylist(), *ever.drop_null().to_pylist(), *seen.to_pylist()}
-    return media, contents - kept
-
-
-def _looks(
-    storage: Storage, faces: Iterable[bytes]
-) -> tuple[tuple[bytes, ...], npt.NDArray[np.float32]]:
-    """Returns the chips and embeddings of faces, from whatever files hold them."""
-    wanted = _array(faces)
-    chips: list[bytes] = []
-    embeddings = []
-    columns = ["face_id", "chip", "embedding"]
-    for rows in _readable(storage, "faces", columns) if len(wanted) else ():
-        mine = rows.filter(pc.is_in(rows["face_id"], wanted))
-        if len(mine):
-            chips += mine["chip"].drop_null().to_pylist()
-            embeddings.append(file_contents.vectors_of(mine, "embedding"))
-    found = np.concatenate(embeddings) if embeddings else np.zeros((0, 0), np.float32)
-    return tuple(dict.fromkeys(chips)), found
-
-
-def _with_equal_faces(
-    snapshot: Snapshot,
-    faces: set[bytes],
-    chips: tuple[bytes, ...],
-    embeddings: npt.NDArray[np.float32],
-) -> tuple[set[bytes], tuple[bytes, ...], npt.NDArray[np.float32]]:
-    """Adds the faces of the same pixels, those equal to them, and so on."""
-    fresh = embeddings
-    while len(fresh):
-        equal: set[bytes] = set()
-        for shard in snapshot.shards:
-            path = f"faces/{shard}.parquet"
-            rows = tables.read(snapshot.storage, path, "faces", ["face_id", "embedding"])
-            if len(rows):
-                same = same_faces(file_contents.vectors_of(rows, "embedding"), fresh)
-                equal |= set(rows.filter(pa.array(same))["face_id"].to_pylist())
-        more_chips, fresh = _looks(snapshot.storage, equal - faces)
-        if len(fresh):
-            embeddings = np.concatenate([embeddings, fresh])
-        faces, chips = faces | equal, chips + more_chips
-    return faces, chips, embeddings
 
 
 def targets_of(
@@ -389,7 +314,3 @@ def targets_of(
         ids.from_arrow(again["media_id"]),
         frozenset(_places(again)),
     )
-
-
-def _array(values: Iterable[bytes]) -> pa.Array:
-    return pa.array(list(values), pa.binary(ids.ID_BYTES))

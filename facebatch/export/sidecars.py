@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,6 +34,11 @@ NAMINGS: tuple[Naming, ...] = get_args(Naming)
 
 _UNUSABLE = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
 """What an item's own name can be at fault for; other errors hold for every item."""
+
+
+_SAME_PROPORTIONS = 0.02
+"""How far two pictures of one scene may differ in proportions: cameras crop raw pictures by a few
+pixels."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,15 @@ class Written:
         return dict(vars(self))
 
 
-def write_sidecars(faces: pa.Table, media: pa.Table, target: Target) -> Written:
-    """Writes a sidecar for every item that shows one of the faces, copies of a file included.
+def write_sidecars(faces: pa.Table, media: pa.Table, shots: pa.Table, target: Target) -> Written:
+    """Writes a sidecar for every item that shows one of the faces.
+
+    Copies of a file have one each, and so do the files of one shot.
 
     Args:
         faces: As `facebatch.export.faces.named_faces` gives them.
         media: Winning media rows, of which those of one root or all.
+        shots: The contents of shots that have several files, as a snapshot gives them.
         target: Where they go.
 
     Raises:
@@ -113,7 +122,7 @@ def write_sidecars(faces: pa.Table, media: pa.Table, target: Target) -> Written:
     done = Written()
     places: set[Path] = set()
     sound: set[Path] = set()
-    for item, rows in _items(faces, media, target.root):
+    for item, rows in _items(faces, media, shots, target.root):
         path = os.fsdecode(item["path_bytes"] or item["path"].encode())
         at = target.place(item["root"], path)
         problem = _problem(at, path, target, places, sound)
@@ -249,25 +258,29 @@ def _add_own(shown: list[tuple[tuple[float, ...], str | None]], regions: Sequenc
 
 
 def _items(
-    faces: pa.Table, media: pa.Table, root: str | None
+    faces: pa.Table, media: pa.Table, shots: pa.Table, root: str | None
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yields every item whose content is known, once, with the boxes and names of its faces.
 
     A face belongs to its file's content, so that every copy has it; the segments of a video have
-    one content, and one sidecar.
+    one content, and one sidecar. Another file of its shot has it at the same place in its picture.
     """
     alive = pc.is_in(media["status"], pa.array(["ok", "duplicate"]))
     if root is not None:
         alive = pc.and_(alive, pc.equal(media["root"], root))
     columns = ["root", "path", "path_bytes", "segments", "width", "height", "orientation"]
     items = media.filter(alive).select([*columns, "content_id"])
+    shot = pc.index_in(items["content_id"], shots["content"].combine_chunks())
+    shown = pc.coalesce(shots["standing"].take(shot), items["content_id"])
+    items = items.append_column("shown", shown)
     items = items.take(pc.sort_indices(items, [("root", "ascending"), ("path", "ascending")]))
     contents = ids.from_arrow(faces["content_id"])
     by_content = ids.order(contents)
     begins = np.flatnonzero(ids.starts(contents[by_content]))
     ends = [*begins[1:].tolist(), len(contents)]
     distinct = ids.to_arrow(contents[by_content[begins]])
-    group = pc.index_in(items["content_id"], distinct).to_pylist()
+    group = pc.index_in(items["shown"], distinct).to_pylist()
+    pictures = _pictures(media, shots["standing"])
     edges = [faces[edge].to_numpy().astype(np.float64) for edge in ("x0", "y0", "x1", "y1")]
     boxes = np.stack(edges, axis=1)[by_content]
     names = faces["name"].take(pa.array(by_content)).to_pylist()
@@ -279,4 +292,26 @@ def _items(
             continue
         seen.add(key)
         part = slice(0, 0) if number is None else slice(begins_list[number], ends[number])
-        yield item, {"boxes": boxes[part], "name": names[part]}
+        scale = np.ones(2)
+        if item["shown"] != item["content_id"]:
+            scale = _scale(pictures.get(item["shown"]), item)
+        yield item, {"boxes": boxes[part] * np.tile(scale, 2), "name": names[part]}
+
+
+def _pictures(media: pa.Table, contents: pa.ChunkedArray) -> dict[bytes, dict[str, Any]]:
+    """Returns an item of each of some contents."""
+    rows = media.filter(pc.is_in(media["content_id"], contents.unique()))
+    columns = ["content_id", "segments", "width", "height"]
+    return {row["content_id"]: row for row in rows.select(columns).to_pylist()}
+
+
+def _scale(shown: Mapping[str, Any] | None, item: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    """Returns how boxes of one picture of a shot become those of another, (2,): x and y.
+
+    It is 0, so that no box is left, where they may show other parts of the scene: where one is a
+    video, or has other proportions.
+    """
+    if shown is None or shown["segments"] is not None:
+        return np.zeros(2)
+    scale = np.array([item[side] / shown[side] for side in ("width", "height")])
+    return scale if abs(scale[0] / scale[1] - 1) <= _SAME_PROPORTIONS else np.zeros(2)

@@ -91,6 +91,7 @@ class Extraction:
             "quarantined": done.quarantined,
             "reasons": dict(sorted(done.failures.items())),
             "noted": done.noted,
+            "shots": self.snapshot.n_shots,
             "faces": done.faces,
             "seen_small": asdict(self.small),
             "seconds": round(self.seconds, 2),

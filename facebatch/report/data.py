@@ -131,6 +131,7 @@ class ReportData:
         captured: Capture times, where any is known.
         failures: What failed, the most frequent reason first.
         noted: Items that were processed with a note, such as photos that are cut off.
+        shots: Shots that have several files.
         ignored: What the last run left out of its roots, the most frequent kind first.
         sheets: People, and faces that belong to nobody.
         matches: Who of a gallery the faces are; None where nobody was looked for.
@@ -150,6 +151,7 @@ class ReportData:
     captured: Captured | None
     failures: tuple[FailureGroup, ...]
     noted: int
+    shots: int
     ignored: tuple[Ignored, ...]
     sheets: Sheets
     matches: Matches | None
@@ -189,6 +191,7 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
         captured=_captured(media["captured_at"]),
         failures=_failures(media),
         noted=len(with_notes(media)),
+        shots=snapshot.n_shots,
         ignored=Sources.read(collection.storage).ignored or (),
         sheets=make_sheets(plan, faces, shown),
         matches=make_matches(matched, shown) if matched else None,

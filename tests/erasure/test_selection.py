@@ -6,13 +6,15 @@ import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from support.archives import CHIP, Archive, archive_of_four, copied, face_of, face_rows, photo
-from support.rows import content, media, media_row
+from support.rows import NOON, content, media, media_row
 
 from facebatch import ids, tables
 from facebatch.collection import Collection, Suppression, integrity, read_clusters, read_matches
 from facebatch.collection.rewrite import rewrite
+from facebatch.collection.snapshot import with_column
 from facebatch.collection.suppression import version_id
 from facebatch.erasure import Request, erase, select, verify
 from facebatch.erasure.selection import targets_of
@@ -211,6 +213,60 @@ def test_another_photo_under_an_erased_path_stays_and_is_no_trace(archive: Archi
     assert chosen.faces == {face_of(40)}
     assert "0.jpg" not in paths_of(collection)
     assert verify(collection) == []
+
+
+def with_a_shot(archive: Archive) -> None:
+    """Commits a shot of two files, in which photo 1's person and another are."""
+    collection, taken = archive.collection, {"captured_at": NOON, "faces": 2}
+    looks = np.zeros((44, 128), np.float32)
+    looks[[40, 41]] = archive.embeddings[1] + 0.05 * np.eye(128, dtype=np.float32)[:2]
+    looks[[42, 43], [5, 6]] = 1
+    looks[40:] /= np.linalg.norm(looks[40:], axis=1, keepdims=True)
+    rows = media(photo(40, "x.jpg", **taken), photo(41, "x.cr2", width=CHIP - 1, **taken))
+    found = face_rows([40, 42, 41, 43], looks, ["x.jpg", "x.jpg", "x.cr2", "x.cr2"])
+    contents = pa.array([content(40)] * 2 + [content(41)] * 2, pa.binary(16))
+    collection.commit_shard("shot", rows, with_column(found, "content_id", contents))
+    archive.run_stages()
+
+
+def test_the_files_of_a_shot_go_together(archive: Archive) -> None:
+    with_a_shot(archive)
+    chosen, left = archive.erase(media=("photos/x.cr2",))
+    assert left == []
+    assert {path for _, path in chosen.places} == {"x.jpg", "x.cr2"}
+    assert chosen.copies == 1
+    assert chosen.faces == {face_of(one) for one in (40, 41, 42, 43)}
+    assert not {"x.jpg", "x.cr2"} & paths_of(archive.collection)
+
+
+def test_a_raw_file_that_could_not_be_decoded_goes_with_the_jpeg_of_its_name(
+    archive: Archive,
+) -> None:
+    failed = {"status": "quarantined", "reason": "decoder_missing"}
+    rows = media(
+        photo(50, "1.NEF", **failed), photo(51, "10.nef", **failed), photo(52, "b/1.nef", **failed)
+    )
+    archive.collection.commit_shard("raw", rows, face_rows([], archive.embeddings))
+    chosen, left = archive.erase(media=("photos/1.jpg",))
+    assert left == []
+    assert {path for _, path in chosen.places} == {"1.jpg", "1.NEF"}
+    hidden = Suppression.load(archive.collection.storage)
+    assert hidden.hides_content(content(50)), "also under another name, once it can be decoded"
+
+
+def test_with_a_face_go_those_that_do_not_count_in_the_other_file_of_its_shot(
+    archive: Archive,
+) -> None:
+    with_a_shot(archive)
+    counted = archive.collection.snapshot().face_ids.tolist()
+    assert {face_of(40), face_of(42)} < set(counted)
+    assert not {face_of(41), face_of(43)} & set(counted)
+    chosen, left = archive.erase(faces=(face_of(40).hex(),))
+    assert left == []
+    assert chosen.faces == {face_of(40), face_of(41), face_of(43)}
+    gone = media(photo(40, "x.jpg", status="vanished", captured_at=NOON), minute=9)
+    archive.collection.commit_shard("gone", gone, face_rows([], archive.embeddings))
+    assert not chosen.faces & set(archive.collection.snapshot().face_ids.tolist())
 
 
 def test_the_list_knows_versions_and_blocks_only_what_was_never_read(archive: Archive) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
-from support.exportable import Archive
+from support.exportable import HEIGHT, WIDTH, Archive
+from support.rows import NOON
 
 from facebatch.errors import InputError, UsageError
 from facebatch.export import Target, named_faces, write_sidecars
@@ -19,7 +21,7 @@ BOX = (10.0, 10.0, 30.0, 40.0)
 def export(archive: Archive, target: Target, **wanted: bool) -> Written:
     snapshot = archive.collection.snapshot()
     faces = named_faces(archive.collection, snapshot, **wanted)  # type: ignore[arg-type]
-    return write_sidecars(faces, snapshot.media, target)
+    return write_sidecars(faces, snapshot.media, snapshot.shots, target)
 
 
 def files(folder: Path) -> list[str]:
@@ -88,6 +90,27 @@ def test_copies_of_a_photo_have_sidecars_too(archive: Archive, tmp_path: Path) -
         (tmp_path / "out" / "photos" / f"{name}.jpg.xmp").read_bytes() for name in ("a", "copy")
     )
     assert one == other
+
+
+def test_every_file_of_a_shot_has_the_names_of_the_best_one(
+    archive: Archive, tmp_path: Path
+) -> None:
+    taken = {"captured_at": NOON}
+    (face,) = archive.put("a.jpg", [BOX], **taken)
+    archive.put("a.dng", [BOX, BOX], width=WIDTH // 2, height=HEIGHT // 2, **taken)
+    archive.put("a.tif", [BOX], width=WIDTH // 2, height=WIDTH // 2, **taken)
+    archive.put("a.mov", [BOX], segments=1, begin_us=0, end_us=9, **taken)
+    archive.name({"Ada": [face]})
+    done = export(archive, Target(tmp_path / "out"))
+    assert (done.written, done.regions) == (4, 2)
+    written = {
+        name: (tmp_path / "out" / "photos" / f"a.{name}.xmp").read_text()
+        for name in ("jpg", "dng", "tif", "mov")
+    }
+    assert all("Ada" in text for text in written.values())
+    areas = {name: re.findall(r"stArea:[xywh]=\"[^\"]*\"", text) for name, text in written.items()}
+    assert areas["jpg"] == areas["dng"] != []
+    assert areas["tif"] == areas["mov"] == []
 
 
 def test_a_video_has_names_and_no_regions(archive: Archive, tmp_path: Path) -> None:

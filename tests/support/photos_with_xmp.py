@@ -25,4 +25,4 @@ def save(place: Path, packet: bytes | None = None) -> None:
 def export(archive: Archive, photos: Path) -> Written:
     snapshot = archive.collection.snapshot()
     faces = named_faces(archive.collection, snapshot)
-    return write_sidecars(faces, snapshot.media, Target(photos, "photos"))
+    return write_sidecars(faces, snapshot.media, snapshot.shots, Target(photos, "photos"))
