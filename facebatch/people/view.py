@@ -177,14 +177,22 @@ class PeopleView:
         Raises:
             UsageError: Several are meant, or somebody who has no faces any more.
         """
-        named = [one for one in self.by_name(said) if one.status == "active"]
+        whole = self._of_whole_id(said)
+        named = [] if whole else [one for one in self.by_name(said) if one.status == "active"]
         if len(named) > 1:
             shown = ", ".join(_short(one) for one in named)
             raise UsageError(f"several people are called {said!r}: say which by id, {shown}")
-        person = named[0] if named else self.by_id(said)
+        person = named[0] if named else whole or self.by_id(said)
         if person is not None and person.status != "active":
             raise UsageError(f"{said!r} has no faces any more: there is nobody to decide about")
         return person
+
+    def _of_whole_id(self, said: str) -> Person | None:
+        """Returns the person of an id that is whole, without looking at everybody's name."""
+        if len(said) != 2 * ids.ID_BYTES or not set(said) <= set("0123456789abcdef"):
+            return None
+        person = self.known.get(bytes.fromhex(said))
+        return self.known[person.merged_into] if person and person.merged_into else person
 
     def by_name(self, name: str) -> list[Person]:
         """Returns everyone of this name, those who have no faces any more among them.

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from facebatch.collection import Collection
 from facebatch.errors import FacebatchError
@@ -66,7 +67,9 @@ class State:
         people = People.of(collection)
         store = known
         if store is None or not np.array_equal(store.directory.ids, people.face_ids):
-            store = FaceStore.load(people.snapshot, people.face_ids)
+            # A snapshot that is kept would hold every column of every photo.
+            store = FaceStore.load(collection.snapshot(), people.face_ids)
+            pa.default_memory_pool().release_unused()
         return cls(people, store, Roster.of(people, store))
 
     def following(self, decision: Decision) -> State:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from facebatch import ids, tables
 from facebatch.collection import Snapshot
 from facebatch.errors import CollectionError
+from facebatch.ids import SortedIds
 from facebatch.storage.store import Storage
 
 Rows = npt.NDArray[np.int64]
@@ -35,39 +36,6 @@ _MEDIA = (
 )
 _CHIPS_KEPT = 4096
 """Chips that are remembered: about 25 MB."""
-
-
-class Directory:
-    """Where each of some ids stands among them.
-
-    Args:
-        found: (n,) V16, sorted and without repeats.
-    """
-
-    def __init__(self, found: npt.NDArray[np.void]) -> None:
-        self.ids = found
-        words = np.ascontiguousarray(found).view(">u8").reshape(-1, 2)
-        self._first = words[:, 0].astype(np.uint64)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def row(self, wanted: bytes) -> int | None:
-        """Returns the row of an id; None where it isn't among them."""
-        if len(wanted) != ids.ID_BYTES:
-            return None
-        key = np.uint64(int.from_bytes(wanted[:8], "big"))
-        at = int(np.searchsorted(self._first, key))
-        while at < len(self._first) and self._first[at] == key:
-            if self.ids[at].tobytes() == wanted:
-                return at
-            at += 1
-        return None
-
-    def rows(self, wanted: Iterable[bytes]) -> Rows:
-        """Returns the rows of those ids that are among them, in the order asked for."""
-        found = (self.row(one) for one in wanted)
-        return np.array([row for row in found if row is not None], np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +59,9 @@ class FaceStore:
     """
 
     storage: Storage
-    directory: Directory
+    directory: SortedIds
     media: pa.Table
-    media_directory: Directory
+    media_directory: SortedIds
     media_rows: npt.NDArray[np.int32]
     boxes: npt.NDArray[np.float32]
     timestamps: npt.NDArray[np.int64]
@@ -116,9 +84,9 @@ class FaceStore:
             CollectionError: A shard can't be read.
         """
         media = snapshot.media.select(list(_MEDIA)).combine_chunks()
-        media_directory = Directory(ids.from_arrow(media["media_id"]))
+        media_directory = SortedIds(ids.from_arrow(media["media_id"]))
         table = snapshot.faces(list(_COLUMNS))
-        known = Directory(face_ids)
+        known = SortedIds(face_ids)
         at = _positions(ids.from_arrow(table["face_id"]), known)
         table, at, fresh = table.filter(pa.array(at >= 0)), at[at >= 0], int((at < 0).sum())
         codes = table["shard"].combine_chunks()
@@ -146,7 +114,7 @@ class FaceStore:
         )
 
     def __len__(self) -> int:
-        return len(self.directory)
+        return len(self.directory.ids)
 
     def id_of(self, row: int) -> bytes:
         """Returns the id of the face in a row."""
@@ -186,15 +154,10 @@ def _chip(storage: Storage, shard: str, place: int) -> bytes | None:
     return chip
 
 
-def _positions(wanted: npt.NDArray[np.void], among: Directory) -> Rows:
+def _positions(wanted: npt.NDArray[np.void], among: SortedIds) -> Rows:
     """Returns the row of each id (n,), -1 where it isn't among those."""
-    places = pc.index_in(_arrow(wanted), _arrow(among.ids))
+    places = pc.index_in(ids.to_arrow(wanted), ids.to_arrow(among.ids))
     return np.asarray(places.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
-
-
-def _arrow(found: npt.NDArray[np.void]) -> pa.Array:
-    data = pa.py_buffer(np.ascontiguousarray(found))
-    return pa.Array.from_buffers(pa.binary(ids.ID_BYTES), len(found), [None, data])
 
 
 def _scattered(values: npt.NDArray[Any], at: Rows, n: int, fill: float = 0) -> npt.NDArray[Any]:

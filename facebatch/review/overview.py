@@ -74,7 +74,7 @@ def _who_and_what(visit: Visit, rows: Rows | None) -> dict[str, Any]:
         return {"cards": None, "faces": [], "count": 0}
     people, labels = visit.state.people, visit.state.people.labels[rows]
     clusters, counts = np.unique(labels[labels >= 0], return_counts=True)
-    by_cluster = visit.state.roster.by_cluster
+    by_cluster = visit.state.people.by_cluster
     most = np.argsort(-counts, kind="stable")
     cards: list[dict[str, Any]] = []
     for place in most.tolist():

@@ -149,7 +149,8 @@ class Roster:
 
     def cover(self, person: Person) -> int | None:
         """Returns the row of the face that stands for a person; None where they have none."""
-        row = self.store.directory.row(self.covers.get(person.person_id, b""))
+        cover = self.covers.get(person.person_id)
+        row = self.store.directory.row(cover) if cover else None
         if row is not None and self.people.labels[row] == person.cluster:
             return row
         rows = self.rows(person)
@@ -177,12 +178,6 @@ class Roster:
         asked = np.flatnonzero(self.shown & ~self.named)
         worth = self.faces[asked] * self.purity[asked]
         return asked[np.argsort(-worth, kind="stable")]
-
-    @cached_property
-    def by_cluster(self) -> Mapping[int, bytes]:
-        """Everyone's id by cluster."""
-        known = self.people.known.values()
-        return {one.cluster: one.person_id for one in known if one.cluster is not None}
 
     @cached_property
     def by_size(self) -> Rows:

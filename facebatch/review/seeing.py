@@ -144,7 +144,7 @@ def _resembling(visit: Visit, chip: bytes, vector: npt.NDArray[np.float32]) -> d
     name = secrets.token_bytes(16)
     visit.site.eye.keep(name, chip)
     rows, similarity = _nearest(visit.state.store.embeddings, vector)
-    people, by_cluster = visit.state.people, visit.state.roster.by_cluster
+    people, by_cluster = visit.state.people, visit.state.people.by_cluster
     cards: dict[bytes, dict[str, Any]] = {}
     for row, cosine in zip(rows.tolist(), similarity.tolist(), strict=True):
         person = people.known.get(by_cluster.get(int(people.labels[row]), b""))

@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from facebatch import ids, tables
 from facebatch.collection.maintenance import compact
 from facebatch.people import PeopleView
-from facebatch.review.faces import Directory, FaceStore
-
-sixteen = st.binary(min_size=16, max_size=16) | st.integers(0, 5).map(
-    lambda n: b"\0" * 15 + bytes([n])
-)
-
-
-@given(st.sets(sixteen, max_size=30), st.lists(sixteen, max_size=20))
-def test_an_id_is_found_where_it_stands(known: set[bytes], asked: list[bytes]) -> None:
-    listed = sorted(known)
-    directory = Directory(ids.as_array(listed))
-    for one in [*asked, *listed]:
-        assert directory.row(one) == (listed.index(one) if one in known else None)
-    assert directory.row(b"") is None
+from facebatch.review.faces import FaceStore
 
 
 @pytest.fixture
