@@ -30,7 +30,7 @@ from facebatch.detect import Detections, load_detector
 from facebatch.detect.turned import turned_back, way_up
 from facebatch.errors import MediaError
 from facebatch.evaluate.detection import DetectionScores, score_detection
-from facebatch.evaluate.inputs.boxes import read_truth
+from facebatch.evaluate.inputs.boxes import TruthFaces, read_truth
 from facebatch.extract.detect_and_crop import find_faces
 from facebatch.media.photo.decode import Photo
 from facebatch.models.detectors import DETECTORS
@@ -196,6 +196,41 @@ def print_tiled(photos: list[Path], name: str, settings: ExtractSettings) -> Non
             )
 
 
+def print_tiled_truth(
+    file: Path, folders: list[Path], name: str, settings: ExtractSettings
+) -> None:
+    """Prints how right it is what is found in panoramas that are pasted of photos with truth."""
+    detector = load_detector(name, min_face=settings.min_face)
+    truth = read_truth(file)
+    named = sorted(truth)
+    panoramas: dict[str, Photo] = {}
+    whole: dict[str, TruthFaces] = {}
+    for at in range(0, len(named) - PASTED + 1, PASTED):
+        photos = [
+            Photo(photo_of(file, one, folders).read_bytes()) for one in named[at : at + PASTED]
+        ]
+        edge, boxes = 0, []
+        for photo, one in zip(photos, named[at:], strict=False):
+            scale = HEIGHT / photo.facts.height
+            boxes.append(truth[one].boxes * scale + np.array([edge, 0, edge, 0], np.float32))
+            edge += round(photo.facts.width * scale)
+        ignore = np.concatenate([truth[one].ignore for one in named[at : at + PASTED]])
+        panoramas[named[at]] = Photo(_pasted(photos))
+        whole[named[at]] = TruthFaces(np.concatenate(boxes), ignore)
+    for tiles in TILES:
+        chosen = replace(settings, detector=name, tiles=tiles)
+        faces = {one: find_faces(photo, detector, chosen) for one, photo in panoramas.items()}
+        for least in (0.0, SURE):
+            kept = {one: each.scores >= least for one, each in faces.items()}
+            found = {one: (faces[one].boxes[of], faces[one].scores[of]) for one, of in kept.items()}
+            scores = score_detection(whole, found, IOU)
+            print(
+                f"{name:<8}  {len(whole)} panoramas of {file.name}, tiles {tiles:<4}  "
+                f"from {least:<4}  precision {scores.precision or 0:.3f}  "
+                f"recall {scores.recall or 0:.3f}"
+            )
+
+
 def _pasted(photos: list[Photo]) -> bytes:
     """Returns a panorama of photos side by side, all of one height."""
     pixels = [photo.decode().pixels for photo in photos]
@@ -236,6 +271,8 @@ def main() -> None:
         for name in arguments.detectors:
             settings = ExtractSettings(min_face=arguments.min_face, max_side=arguments.max_side)
             print_tiled(photos, name, settings)
+            for file in arguments.truth:
+                print_tiled_truth(file, arguments.photos, name, settings)
         return
     tallies = measured(photos, arguments.detectors, arguments.min_face, arguments.max_side)
     print_counts(tallies)
