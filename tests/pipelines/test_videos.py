@@ -59,9 +59,20 @@ def rows(collection: Collection, *columns: str) -> list[dict[str, Any]]:
     return collection.snapshot().faces(["face_id", *columns]).to_pylist()
 
 
-def test_a_video_gives_the_best_faces_of_each_track(folder: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def best(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Collection, Extraction]:
+    """A folder with one video, and its extraction; they are read only."""
+    place = tmp_path_factory.mktemp("best")
+    folder = place / "films"
+    folder.mkdir()
     (folder / "a.mp4").write_bytes(film(9))
-    collection, done = night(folder, str(tmp_path / "collection"))
+    return folder, *night(folder, str(place / "collection"))
+
+
+def test_a_video_gives_the_best_faces_of_each_track(
+    best: tuple[Path, Collection, Extraction],
+) -> None:
+    _, collection, done = best
     [media] = collection.snapshot().media.to_pylist()
     assert (media["status"], media["segments"], media["frames"]) == ("ok", 1, 9)
     assert (media["width"], media["height"]) == (512, 256)
@@ -76,16 +87,17 @@ def test_a_video_gives_the_best_faces_of_each_track(folder: Path, tmp_path: Path
     assert len(faces) <= 2 * tracks.BEST_OF_TRACK
 
 
-def test_all_faces_are_kept_where_that_is_asked_for(folder: Path, tmp_path: Path) -> None:
-    (folder / "a.mp4").write_bytes(film(9))
+def test_all_faces_are_kept_where_that_is_asked_for(
+    best: tuple[Path, Collection, Extraction], tmp_path: Path
+) -> None:
+    folder, chosen, _ = best
     every, _ = night(folder, str(tmp_path / "all"), video_faces="all")
-    best, _ = night(folder, str(tmp_path / "best"))
     faces = rows(every, "timestamp_us", "ordinal")
     assert sorted((row["timestamp_us"], row["ordinal"]) for row in faces) == [
         *[(second * SECOND, place) for second in range(6) for place in (0, 1)],
         *[(second * SECOND, 0) for second in range(6, 9)],
     ]
-    assert {row["face_id"] for row in rows(best)} < {row["face_id"] for row in faces}
+    assert {row["face_id"] for row in rows(chosen)} < {row["face_id"] for row in faces}
 
 
 def test_a_long_video_is_several_items(
@@ -137,23 +149,21 @@ def test_a_moved_video_keeps_its_faces_and_isnt_detected_again(
     ]
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [(b"", "empty"), (b"no video at all\0" * 99, "not_an_image"), (sound_only(), "no_frames")],
-)
-def test_a_video_that_cant_be_opened_is_one_item_with_its_reason(
-    folder: Path, tmp_path: Path, data: bytes, reason: str
+def test_videos_that_cant_be_opened_are_one_item_each_with_its_reason(
+    folder: Path, tmp_path: Path
 ) -> None:
-    (folder / "a.mp4").write_bytes(data)
-    (folder / "b.mp4").write_bytes(film(2))
+    broken = {"empty": b"", "no_frames": sound_only(), "not_an_image": b"no video at all\0" * 99}
+    for reason, data in broken.items():
+        (folder / f"{reason}.mp4").write_bytes(data)
+    (folder / "whole.mp4").write_bytes(film(2))
     url = str(tmp_path / "collection")
     collection, _ = night(folder, url)
     media = sorted(collection.snapshot().media.to_pylist(), key=lambda row: row["path"])
     assert [(row["status"], row["reason"]) for row in media] == [
-        ("quarantined", reason),
+        *(("quarantined", reason) for reason in sorted(broken)),
         ("ok", None),
     ]
-    assert states(night(folder, url)[1]) == {"given_up": 1, "unchanged": 1}
+    assert states(night(folder, url)[1]) == {"given_up": 3, "unchanged": 1}
 
 
 def test_text_that_is_called_a_video_is_ignored(folder: Path, tmp_path: Path) -> None:
