@@ -37,7 +37,7 @@ def main() -> None:
     from facebatch.workers.isolation import end_with_parent
 
     end_with_parent(int(sys.argv[1]))
-    threading.excepthook = _end_without_threads
+    threading.excepthook = end_without_threads
     stop_on_sigterm()
 
     with _hidden(_NOT_FOR_US):
@@ -65,7 +65,7 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
             del sys.modules[name]
 
 
-def _end_without_threads(ended: threading.ExceptHookArgs) -> None:
+def end_without_threads(ended: threading.ExceptHookArgs) -> None:
     """Ends the process where one of its threads got no memory or thread.
 
     Beam's worker and the launcher would wait for it for ever.

@@ -14,6 +14,7 @@ from facebatch.collection import Snapshot
 from facebatch.collection.snapshot import in_threads
 from facebatch.config import ExtractSettings
 from facebatch.detect.tiled import CROWD, at_smallest_size, panorama_gain
+from facebatch.errors import CollectionError
 
 _BOX = ("x0", "y0", "x1", "y1")
 
@@ -58,5 +59,8 @@ def seen_small(snapshot: Snapshot, before: Sequence[str], settings: ExtractSetti
         return len(boxes), int(each[each >= CROWD].sum())
 
     shards = pc.unique(rows["shard"].filter(pc.greater(rows["faces"], 0))).to_pylist()
-    found = np.array(in_threads(counted, shards), np.int64).reshape(-1, 2).sum(axis=0)
+    try:
+        found = np.array(in_threads(counted, shards), np.int64).reshape(-1, 2).sum(axis=0)
+    except CollectionError:  # whoever needs the faces says so; a hint isn't worth a run
+        return SeenSmall()
     return SeenSmall(int(found[0]), int(found[1]), int((gain > 1).sum()))

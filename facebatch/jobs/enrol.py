@@ -141,7 +141,9 @@ def enrol_regions(
     extraction = resolve_extract(flags, config_file, _enrolled_with(url))
     with extracted(roots, extraction, settings, report) as (collection, _):
         snapshot = collection.snapshot()
-        found = find_names(snapshot, prepared(roots, collection.storage, settings))
+        held = set(snapshot.media["root"].to_pylist())
+        listed = prepared(roots, collection.storage, settings)
+        found = find_names(snapshot, [root for root in listed if root.name in held])
         if not found.regions:
             raise InputError(
                 "no photo has a named face region, in its own XMP or in a sidecar beside it "

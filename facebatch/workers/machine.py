@@ -190,7 +190,7 @@ def _can_start(count: int) -> bool:
             thread = threading.Thread(target=done.wait, daemon=True)
             thread.start()
             started.append(thread)
-    except RuntimeError:
+    except (RuntimeError, MemoryError):
         return False
     finally:
         threading.stack_size(before)

@@ -59,8 +59,10 @@ def test_named_regions_become_a_gallery_of_those_who_agree(photos: Path, tmp_pat
 
 
 def test_photos_that_name_nobody_are_refused_in_one_line(photos: Path, tmp_path: Path) -> None:
-    url = tmp_path / "gallery"
-    done = facebatch("gallery", "from-xmp", str(photos / "2024" / "7.jpg"), "-o", str(url))
+    url, nothing = tmp_path / "gallery", tmp_path / "nothing"
+    nothing.mkdir()
+    places = str(photos / "2024" / "7.jpg"), str(nothing)
+    done = facebatch("gallery", "from-xmp", *places, "-o", str(url))
     assert (done.returncode, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("facebatch: no photo has a named face region")

@@ -42,6 +42,13 @@ def test_what_was_there_before_doesnt_count_nor_what_tiles_looked_at() -> None:
     assert seen_small(snapshot, ("one",), ExtractSettings(max_side=600)) == SeenSmall()
 
 
+def test_faces_that_cannot_be_read_end_no_run() -> None:
+    collection = of_size(24.0)
+    snapshot = collection.snapshot()
+    collection.storage.remove("faces/one.parquet")
+    assert seen_small(snapshot, (), ExtractSettings(max_side=600)) == SeenSmall()
+
+
 def test_the_summary_names_the_way_to_look_closer() -> None:
     [crowd, panorama] = small_lines({"faces": 1_500, "smallest": 1_200, "panoramas": 1})
     assert crowd.startswith("  1,200 of 1,500 faces are at the smallest size that is found")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,16 @@ def test_a_proxy_for_the_web_doesnt_hold_up_a_run(tmp_path: Path, variable: str)
         timeout=60,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_worker_that_gets_no_thread_ends(tmp_path: Path) -> None:
+    program = (
+        "import threading\n"
+        "from facebatch.pipelines.worker import end_without_threads\n"
+        "threading.excepthook = end_without_threads\n"
+        'def refused(): raise RuntimeError("can\'t start new thread")\n'
+        "threading.Thread(target=refused).start()\n"
+        "threading.Event().wait(60)\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], timeout=60, cwd=tmp_path)
+    assert done.returncode == 1
