@@ -23,7 +23,8 @@ def deliberate(error: BaseException) -> BaseException:
         place = f"{error.filename}: " if error.filename else ""
         return InputError(f"{place}{error.strerror}")
     if isinstance(error, Exception) and (is_scarcity(error) or is_short_of_addresses()):
-        words = str(error) or type(error).__name__
+        # Compiled code says first where it happened, line by line.
+        words = (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
         return FacebatchError(f"the system gave no more memory or threads: {words}.{limits_met()}")
     return error
 

@@ -16,6 +16,7 @@ from facebatch.models import onnx_runtime
 from facebatch.models.card import Input
 from facebatch.models.engines import Choice
 from facebatch.models.provenance import Provenance
+from facebatch.workers.machine import is_scarcity
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def loaded(content: bytes, reads: Input, chosen: Choice, model: str) -> OnnxNet:
             return _onnxruntime(content, reads, chosen.device)
         return _openvino(content, reads)
     except Exception as error:  # the errors of neither runtime have a common ancestor
+        if is_scarcity(error):
+            raise
         last = str(error).strip().splitlines()[-1:]
         raise WeightsError(f"{model}: its file holds no network: {' '.join(last)}") from error
 

@@ -12,6 +12,7 @@ from facebatch.embed.views import Forward
 from facebatch.errors import UsageError, WeightsError
 from facebatch.models import onnx_runtime
 from facebatch.models.card import Input
+from facebatch.workers.machine import is_scarcity
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -34,6 +35,8 @@ def built(reads: Input, content: bytes, batch: int, device: str) -> Forward:
         try:
             outputs = session.run(None, {name: onnx_runtime.prepared(chips, reads)})
         except Exception as error:  # its own errors have no common ancestor
+            if is_scarcity(error):
+                raise
             raise WeightsError(f"it can't be run: {str(error).splitlines()[0]}") from error
         values: NDArray[np.float32] = np.asarray(outputs[0], np.float32)
         return values
@@ -51,4 +54,6 @@ def _session(content: bytes, device: str) -> Any:
     try:
         return onnx_runtime.opened(content, [provider])
     except Exception as error:  # its own errors have no common ancestor
+        if is_scarcity(error):
+            raise
         raise WeightsError(f"it isn't an ONNX network: {str(error).splitlines()[0]}") from error

@@ -148,6 +148,18 @@ def test_a_file_that_holds_no_network_is_named(engine) -> None:
     assert "\n" not in str(refused.value)
 
 
+@needs_onnxruntime
+def test_a_file_isnt_blamed_for_what_the_system_refuses(monkeypatch) -> None:
+    import onnxruntime
+
+    def refused(*_: object, **__: object) -> None:
+        raise RuntimeError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refused)
+    with pytest.raises(RuntimeError, match="Resource temporarily unavailable"):
+        loaded(b"a network", READS, Choice("torch", "cpu"), "some")
+
+
 CARD = """
 name = "some"
 kind = "detector"
