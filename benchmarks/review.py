@@ -168,6 +168,9 @@ def measure(collection: Collection, rounds: int) -> None:
     begun, busy = time.perf_counter(), time.process_time()
     desk = Desk(collection)
     started, busy = time.perf_counter() - begun, time.process_time() - busy
+    begun = time.perf_counter()
+    desk.asker.catch_up(desk.state.people, desk.state.store)
+    print(f"suggestions are there {time.perf_counter() - begun:.1f} s later, beside the pages")
     site = Site(desk, Originals(collection), Eye(collection), Access("127.0.0.1", _PORT), "en")
     state = desk.state
     print(
@@ -186,6 +189,8 @@ def measure(collection: Collection, rounds: int) -> None:
             item = state.store.media["media_id"][int(state.store.media_rows[row])].as_py().hex()
             for page, path in (
                 ("/who", f"/who?person={person}"),
+                ("/same", "/same"),
+                ("/fit", f"/fit/{person}"),
                 ("/odd", f"/odd/{person}"),
                 ("/people", f"/people?from={60 * number}"),
                 ("/people?q", f"/people?q={person[:6]}"),
@@ -212,10 +217,11 @@ def measure(collection: Collection, rounds: int) -> None:
 
 
 def _decide(browser: TestClient, told: dict[str, list[tuple[float, float]]], number: int) -> None:
-    """Names whoever is asked about, and hides the next."""
+    """Names whoever is asked about, and says that the next is the same as a suggested one."""
     page = browser.get("/who").text
     for name, action, changes in (
         ("save a name", "name", {"name": f"Person {number}"}),
+        ("save the same", "same", {}),
         ("save hidden", "hide", {}),
     ):
         page = browser.get("/who").text

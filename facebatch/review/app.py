@@ -60,6 +60,8 @@ def make_app(site: Site) -> ASGIApp:
             Route("/login", _login, methods=["GET", "POST"]),
             Route("/static/{name}", _static),
             Route("/who", _page(asking.who)),
+            Route("/same", _page(asking.same)),
+            Route("/fit/{subject:id}", _page(asking.fit)),
             Route("/odd/{subject:id}", _page(asking.odd)),
             Route("/compare", _page(asking.compare)),
             Route("/people", _page(looking.people)),

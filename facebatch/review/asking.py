@@ -18,8 +18,15 @@ from facebatch.review.pictures import framed
 FACES_SHOWN = 12
 """Faces of a person beside the cover."""
 
+SUGGESTED = 5
+"""People who may be the same; as many keys choose one."""
+
+
+LEAST_LIKELY = 0.01
+"""Probability below which nobody is suggested: it would only be something to read."""
 
 _PAIRS = 20
+_LOOSE = 24
 _ODD = 60
 _ROW = 8
 
@@ -39,6 +46,7 @@ def who(visit: Visit) -> Response:
         card=visit.card(person),
         faces=visit.faces(_spread(visit, rows, FACES_SHOWN)),
         photo=None if cover is None else framed(visit, cover),
+        same=suggested(visit, person),
         left=len(visit.state.roster.queue),
         put_off=len(visit.site.desk.later),
     )
@@ -52,6 +60,17 @@ def _next(visit: Visit) -> Person | None:
     known = visit.state.people.known
     put_off = (known[one] for one in later if one in known)
     return next((one for one in put_off if not one.name and roster.count(one)), None)
+
+
+def suggested(visit: Visit, person: Person) -> list[dict[str, Any]]:
+    """Returns who may be the same as a person, as cards with a probability."""
+    known = visit.state.people.known
+    found = visit.site.desk.asker.same(visit.state.people, person.person_id, SUGGESTED)
+    return [
+        {**visit.card(known[one.other]), "probability": one.probability}
+        for one in found
+        if one.other in known and one.probability >= LEAST_LIKELY
+    ]
 
 
 def _spread(visit: Visit, rows: Rows, count: int) -> Rows:
@@ -77,10 +96,50 @@ def confirm(visit: Visit, person: Person, name: str, others: list[Person]) -> Re
     )
 
 
+def same(visit: Visit) -> Response:
+    """Asks whether two are one person, or a face is a person's: that by which a yes gains most."""
+    known = visit.state.people.known
+    asked = list(visit.site.desk.asker.questions(visit.state.people))
+    if not asked:
+        return visit.render("same.html.j2", first=None)
+    question = asked[0]
+    person = known[question.person_id]
+    is_face = question.kind == "face"
+    return visit.render(
+        "same.html.j2",
+        first=_beside(visit, person),
+        second=_loose(visit, question.other) if is_face else _beside(visit, known[question.other]),
+        is_face=is_face,
+        probability=question.probability,
+        left=len(asked),
+    )
+
+
 def _beside(visit: Visit, person: Person) -> dict[str, Any]:
     """Returns a person as a row of faces."""
     rows = visit.state.roster.rows(person)
     return {**visit.card(person), "shown": visit.faces(_spread(visit, rows, _ROW))}
+
+
+def _loose(visit: Visit, face: bytes) -> dict[str, Any]:
+    """Returns a face of nobody's as a row of one."""
+    row = visit.state.store.directory.row(face)
+    shown = [] if row is None else visit.faces([row])
+    return {"id": face.hex(), "called": visit.t("media.nobody"), "faces": 1, "shown": shown}
+
+
+def fit(visit: Visit, subject: str) -> Response:
+    """Shows the faces of nobody's that are likeliest a person's."""
+    person = person_of(visit, subject)
+    found = visit.site.desk.asker.loose(visit.state.people, person.person_id, _LOOSE)
+    rows = [visit.state.store.directory.row(one.other) for one in found]
+    faces = visit.faces([row for row in rows if row is not None])
+    likely = {one.other.hex(): one.probability for one in found}
+    return visit.render(
+        "fit.html.j2",
+        card=_beside(visit, person),
+        faces=[{**face, "probability": likely[face["id"]]} for face in faces],
+    )
 
 
 def odd(visit: Visit, subject: str) -> Response:
@@ -118,6 +177,7 @@ def compare(visit: Visit) -> Response:
         in visit.state.people.effective_decisions.apart,
         searched=searched,
         found=[visit.card(one) for one in called(visit, searched)][:_PAIRS],
+        likely=suggested(visit, first),
     )
 
 

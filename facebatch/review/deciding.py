@@ -68,6 +68,8 @@ Show = Callable[[Visit, str], Response]
 PAGES: dict[str, Show] = {
     "who": lambda visit, subject: asking.who(visit),  # noqa: ARG005
     "people": lambda visit, subject: looking.people(visit),  # noqa: ARG005
+    "same": lambda visit, subject: asking.same(visit),  # noqa: ARG005
+    "fit": asking.fit,
     "odd": asking.odd,
     "person": looking.person,
     "media": looking.media,
@@ -151,12 +153,21 @@ def _decided(request: Request, asked: Asked) -> Response:
         return _again(request, asked, visit.t("refused", why=str(error)), 422)
     if outcome is None:
         return _again(request, asked, _what_changed(visit, asked), 409)
+    if asked.page == "same" and asked.action != "undo":
+        pair = bytes.fromhex(asked.person), bytes.fromhex(asked.other)
+        visit.site.desk.asker.answered.add(pair)
+    elif asked.action == "undo":
+        visit.site.desk.asker.answered.clear()
     return RedirectResponse(_next(asked, outcome), 303)
 
 
 def _put_off(visit: Visit, asked: Asked) -> Response:
     """Leaves a question for later: nothing is decided."""
-    visit.site.desk.put_off(bytes.fromhex(asked.person))
+    person, desk = bytes.fromhex(asked.person), visit.site.desk
+    if asked.page == "same":
+        desk.asker.put_off.add((person, bytes.fromhex(asked.other)))
+    else:
+        desk.put_off(person)
     return RedirectResponse(f"/{asked.page}", 303)
 
 
@@ -179,7 +190,7 @@ def _again(request: Request, asked: Asked, text: str, status: int) -> Response:
     return PAGES[asked.page](visit, "")
 
 
-_OF_A_SUBJECT = ("person", "media", "odd")
+_OF_A_SUBJECT = ("person", "media", "fit", "odd")
 
 
 def _what_changed(visit: Visit, asked: Asked) -> str:

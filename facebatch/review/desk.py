@@ -24,6 +24,7 @@ from facebatch.errors import FacebatchError
 from facebatch.extract import attempts
 from facebatch.people.deciding import Outcome, People
 from facebatch.people.decisions import Decision
+from facebatch.review.asker import Asker
 from facebatch.review.faces import FaceStore
 from facebatch.review.roster import Roster
 from facebatch.stages import cluster_people
@@ -115,6 +116,7 @@ class Desk:
     def __init__(self, collection: Collection, idle: float = IDLE_SECONDS) -> None:
         self.collection = collection
         self.state = State.load(collection)
+        self.asker = Asker(collection)
         self.later: OrderedDict[bytes, None] = OrderedDict()
         self.outcomes: OrderedDict[str, Outcome] = OrderedDict()
         self.is_running = False
@@ -124,6 +126,7 @@ class Desk:
         self._since: list[Decision] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._turn = threading.Event()
         self._stands = self._listing()
         self._keeper = threading.Thread(target=self._keep, name="regrouping", daemon=True)
 
@@ -134,6 +137,7 @@ class Desk:
     def close(self) -> None:
         """Ends that; what was decided is recorded and needs no more."""
         self._stop.set()
+        self._turn.set()
         if self._keeper.is_alive():
             self._keeper.join()
 
@@ -164,6 +168,7 @@ class Desk:
                 while len(self.outcomes) > _OUTCOMES_KEPT:
                     self.outcomes.popitem(last=False)
                 self._decided = time.monotonic()
+                self._turn.set()
             return outcome
 
     def put_off(self, person_id: bytes) -> None:
@@ -177,11 +182,14 @@ class Desk:
         return next(reversed(self.outcomes), "")
 
     def _keep(self) -> None:
-        while not self._stop.wait(min(_LOOK_SECONDS, self._idle)):
+        while not self._stop.is_set():
             try:
+                self.asker.catch_up(self.state.people, self.state.store)
                 self.look()
             except FacebatchError as error:
                 _LOG.warning("the collection can't be read at present: %s", error)
+            self._turn.wait(min(_LOOK_SECONDS, self._idle))
+            self._turn.clear()
 
     def look(self) -> None:
         """Regroups if it is time to, and reads what others changed."""

@@ -14,10 +14,10 @@ from facebatch.people import Person
 from facebatch.people.ledger import described
 from facebatch.people.records import read_events
 from facebatch.review import pictures
-from facebatch.review.asking import called
+from facebatch.review.asking import called, suggested
 from facebatch.review.pages import Visit, face_of, person_of
 
-_PEOPLE, _FACES, _DECISIONS, _EVENTS = 60, 120, 50, 50
+_PEOPLE, _FACES, _DECISIONS, _EVENTS, _LIKELY = 60, 120, 50, 50, 3
 """How many of each a page shows."""
 
 
@@ -73,6 +73,7 @@ def person(visit: Visit, subject: str) -> Response:
         media=len(media),
         timeline=pictures.timeline(taken["captured_at"].to_pylist()),
         world=pictures.world(*places),
+        same=suggested(visit, shown) if len(rows) else [],
         events=_events(visit, shown),
     )
 
@@ -124,7 +125,23 @@ def _in_photo(visit: Visit, row: int) -> dict[str, Any]:
     """Returns a face of a photo, with whose it is or may be."""
     [shown] = visit.faces([row])
     owner = visit.state.people.known.get(visit.state.owner(row))
-    return {**shown, "owner": visit.card(owner) if owner else None}
+    known = visit.state.people.known
+    likely = (
+        []
+        if owner
+        else visit.site.desk.asker.person_of(
+            visit.state.people, visit.state.store.id_of(row), _LIKELY
+        )
+    )
+    return {
+        **shown,
+        "owner": visit.card(owner) if owner else None,
+        "likely": [
+            {**visit.card(known[one.person_id]), "probability": one.probability}
+            for one in likely
+            if one.person_id in known
+        ],
+    }
 
 
 def decisions(visit: Visit) -> Response:

@@ -28,12 +28,12 @@ AHEAD = 20
 """Questions that the progress looks ahead."""
 
 PAGES = (
-    *("who", "people", "search", "when", "where"),
+    *("who", "same", "people", "search", "when", "where"),
     *("failures", "evaluation", "decisions"),
 )
 """The pages that every page leads to."""
 
-_UNDO_PAGES = ("who", "people", "odd", "person", "media")
+_UNDO_PAGES = ("who", "same", "people", "fit", "odd", "person", "media")
 
 _ID = re.compile("[0-9a-f]{32}")
 

@@ -95,6 +95,7 @@ ORIGIN = f"http://127.0.0.1:{PORT}"
 def outside(collection: Collection) -> Iterator[Review]:
     """A review and a browser that wasn't let in yet."""
     desk, originals, eye = Desk(collection, idle=0.0), Originals(collection), Eye(collection)
+    desk.asker.catch_up(desk.state.people, desk.state.store)
     site = Site(desk, originals, eye, Access("127.0.0.1", PORT), "en")
     with TestClient(make_app(site), base_url=ORIGIN) as browser:
         yield Review(collection, site, browser)

@@ -171,6 +171,18 @@ def test_enter_never_completes_a_name(served, tab: Tab) -> None:
     tab.press("n")
 
 
+def test_same_or_not_is_answered_by_one_key(served, tab: Tab) -> None:
+    tab.go("/same")
+    if tab.page.locator("[data-key=y]").count() == 0:
+        pytest.skip("nobody is likely the same as somebody else")
+    tab.press(" ")
+    for key in "yn":
+        if tab.page.locator(f"[data-key={key}]").count():
+            tab.press(key)
+            assert tab.page.locator(".notice").count() == 1
+            tab.press("z")
+
+
 def test_a_tab_that_is_behind_decides_nothing(served, tab: Tab) -> None:
     tab.go("/who")
     who = tab.asked_about
@@ -225,8 +237,8 @@ def _paths(served: tuple[Collection, str], tab: Tab) -> list[str]:
     tab.go("/who")
     who, people = tab.asked_about, People.of(served[0])
     item = people.snapshot.media["media_id"][0].as_py().hex()
-    own = [f"/{page}/{who}" for page in ("person", "odd")]
-    pages = ("who", "people", "search", "when", "where", "failures", "evaluation")
+    own = [f"/{page}/{who}" for page in ("person", "fit", "odd")]
+    pages = ("who", "same", "people", "search", "when", "where", "failures", "evaluation")
     return [*(f"/{page}" for page in (*pages, "decisions")), *own, f"/media/{item}"]
 
 

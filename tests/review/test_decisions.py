@@ -222,10 +222,57 @@ def test_a_run_at_work_is_a_banner_and_nothing_else(review) -> None:
     assert words not in review.page("/who")
 
 
-@pytest.mark.parametrize("page", ["who"])
+@pytest.mark.parametrize("page", ["who", "same"])
 def test_an_undo_comes_back_to_its_page(review, page: str) -> None:
     first = review.unnamed()[0]
     review.name(first, "Ada")
     answer = review.send(review.form(f"/{page}", "undo"))
     assert answer.url.path == f"/{page}"
     assert review.unnamed()[0] == first
+
+
+def test_likely_pairs_are_asked_about_until_they_are_answered(review) -> None:
+    asked = [_asked(review)]
+    assert "likely" in review.page("/same")
+    review.send(review.form("/same", "later"))
+    asked.append(_asked(review))
+    review.send(review.form("/same", "apart"))
+    asked.append(_asked(review))
+    assert len(set(asked)) == 3
+    review.send(review.form("/same", "same"))
+    kinds = [one.kind for one in review.people.pending]
+    assert kinds[0] == "apart"
+    assert kinds[1] in ("merge", "assign")
+    desk = review.site.desk
+    desk.asker.catch_up(desk.state.people, desk.state.store)
+    left = list(desk.asker.questions(desk.state.people))
+    pairs = [(one.person_id.hex(), one.other.hex()) for one in left]
+    assert not set(pairs) & set(asked[1:]), "they were answered"
+    assert pairs[-1] == asked[0], "it was put off"
+
+
+def _asked(review) -> tuple[str, str]:
+    form = review.form("/same", "same")
+    return form["person"][0], form["other"][0]
+
+
+def test_likely_faces_are_given_to_a_person(review) -> None:
+    for person in review.unnamed():
+        form = review.form(f"/fit/{person}", "assign")
+        if form is not None and "faces" in form:
+            break
+    else:
+        pytest.skip("no loose face is likely anybody's")
+    review.send(form)
+    assert {review.people.owner_of(bytes.fromhex(face)) for face in form["faces"]} == {
+        bytes.fromhex(person)
+    }
+
+
+def test_a_collection_of_a_space_that_nobody_measured_has_no_suggestions(review) -> None:
+    asker = review.site.desk.asker
+    asker._suggester, asker._questions = None, ()
+    first = review.unnamed()[0]
+    assert "Nobody else is like them." in review.page(f"/who?person={first}")
+    assert "There is nothing to ask" in review.page("/same")
+    assert "No loose face is likely theirs." in review.page(f"/fit/{first}")

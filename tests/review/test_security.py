@@ -126,7 +126,7 @@ def test_only_ids_are_addresses(review) -> None:
         "%00" * 32,
         "0" * 32,
     ]
-    for kind in ("person", "media", "photo", "chip", "odd", "looked"):
+    for kind in ("person", "media", "photo", "chip", "fit", "odd", "looked"):
         for one in wrong:
             assert review.browser.get(f"/{kind}/{one}").status_code == 404, (kind, one)
     for path in ("/static/..%2freview.py", "/static/texts.toml", "/photo/../../etc/passwd"):

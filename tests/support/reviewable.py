@@ -168,7 +168,7 @@ def pages_of(review: Any) -> list[str]:
     """Returns an address of every kind that is asked for by reading."""
     person, face, item = ids_of(review)
     return [
-        *("/who", f"/who?person={person}", f"/odd/{person}"),
+        *("/who", f"/who?person={person}", "/same", f"/fit/{person}", f"/odd/{person}"),
         *("/people", "/people?q=a", "/people?only=unnamed", f"/person/{person}"),
         *(f"/compare?a={person}", f"/compare?a={person}&b={review.unnamed()[1]}"),
         *(f"/media/{item}", f"/media/{item}?face={face}", "/search", "/when", "/when?in=2004"),
