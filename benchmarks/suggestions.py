@@ -7,8 +7,8 @@ somebody's if it is the person of most of theirs. A yes is a merger or an assign
 both apart, and the suggestions follow each answer. The collections hold one folder a person
 (``people_by_folder.py`` says which face is meant; questions about other faces aren't asked); they
 are copied, and clustered anew. A file holds embeddings without averaging, .npz with ``emb`` and
-``label``, of dlib-resnet. Two orders are compared: by the pairs, and by the faces that a yes is
-expected to bring.
+``label``, of dlib-resnet. Three orders are compared: the product's, by the root of the pairs of
+faces that a yes is expected to join; by the smaller one's faces; and by the pairs.
 """
 
 from __future__ import annotations
@@ -39,17 +39,25 @@ SHOWN = (0, 5, 10, 20, 50, 100, 200, 300, 500, 1000)
 _AT_ONCE = 50
 
 Truth = npt.NDArray[np.int64]
+Worth = Callable[[Suggestion, Suggester], float]
 
 
-def by_faces(one: Suggestion) -> float:
-    """Returns the faces that a question is expected to bring."""
-    larger = max(1, round(one.gain**0.5))
-    return one.probability * (one.gain / larger if one.kind == "face" else larger)
+def by_faces(one: Suggestion, suggester: Suggester) -> float:
+    """Returns the faces that a question is expected to bring: those of the smaller one."""
+    if one.kind == "face":
+        return one.probability
+    clusters = [suggester.people.known[who].cluster for who in (one.person_id, one.other)]
+    return one.probability * int(suggester.groups.sizes[clusters].min())
 
 
-def by_pairs(one: Suggestion) -> float:
+def by_pairs(one: Suggestion, _: Suggester) -> float:
     """Returns the pairs of faces that a question is expected to bring."""
     return one.probability * one.gain
+
+
+def by_worth(one: Suggestion, _: Suggester) -> float:
+    """Returns what the product orders questions by."""
+    return one.worth
 
 
 @contextmanager
@@ -110,7 +118,9 @@ def take(people: People, one: Suggestion, same: bool) -> People:
     return people.following(outcome.decision)
 
 
-def ask(people: People, truth: Truth, most: int, worth: Callable[[Suggestion], float]) -> None:
+def ask(
+    people: People, truth: Truth, most: int, worth: Callable[[Suggestion, Suggester], float]
+) -> None:
     """Asks the most promising questions, and prints the scores on the way."""
     known, asked, yes, begun = truth >= 0, 0, 0, time.perf_counter()
     suggester, unknown = Suggester.of(people), set()
@@ -123,7 +133,7 @@ def ask(people: People, truth: Truth, most: int, worth: Callable[[Suggestion], f
     show()
     while asked < most:
         best = suggester.best(10**6, loose=True)
-        best.sort(key=lambda one: -worth(one))
+        best.sort(key=lambda one: -worth(one, suggester))
         for one in best:
             if (one.person_id, one.other) in unknown:
                 continue
@@ -152,7 +162,7 @@ def main() -> None:
     sources += [(path, made) for path in arguments.embeddings]
     for source, opened in sources:
         with opened(source) as (people, truth):
-            for order in (by_pairs, by_faces):
+            for order in (by_worth, by_faces, by_pairs):
                 print(f"\n{Path(source).name}, {order.__name__.replace('_', ' ')}:")
                 ask(people, truth, arguments.questions, order)
 

@@ -100,13 +100,13 @@ def test_a_whole_number_serves_where_a_fraction_is_meant(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[extract]\nmax_side = 'big'", "max_side = 'big' isn't a whole number"),
-        ("[extract]\nmax_side = true", "max_side = True isn't a whole number"),
+        ("[extract]\nmax_side = 'big'", "max_side takes a whole number, not 'big'"),
+        ("[extract]\nmax_side = true", "max_side takes a whole number, not True"),
         ("[extract]\nmax_side = 63", "63 isn't within 64 to 16000"),
         ("[extract]\nmax_side = 16001", "16001 isn't within 64 to 16000"),
-        ("[extract]\ntta = 'all'", "'all' isn't one of none, mirror, full"),
-        ("[extract]\ndetector = 'eyes'", "'eyes' isn't one of auto, mtcnn"),
-        ("[extract]\nchips = 1", "chips = 1 isn't true or false"),
+        ("[extract]\ntta = 'all'", "unknown tta 'all'; there is: none, mirror, full"),
+        ("[extract]\ndetector = 'eyes'", "unknown detector 'eyes'; there is: auto, mtcnn"),
+        ("[extract]\nchips = 1", "chips takes true or false, not 1"),
         ("[extract]\nside = 1", r"\[extract\] has no setting 'side'"),
         ("[extrct]\nmax_side = 99", r"unknown table \[extrct\]"),
         ("extract = 1", "extract must be a table"),

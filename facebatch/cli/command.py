@@ -58,8 +58,28 @@ class _Command(TyperCommand):
             given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
             if not given.get("help"):
                 _refuse_empty(self.params, given)
+                self._refuse_missing(ctx, given)
                 args = [*self._left_out(ctx, given), *args]
         return super().parse_args(ctx, args)
+
+    def _refuse_missing(self, ctx: Any, given: Mapping[str, Any]) -> None:
+        """Refuses to go on without an option that the command needs.
+
+        Raises:
+            UsageError: One is missing; the message has an example.
+        """
+        for each in self.params:
+            if each.param_type_name != "option" or not each.required:
+                continue
+            if given.get(each.name) is None and each.value_from_envvar(ctx) is None:
+                raise UsageError(
+                    f"{ctx.command_path} needs {each.opts[0]} {each.metavar}, as in "
+                    f"`{self._example}`"
+                )
+
+    @property
+    def _example(self) -> str:
+        return (self.epilog or "").partition("`")[2].rstrip("`")
 
     def _left_out(self, ctx: Any, given: Mapping[str, Any]) -> list[str]:
         """Returns the collection to put before what was given, if the command needs one."""
@@ -78,10 +98,9 @@ class _Command(TyperCommand):
         named = [os.environ[COLLECTION_VARIABLE]] if os.environ.get(COLLECTION_VARIABLE) else []
         if len(words) + len(named) < needed:
             names = " ".join(each.metavar for each in arguments)
-            example = (self.epilog or "").partition("`")[2].rstrip("`")
             raise UsageError(
-                f"{ctx.command_path} needs {names}, as in `{example}`; {COLLECTION_VARIABLE} may "
-                "name the collection in place of the argument"
+                f"{ctx.command_path} needs {names}, as in `{self._example}`; "
+                f"{COLLECTION_VARIABLE} may name the collection in place of the argument"
             )
         return named if left_out else []
 

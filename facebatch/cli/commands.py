@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,11 +58,16 @@ class _Request:
             return nullcontext(logs.progress_events())
         return output.progress_bar(shown=not self.as_json)
 
+    @property
+    def places(self) -> list[str]:
+        """The names of the roots."""
+        return [root.name for root in self.roots]
+
     def recorded(self, command: str, metrics_file: Path | None) -> AbstractContextManager[Record]:
         """Says that a command began and how it ended."""
         from facebatch.cli.recording import recorded
 
-        return recorded(command, [root.name for root in self.roots], self.url, metrics_file)
+        return recorded(command, self.places, self.url, metrics_file)
 
     def collection(self) -> Collection:
         """Opens or makes the collection, if everything that was asked for can be done."""
@@ -107,6 +112,22 @@ def query(
     )
 
 
+def _refuse_without_gallery(asking: Mapping[str, object]) -> None:
+    """Refuses what is said of a gallery where there is none.
+
+    Raises:
+        UsageError: Something is.
+    """
+    from facebatch.errors import UsageError
+
+    for name, value in asking.items():
+        if value is not None:
+            raise UsageError(
+                f"--{name} says who of a gallery is recognised: give --gallery too; "
+                "`facebatch cluster --threshold` says how near one person's faces are"
+            )
+
+
 @takes_settings(ExtractSettings, RunSettings, GroupingSettings, file=True)
 def run(
     asked: Asked,
@@ -119,7 +140,7 @@ def run(
     method: options.Method = None,
     fpir: options.Fpir = None,
     fdr: options.Fdr = None,
-    threshold: options.Threshold = None,
+    match_threshold: options.MatchThreshold = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
@@ -140,14 +161,17 @@ def run(
     with request.recorded("run", metrics_file) as record:
         from facebatch.jobs.run import run_all
 
-        against = query(gallery, method, fpir, threshold, fdr) if gallery else None
+        asking = {"method": method, "fpir": fpir, "fdr": fdr, "match-threshold": match_threshold}
+        if gallery is None:
+            _refuse_without_gallery(asking)
+        against = query(gallery, method, fpir, match_threshold, fdr) if gallery else None
         grouping = asked.grouping()
         collection = request.collection()
         with request.progress() as show:
             done = run_all(request.roots, collection, request.settings, show, against, grouping)
         summary = done.as_json()
         record.put(summary, collection)
-        output.emit(summary, output.run_lines(summary), as_json)
+        output.emit(summary, output.run_lines(summary, request.places), as_json)
         done.extraction.check_failures(request.settings.max_failures)
 
 
@@ -179,7 +203,7 @@ def extract(
             done = run_extract(request.roots, collection, request.settings, show)
         summary = done.as_json()
         record.put(summary, collection)
-        output.emit(summary, output.extraction_lines(summary), as_json)
+        output.emit(summary, output.extraction_lines(summary, request.places), as_json)
         done.check_failures(request.settings.max_failures)
 
 

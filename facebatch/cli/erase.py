@@ -10,6 +10,7 @@ import typer
 
 from facebatch.cli import options, output
 from facebatch.cli.command import Command
+from facebatch.storage.printable import count
 
 if TYPE_CHECKING:
     from facebatch.collection import Collection
@@ -159,7 +160,7 @@ def erased_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"erased {_what(summary)}"
         yield from _details(summary)
     if summary["gallery"]:
-        entries = output.count(summary["gallery_entries"], "entry", "entries")
+        entries = count(summary["gallery_entries"], "entry", "entries")
         yield f"  {entries} removed from the gallery {summary['gallery']}"
     else:
         yield (
@@ -181,16 +182,16 @@ def _finding_lines(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not findings:
         yield "verified: nothing of it is left in any file"
         return
-    yield f"NOT complete: {output.count(len(findings), 'place')} left"
+    yield f"NOT complete: {count(len(findings), 'place')} left"
     for finding in findings:
-        said = finding["message"] or output.count(finding["count"], "value")
+        said = finding["message"] or count(finding["count"], "value")
         yield f"  {finding['path']}: {finding['what']} in {finding['where']}, {said}"
 
 
 def _what(summary: Mapping[str, Any]) -> str:
     return (
-        f"{output.count(summary['media'], 'item')}, {output.count(summary['faces'], 'face')}, "
-        f"{output.count(summary['people'], 'person', 'people')}"
+        f"{count(summary['media'], 'item')}, {count(summary['faces'], 'face')}, "
+        f"{count(summary['people'], 'person', 'people')}"
     )
 
 
@@ -202,10 +203,10 @@ def _details(summary: Mapping[str, Any]) -> Iterator[str]:
     for name in summary["names"]:
         yield f"  the name {name}"
     if summary["copies"]:
-        copies = output.count(summary["copies"], "item")
+        copies = count(summary["copies"], "item")
         yield f"  {copies} among them by having the same content, or being of the same shot"
     if summary["equal_faces"]:
-        faces = output.count(summary["equal_faces"], "face")
+        faces = count(summary["equal_faces"], "face")
         yield f"  {faces} among them by being of the same pixels or shot in another file"
     for text in summary["erased_before"]:
         yield f"  erased before: {text}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from facebatch.cli.output import count
+from facebatch.storage.printable import count
 
 _NAMED = 3
 """Photos of each kind of trouble that a line names."""

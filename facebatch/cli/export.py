@@ -10,6 +10,7 @@ import typer
 
 from facebatch.cli import options, output
 from facebatch.cli.command import Command
+from facebatch.storage.printable import count
 
 if TYPE_CHECKING:
     from facebatch.export import Target
@@ -121,9 +122,9 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
 
     for folder, done in summary["sidecars"].items():
         yield (
-            f"{folder}: {output.count(done['written'], 'sidecar')} written, "
+            f"{folder}: {count(done['written'], 'sidecar')} written, "
             f"{done['unchanged']:,} unchanged, {done['removed']:,} removed; "
-            f"{output.count(done['regions'], 'face region')}"
+            f"{count(done['regions'], 'face region')}"
         )
         for skipped in done["skipped"][:_SKIPPED_SHOWN]:
             place = printable(f"{skipped['root']}/{skipped['path']}")
@@ -132,7 +133,7 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
         if more > 0:
             yield f"  and {more:,} more; --json lists them all"
     if summary["csv"] is not None:
-        yield f"{summary['csv']}: {output.count(summary['faces'], 'face')}"
+        yield f"{summary['csv']}: {count(summary['faces'], 'face')}"
 
 
 COMMANDS = (Command(export, "facebatch export ~/faces --xmp ~/sidecars --csv faces.csv"),)

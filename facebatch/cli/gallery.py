@@ -10,6 +10,7 @@ import typer
 from facebatch.cli import options, output
 from facebatch.cli.command import Command, group
 from facebatch.cli.settings_options import Asked, takes_settings
+from facebatch.storage.printable import count
 
 Strict = Annotated[
     bool,
@@ -105,7 +106,7 @@ def remove(
     from facebatch.identify import Gallery
 
     removed = Gallery.open(gallery).remove(name)
-    typer.echo(f"{name}: {output.count(removed, 'entry', 'entries')} removed")
+    typer.echo(f"{name}: {count(removed, 'entry', 'entries')} removed")
 
 
 def list_people(gallery: options.GalleryArgument, as_json: options.Json = False) -> None:

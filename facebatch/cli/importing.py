@@ -9,6 +9,7 @@ import typer
 
 from facebatch.cli import options, output, people_lines
 from facebatch.cli.command import Command, group
+from facebatch.storage.printable import count
 
 _SHOWN = 5
 
@@ -63,9 +64,9 @@ def _lines(summary: Mapping[str, Any], url: str) -> Iterator[str]:
 
     found = summary["xmp"]
     yield (
-        f"{output.count(found['photos'], 'photo')} read, {found['with_regions']:,} with named "
-        f"faces; {output.count(found['regions'], 'region')}, {found['matched']:,} matched with "
-        f"faces; {output.count(found['names'], 'face')} named"
+        f"{count(found['photos'], 'photo')} read, {found['with_regions']:,} with named "
+        f"faces; {count(found['regions'], 'region')}, {found['matched']:,} matched with "
+        f"faces; {count(found['names'], 'face')} named"
     )
     for what, words in (
         ("conflicts", "several names are said of one face"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from facebatch.cli.output import bytes_text, count, health_lines, ignored_lines, shot_lines
+from facebatch.cli.output import bytes_text, health_lines, ignored_lines, shot_lines
+from facebatch.storage.printable import count
 
 
 def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:

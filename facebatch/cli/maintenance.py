@@ -10,6 +10,7 @@ import typer
 
 from facebatch.cli import options, output
 from facebatch.cli.command import Command
+from facebatch.storage.printable import count
 
 DAMAGED_EXIT_CODE = 4
 """What `check` ends with when something is damaged."""
@@ -71,21 +72,21 @@ def _compacted(done: Mapping[str, Any]) -> Iterator[str]:
     would = "would become" if done["dry_run"] else "became"
     before, after = done["shards_before"], done["shards_after"]
     if before == after and not done["media_dropped"] and not done["faces_dropped"]:
-        yield f"nothing to merge: {output.count(before, 'shard')}"
+        yield f"nothing to merge: {count(before, 'shard')}"
         return
-    yield f"{output.count(before, 'shard')} {would} {after:,}"
+    yield f"{count(before, 'shard')} {would} {after:,}"
     if done["bytes_after"] is not None:
         yield f"  {done['bytes_before']:,} bytes became {done['bytes_after']:,}"
     yield (
-        f"  {output.count(done['media_dropped'], 'media row')} and "
-        f"{output.count(done['faces_dropped'], 'face row')} that don't count left out"
+        f"  {count(done['media_dropped'], 'media row')} and "
+        f"{count(done['faces_dropped'], 'face row')} that don't count left out"
     )
 
 
 def _checked(summary: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        f"{output.count(summary['shards'], 'sound shard')}, "
-        f"{output.count(summary['items'], 'item')}, {output.count(summary['faces'], 'face')}"
+        f"{count(summary['shards'], 'sound shard')}, "
+        f"{count(summary['items'], 'item')}, {count(summary['faces'], 'face')}"
     )
     for problem in summary["problems"]:
         yield f"{problem['code']:<22}{problem['path']}: {problem['message']}"

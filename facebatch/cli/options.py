@@ -103,6 +103,16 @@ Threshold = Annotated[
         metavar="D2",
     ),
 ]
+MatchThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--match-threshold",
+        "--threshold",
+        help="Largest squared distance, 0..4, at which a face is somebody of the gallery, in place "
+        "of an error rate. --threshold is its former name, and deprecated.",
+        metavar="D2",
+    ),
+]
 Face = Annotated[
     str,
     typer.Option(

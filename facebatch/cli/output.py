@@ -12,7 +12,7 @@ import typer
 
 from facebatch.cli.enrolment_lines import enrolment_notes
 from facebatch.monitor import logs
-from facebatch.storage.printable import printable
+from facebatch.storage.printable import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from facebatch.extract.progress import Progress
 
+
+_STATES = (*("to_extract", "unchanged", "given_up", "vanished", "excluded", "erased", "blocked"),)
+"""What a photo or video may be to a plan."""
 
 _IGNORED_KINDS = 8
 """Kinds of what wasn't looked at that are named in text."""
@@ -98,10 +101,12 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def extraction_lines(done: Mapping[str, Any]) -> Iterator[str]:
+def extraction_lines(done: Mapping[str, Any], roots: Sequence[str]) -> Iterator[str]:
     """Yields an extraction's lines."""
     plan = done["plan"]
-    if plan["to_extract"] == 0:
+    if not any(plan[state] for state in _STATES):
+        yield f"no photos or videos in {', '.join(roots)}"
+    elif plan["to_extract"] == 0:
         yield f"nothing to extract: {count(plan['unchanged'], 'item')} unchanged"
     else:
         yield (
@@ -188,12 +193,12 @@ def index_lines(index: Mapping[str, Any]) -> Iterator[str]:
 def people_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields the lines of clusters and people."""
     clusters, people = summary["clusters"], summary["people"]
+    size = clusters["largest"]
+    largest = f"; the largest person has {count(size, 'face')}" if size else ""
     yield (
-        f"{count(people['active'], 'person', 'people')} among "
-        f"{count(clusters['faces'], 'face')}; "
-        f"{count(clusters['unclustered'], 'face')} not grouped, "
-        f"{clusters['below_gate']:,} of them too small, cut off or unsure for it; largest person "
-        f"{count(clusters['largest'], 'face')}" + (" (unchanged)" if people["unchanged"] else "")
+        f"{count(people['active'], 'person', 'people')}, {count(clusters['faces'], 'face')}; "
+        f"{count(clusters['unclustered'], 'face')} left over ({clusters['below_gate']:,} too poor)"
+        f"{largest}" + (" (unchanged)" if people["unchanged"] else "")
     )
     faces = people.get("changes", {})
     if faces.get("moved") or faces.get("left"):
@@ -224,9 +229,9 @@ def health_lines(health: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"  check: {warning_text(warning)}"
 
 
-def run_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+def run_lines(summary: Mapping[str, Any], roots: Sequence[str]) -> Iterator[str]:
     """Yields a whole run's lines."""
-    yield from extraction_lines(summary["extract"])
+    yield from extraction_lines(summary["extract"], roots)
     yield from index_lines(summary["index"])
     if "matches" in summary:
         yield from matches_lines(summary["matches"])
@@ -263,18 +268,18 @@ def matches_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields what an identification found."""
     config = summary["config"]
     state = " (unchanged)" if summary["unchanged"] else ""
+    wrong = summary["expected_wrong"] or 0.0
+    doubt = f"; about {wrong:.0f} may be impostors" if wrong >= 0.5 else ""
     yield (
-        f"{summary['matched']:,} of {count(summary['faces'], 'face')} are one of "
-        f"{summary['people']:,} among {count(summary['gallery_people'], 'person', 'people')} of "
-        f"the gallery{state}"
+        f"recognised {summary['matched']:,} of {count(summary['faces'], 'face')} "
+        f"({summary['people']:,} of {count(summary['gallery_people'], 'person', 'people')})"
+        f"{doubt}{state}"
     )
     limit = "" if config["fdr"] is None else f", and at most {config['fdr']:.2g} of the names wrong"
     yield (
         f"  by {config['method']}, accepted up to {config['threshold']:.4f} "
         f"({_short(config['threshold_source'])}){limit}"
     )
-    if summary["expected_wrong"] is not None and summary["expected_wrong"] >= 0.5:
-        yield f"  about {summary['expected_wrong']:.0f} of them may be wrong"
 
 
 def _short(source: str) -> str:
@@ -361,17 +366,12 @@ def write_json(path: Path, summary: Mapping[str, Any]) -> None:
 def demo_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields the demo's lines."""
     yield f"album: {summary['photos']} photos in {summary['album']}"
-    yield from run_lines(summary["run"])
+    yield from run_lines(summary["run"], ["album"])
     scores = summary["scores"]
     yield (
         f"against the truth: {scores['found']} of {scores['faces']} faces found; people: pairwise "
         f"precision {scores['precision']:.3f}, recall {scores['recall']:.3f}, F {scores['f']:.3f}"
     )
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Returns a number with its noun in the right form."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def bytes_text(count: float) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from facebatch.cli import options, output, people_lines
 from facebatch.cli.command import Command, group
+from facebatch.storage.printable import count
 
 if TYPE_CHECKING:
     from facebatch.collection import Collection
@@ -335,11 +336,7 @@ def export(
     columns = ["face_id", "person_id", "name"] if faces else ["person_id", "name", "faces"]
     write_names(rows, columns, file)
     if file != STDOUT:
-        what = (
-            output.count(len(rows), "face")
-            if faces
-            else output.count(len(rows), "person", "people")
-        )
+        what = count(len(rows), "face") if faces else count(len(rows), "person", "people")
         output.emit({"file": file, "rows": len(rows)}, iter([f"{file}: {what}"]), as_json)
 
 

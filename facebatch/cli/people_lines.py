@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from facebatch.cli.output import count
+from facebatch.storage.printable import count
 
 if TYPE_CHECKING:
     from facebatch.people.deciding import People

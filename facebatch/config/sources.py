@@ -202,7 +202,14 @@ def _number(text: str, field: Field, source: str) -> Any:
     try:
         return field.kind(number) if factor == 1 else field.kind(round(float(number) * factor, 9))
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{source}: {field.name} = {text!r} isn't {_TYPES[field.kind]}") from error
+        raise UsageError(_not_taken(source, field, text, field.kind)) from error
+
+
+def _not_taken(source: str, field: Field, value: object, kind: type) -> str:
+    """Returns what to say of a value of another type: what the setting takes, by its source."""
+    words = "".join(f" or {word}" for word, _ in field.setting.words)
+    whose = source if source.startswith("--") else f"{source}: {field.name}"
+    return f"{whose} takes {_TYPES[kind]}{words}, not {value!r}"
 
 
 def _without_unit(text: str, unit: Unit | None) -> tuple[str, float]:
@@ -227,11 +234,12 @@ def _checked(value: Any, field: Field, source: str) -> Any:
         value = tuple(value)
     plain = _plain_type(field)
     if not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
-        raise UsageError(f"{said} = {value!r} isn't {_TYPES[plain]}")
+        raise UsageError(_not_taken(source, field, value, plain))
     if setting.choices:
         for part in value if isinstance(value, tuple) else (value,):
             if part not in setting.choices:
-                raise UsageError(f"{said} = {part!r} isn't one of {', '.join(setting.choices)}")
+                known = ", ".join(setting.choices)
+                raise UsageError(f"{source}: unknown {field.name} {part!r}; there is: {known}")
     if setting.range:
         low, high = setting.range
         if not low <= value <= high:  # type: ignore[operator]

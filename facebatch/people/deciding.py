@@ -25,7 +25,7 @@ from facebatch.people.effective import EffectiveDecisions, fold, followed
 from facebatch.people.identity import Person
 from facebatch.people.locating import Located, locate
 from facebatch.people.overlay import Overlay
-from facebatch.people.view import SHORTEST_PREFIX, PeopleView
+from facebatch.people.view import SHORTEST_PREFIX, PeopleView, is_hex
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ class People(PeopleView):
 
     def _faces_beginning(self, said: str, among: Iterable[bytes] | None = None) -> list[bytes]:
         prefix = said.lower()
-        if len(prefix) < SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
+        if len(prefix) < SHORTEST_PREFIX or not is_hex(prefix):
             return []
         if among is None:
             return [self.face_ids[row].tobytes() for row in self.places.beginning(prefix)]
@@ -290,6 +290,8 @@ class People(PeopleView):
         whose = f" of {self.shown(person)}" if person else ""
         found = []
         for text in said:
+            if len(text) < SHORTEST_PREFIX and is_hex(text):
+                raise UsageError(f"{text!r} is too short: {SHORTEST_PREFIX} digits at least")
             meant = self._faces_beginning(text, among)
             if len(meant) != 1:
                 what = "no face" if not meant else f"{len(meant)} faces"

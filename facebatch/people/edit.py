@@ -13,6 +13,7 @@ from facebatch.people.deciding import Meant, Outcome, People, recorded
 from facebatch.people.decisions import Decision
 from facebatch.people.names import folded, written
 from facebatch.people.undo import going_back
+from facebatch.storage.printable import count
 
 
 def name_person(people: People, said: str, name: str) -> Outcome:
@@ -27,7 +28,7 @@ def name_person(people: People, said: str, name: str) -> Outcome:
         raise UsageError("a name is empty: `facebatch people undo` takes a name away")
     concerns = people.concerns([(face, meant.person_id) for face in meant.faces])
     decision = Decision("name", meant.person_id, name, concerns=concerns)
-    message = f"{meant.shown} is called {name}, with {_faces(len(concerns))}"
+    message = f"{meant.shown} is called {name}, with {count(len(concerns), 'face')}"
     return recorded(people, decision, message, namesakes(people, meant, name))
 
 
@@ -65,7 +66,7 @@ def merge_people(people: People, said: str, others: Sequence[str]) -> Outcome:
     kept = people.concerns([(face, meant.person_id) for face in faces])
     decision = Decision("merge", meant.person_id, concerns=kept)
     merged = ", ".join(one.shown for one in gone)
-    message = f"{merged} and {meant.shown} are one person, with {_faces(len(faces))}"
+    message = f"{merged} and {meant.shown} are one person, with {count(len(faces), 'face')}"
     return recorded(people, decision, message, notes)
 
 
@@ -83,9 +84,8 @@ def assign_faces(people: People, said: str, faces: Sequence[str]) -> Outcome:
     losing, kept = _kept_by_losers(people, chosen)
     changes = [(face, person.person_id) for face in [*mine, *chosen]] + kept
     decision = Decision("assign", person.person_id, concerns=people.concerns(changes))
-    message = (
-        f"{_faces(len(chosen))} given to {people.shown(person)}, who has {len(mine) + len(chosen)}"
-    )
+    given, all_of_them = count(len(chosen), "face"), len(mine) + len(chosen)
+    message = f"{given} given to {people.shown(person)}, who has {all_of_them:,}"
     notes = [
         f"{people.shown(people.known[who])} has no face left, and leads to {people.shown(person)}"
         for who in sorted(losing - {who for _, who in kept})
@@ -175,7 +175,8 @@ def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bo
     kind = "not_a_face" if no_face else "reject"
     decision = Decision(kind, person.person_id, concerns=people.concerns(changes))
     what = "no faces" if no_face else f"not {people.shown(person)}"
-    message = f"{len(chosen)} of {len(changes)} faces are {what}"
+    verb = "is" if len(chosen) == 1 else "are"
+    message = f"{len(chosen):,} of {count(len(changes), 'face')} {verb} {what}"
     return recorded(people, decision, message, [])
 
 
@@ -221,14 +222,12 @@ def undo(people: People, name: str | None = None) -> Outcome:
     target = candidates[-1]
     back, held = going_back(people.relocated, target)
     decision = Decision("undo", target.person_id, cancels=target.decision, concerns=back)
-    count = sum(one.before != one.after for one in back)
-    message = f"{target.kind} {target.decision} is undone; {count} faces go back"
-    notes = [f"{held} faces stay where later decisions put them"] if held else []
+    moved = sum(one.before != one.after for one in back)
+    verb = "goes" if moved == 1 else "go"
+    message = f"{target.kind} {target.decision} is undone; {count(moved, 'face')} {verb} back"
+    stay = "stays where a later decision" if held == 1 else "stay where later decisions"
+    notes = [f"{count(held, 'face')} {stay} put {'it' if held == 1 else 'them'}"] if held else []
     return recorded(people, decision, message, notes)
-
-
-def _faces(number: int) -> str:
-    return f"{number:,} face" if number == 1 else f"{number:,} faces"
 
 
 def list_people(

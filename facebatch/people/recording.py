@@ -26,7 +26,11 @@ PLACE = ("media_id", "content_id", "segment", "timestamp_us", "x0", "y0", "x1", 
 """Columns of a face's row by which it is found again."""
 
 MANY_FILES = 32
-"""Files of decisions from which on a regrouping merges them; each costs a read of the store."""
+"""Files of decisions from which on they are merged; each costs a read of the store."""
+
+_SMALL_BYTES = 1_000_000
+"""Size below which a file is merged with others when decisions are recorded. Those that have
+embeddings already are mostly larger, and written anew by a regrouping or `compact` alone."""
 
 Embedding = npt.NDArray[np.float32]
 
@@ -44,6 +48,9 @@ def record(collection: Collection, decisions: Sequence[Decision]) -> None:
         return
     rows = [row for decision in decisions for row in _rows(decision)]
     _write(collection, _path(decisions[-1].decision), tables.from_rows("decisions", rows))
+    small = _files(collection, below=_SMALL_BYTES)
+    if len(small) >= MANY_FILES:
+        _merge(collection, small)
 
 
 def _rows(decision: Decision) -> list[dict[str, Any]]:
@@ -80,10 +87,10 @@ def _write(collection: Collection, path: str, rows: pa.Table) -> None:
     tables.write(collection.storage, path, "decisions", rows, collection.fingerprint)
 
 
-def _files(collection: Collection) -> list[str]:
-    """Returns the paths of all files, those with the newest decisions last."""
-    files = [file.path for file in collection.storage.files(FOLDER)]
-    return sorted(path for path in files if path.endswith(".parquet"))
+def _files(collection: Collection, below: float = np.inf) -> list[str]:
+    """Returns the paths of all files of less than so many bytes, the newest decisions' last."""
+    files = collection.storage.files(FOLDER)
+    return sorted(one.path for one in files if one.path.endswith(".parquet") and one.size < below)
 
 
 def _tables(collection: Collection, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -215,6 +222,12 @@ def merge(collection: Collection, *, at_least: int = 2) -> int:
     paths = _files(collection)
     if len(paths) < at_least:
         return 0
+    _merge(collection, paths)
+    return len(paths)
+
+
+def _merge(collection: Collection, paths: Sequence[str]) -> None:
+    """Makes one file of some, the last of which keeps its name."""
     parts = [tables.read(collection.storage, path, "decisions") for path in paths]
     seen: set[str] = set()
     kept = []
@@ -224,9 +237,7 @@ def merge(collection: Collection, *, at_least: int = 2) -> int:
         seen |= names
     rows = pa.concat_tables(part.select(kept[0].column_names) for part in reversed(kept))
     order = pc.sort_indices(rows["decision"])
-    # The newest keeps its name, so that a later decision comes after it. Stable, so that the rows
-    # of each decision stay in their order.
+    # Stable, so that the rows of each decision stay in their order.
     _write(collection, paths[-1], rows.take(order))
     for path in paths[:-1]:
         collection.storage.remove(path)
-    return len(paths)

@@ -165,6 +165,8 @@ class PeopleView:
         if person is None:
             active = (one for one in self.known.values() if one.status == "active")
             like = hint(said, (one.name for one in active if one.name))
+            if is_hex(said) and len(said) < SHORTEST_PREFIX and not like:
+                raise UsageError(f"{said!r} is too short: {SHORTEST_PREFIX} digits at least")
             raise UsageError(
                 f"there is nobody called {said!r}, and no id that begins with it (at least "
                 f"{SHORTEST_PREFIX} digits){like or ': `facebatch people list` shows who there is'}"
@@ -211,7 +213,7 @@ class PeopleView:
             UsageError: It begins the ids of several people.
         """
         prefix = said.lower()
-        if len(prefix) < SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
+        if len(prefix) < SHORTEST_PREFIX or not is_hex(prefix):
             return None
         found = {
             one.merged_into or one.person_id
@@ -226,6 +228,11 @@ class PeopleView:
     def shown(self, person: Person) -> str:
         """Returns how a message calls a person."""
         return person.name or _short(person)
+
+
+def is_hex(text: str) -> bool:
+    """Tells whether a text may be an id or the beginning of one."""
+    return set(text.lower()) <= set("0123456789abcdef")
 
 
 def _short(person: Person) -> str:

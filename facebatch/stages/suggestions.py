@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -63,6 +64,11 @@ class Suggestion:
     probability: float
     gain: int
     d2: float
+
+    @property
+    def worth(self) -> float:
+        """What asking is worth, see `Suggester.best`."""
+        return self.probability * math.sqrt(self.gain)
 
     def as_json(self) -> dict[str, Any]:
         """Returns plain data."""
@@ -182,7 +188,11 @@ class Suggester:
         return self._measured.logits(known), np.array([same for *_, same in found])
 
     def best(self, limit: int = 20, *, loose: bool = False) -> list[Suggestion]:
-        """Returns what to ask next: the most pairs of faces that a yes is expected to join first.
+        """Returns what to ask next, by the probability of a yes and what that brings.
+
+        The worth of a yes is the root of the pairs of faces that it joins, which is their number
+        for two people of one size: fewer answers are no than by the pairs themselves, and recall
+        grows faster than by the faces of the smaller one (benchmarks/suggestions.py).
 
         Args:
             limit: How many at most.
@@ -195,7 +205,7 @@ class Suggester:
         judged = self._people(np.unique(pairs, axis=0))
         if loose:
             judged += self._faces(self._loose_rows, _PEOPLE_OF_A_FACE)
-        judged.sort(key=lambda one: (-one.probability * one.gain, one.person_id, one.other))
+        judged.sort(key=lambda one: (-one.worth, one.person_id, one.other))
         return judged[:limit]
 
     def same(self, person_id: bytes, limit: int = 5) -> list[Suggestion]:

@@ -1,4 +1,4 @@
-"""Names and paths on a terminal: what would move the cursor or turn the text is shown, not done."""
+"""Names, paths and numbers in texts; what would act on a terminal is shown, not done."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 _JOINERS = frozenset("\u200c\u200d")
 """Needed to write some scripts and emoji."""
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Returns a number with its noun in the right form: ``1 face``, ``1,200 faces``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def printable(text: str) -> str:

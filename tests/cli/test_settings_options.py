@@ -106,11 +106,11 @@ def test_a_command_on_settings_has_all_of_their_options(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--max-side", "big"), "--max-side: max_side = 'big' isn't a whole number"),
+        (("--max-side", "big"), "--max-side takes a whole number, not 'big'"),
         (("--max-side", "63"), "--max-side: max_side = 63 isn't within 64 to 16000"),
-        (("--fps", "often"), "--fps: fps = 'often' isn't a number"),
-        (("--tta", "all"), "--tta: tta = 'all' isn't one of none, mirror, full"),
-        (("--retry", "typo"), "--retry: retry = 'typo' isn't one of empty"),
+        (("--fps", "often"), "--fps takes a number, not 'often'"),
+        (("--tta", "all"), "--tta: unknown tta 'all'; there is: none, mirror, full"),
+        (("--retry", "typo"), "--retry: unknown retry 'typo'; there is: empty"),
         (("--max-failures", "110%"), "--max-failures: max_failures = 1.1 isn't within 0.0 to 1.0"),
     ],
 )

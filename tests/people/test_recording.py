@@ -68,15 +68,17 @@ def test_a_merger_that_was_cut_off_counts_no_decision_twice(collection: Collecti
     assert len(rows_of(collection)) == sum(len(one.concerns) for one in before)
 
 
-def test_a_regrouping_merges_many_files(collection: Collection) -> None:
+def test_small_files_are_merged_as_they_become_many(collection: Collection) -> None:
     who = listed(People.of(collection))[0]
     people = People.of(collection)
-    for number in range(recording.MANY_FILES):
+    for number in range(recording.MANY_FILES + 1):
         people = people.following(name_person(people, who, f"name {number}").decision)
-    assert len(collection.storage.files("decisions")) == recording.MANY_FILES
-    follow(collection)
-    assert len(collection.storage.files("decisions")) == 1
-    assert len(recording.read(collection)) == recording.MANY_FILES
+        assert len(collection.storage.files("decisions")) < recording.MANY_FILES
+    assert len(collection.storage.files("decisions")) == 2
+    assert recording.read(collection) == list(people.decisions)
+    assert recording.merge(collection) == 2
+    assert recording.read(collection) == list(people.decisions)
+    assert follow(collection).find(f"name {recording.MANY_FILES}").person_id.hex() == who
 
 
 def test_an_erasure_keeps_what_a_file_says_of_others(collection: Collection) -> None:

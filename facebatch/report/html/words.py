@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from facebatch.storage.printable import count
+
+__all__ = [
+    "CONTROL_PICTURES",
+    "SHORT_ID",
+    "count",
+    "moment",
+    "person_name",
+    "shortened",
+    "size",
+    "size_range",
+    "span",
+]
+
 SHORT_ID = 8
 """Hex digits that an unnamed person is called by."""
 
@@ -13,11 +27,6 @@ CONTROL_PICTURES.update({0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD})  # no characters of XM
 """Control characters are no text of a page, yet file names may hold them: what shows them."""
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Returns a number with its noun: ``1 face``, ``1,200 faces``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def size(number: float) -> str:
