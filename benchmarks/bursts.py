@@ -3,7 +3,7 @@
     python benchmarks/bursts.py [--embeddings FILE.npz] [--sizes 10000] [--spread lfw]
 
 Invented people (generator.py), every twelfth face repeated: five, 30 or 100 shots at d2 .004 or
-.02 from it. ``--embeddings`` takes labelled embeddings of the default embedder without averaging
+.02 from it. ``--embeddings`` takes labelled embeddings of dlib-resnet without averaging
 (``emb`` (n, d), ``label`` (n,)) as they are, and half of them, drawn six times. Scores are over
 pairs; "first shots" leaves the repetitions out, so that it may be compared with the row without.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from generator import SPREADS, faces, population
+from generator import SPACES, faces, population
 
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tau import choose_tau
@@ -37,7 +37,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--embeddings", type=Path, help="an .npz with emb and label")
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000])
-    parser.add_argument("--spread", choices=SPREADS, default="lfw")
+    like = [name for name, space in SPACES.items() if space == ("dlib-resnet", "none")]
+    parser.add_argument("--spread", choices=like, default="lfw")
     arguments = parser.parse_args()
     if arguments.embeddings is not None:
         stored = np.load(arguments.embeddings)

@@ -27,12 +27,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from common import extract_command, own_peak
-from generator import SPREADS, faces, population
+from generator import SPREADS, faces, links_of, population
 
 from facebatch.cluster import ClusterSettings, cluster_faces
 from facebatch.cluster.tau import choose_tau
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
-from facebatch.models.space_thresholds import shipped
 
 Embeddings = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
@@ -123,9 +122,7 @@ def main() -> None:
             np.save(folder / "faces.npy", faces(people, _SEED, arguments.spread))
             np.save(folder / "people.npy", people)
             title = f"{size:,} invented faces like {arguments.spread}'s"
-            compare(
-                title, folder, choose_tau(size, shipped("dlib-resnet")["none"].links), arguments
-            )
+            compare(title, folder, choose_tau(size, links_of(arguments.spread)), arguments)
 
 
 def write_photos(photos: Path, folder: Path) -> tuple[str, float]:

@@ -1,11 +1,13 @@
 """Invented people for tests of scale: embeddings with the spread of real ones, at any number.
 
-The model is of the default embedder without averaging, fitted to LFW's and to the pins set's
-distances (docs/concepts.md): a direction that all faces share; between people variance that falls
-off exponentially over the axes, part of it shared by look-alikes of a few types; within a person
-a slower fall, scaled by person and by face, with a few bad pictures. People are as many faces each
-as LFW's: a power law of exponent 2.3, so that two thirds have one, up to 530. The simulated people
-are a little harder to tell apart than the real ones.
+The model is of dlib-resnet without averaging, fitted to LFW's and to the pins set's distances
+(docs/concepts.md), and of mobilefacenet with the mirror image, fitted to those of LFW's View 1 test
+set (of strangers at rates of 1e-4 to .9, and of one person's photos): a direction that all faces
+share; between people variance that falls off exponentially over the axes, part of it shared by
+look-alikes of a few types; within a person a slower fall, scaled by person and by face, with a few
+bad pictures. People are as many faces each as LFW's: a power law of exponent 2.3, so that two
+thirds have one, up to 530. The simulated people of dlib-resnet are a little harder to tell apart
+than the real ones.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from facebatch.embed import TTA
+from facebatch.models.space_thresholds import Links, shipped
 
 DIMENSION = 128
 _BLOCK = 50_000
@@ -89,7 +94,35 @@ SPREADS: Mapping[str, Spread] = {
         bad=0.0153,
         bad_scale=1.4697,
     ),
+    "mobilefacenet": Spread(
+        between=51.6177,
+        between_fall=45.0969,
+        first_axis=0.9281,
+        within=27.7452,
+        within_fall=56.5516,
+        person_scale=0.1794,
+        face_scale=0.1649,
+        rarity=0.0,
+        alike=0.3764,
+        own=0.95,
+        types=14,
+        bad=0.0145,
+        bad_scale=2.5483,
+    ),
 }
+
+SPACES: Mapping[str, tuple[str, TTA]] = {
+    "lfw": ("dlib-resnet", "none"),
+    "pins": ("dlib-resnet", "none"),
+    "mobilefacenet": ("mobilefacenet", "mirror"),
+}
+"""The embedder and its averaging that each of `SPREADS` is of."""
+
+
+def links_of(spread: str) -> Links:
+    """Returns what ships of the space that a spread is of, as far as links go."""
+    embedder, averaging = SPACES[spread]
+    return shipped(embedder)[averaging].links
 
 
 def population(n: int, seed: int) -> npt.NDArray[np.int32]:
