@@ -28,11 +28,13 @@ class Command:
         function: What it calls; its parameters are the command's.
         example: A command line that it accepts.
         name: Its name, where that isn't the function's.
+        panel: The panel of the group's help that it stands in.
     """
 
     function: Callable[..., None]
     example: str
     name: str | None = None
+    panel: str | None = None
 
     @property
     def called(self) -> str:
@@ -186,6 +188,6 @@ def single(command: Command) -> Any:
 
 
 def _add(app: typer.Typer, command: Command) -> None:
-    app.command(command.called, cls=_Command, epilog=command.epilog)(
+    app.command(command.called, cls=_Command, epilog=command.epilog, rich_help_panel=command.panel)(
         _refusing_nan(command.function)
     )

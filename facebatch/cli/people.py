@@ -368,25 +368,33 @@ def _follow(collection: Collection, summary: dict[str, Any], waiting: int, as_js
     output.emit(summary, people_lines.decision_lines(summary, url), as_json)
 
 
+_LOOK = "Look"
+_DECIDE = "Decide"
+_MANY = "Many at once"
+
 app = group(
     "people",
     "Look at people, name them, and put right whom the clustering took for whom.",
     (
-        Command(list_, "facebatch people list ~/faces", name="list"),
-        Command(show, "facebatch people show ~/faces Ada --sheet ada.png"),
-        Command(name, "facebatch people name ~/faces 3f9a21c0 Ada"),
-        Command(assign, "facebatch people assign ~/faces Ada 5d20a1"),
-        Command(merge, "facebatch people merge ~/faces Ada 77b0c3d2"),
-        Command(split, "facebatch people split ~/faces Ada --faces 5d20a1 --faces 91cc4e"),
-        Command(apart, "facebatch people apart ~/faces Ada 77b0c3d2"),
-        Command(reject, "facebatch people reject ~/faces Ada 5d20a1"),
-        Command(suggest, "facebatch people suggest ~/faces --limit 10"),
-        Command(hide, "facebatch people hide ~/faces 77b0c3d2"),
-        Command(decisions, "facebatch people decisions ~/faces"),
-        Command(import_, "facebatch people import ~/faces names.csv", name="import"),
-        Command(export, "facebatch people export ~/faces names.csv"),
-        Command(undo, "facebatch people undo ~/faces"),
-        Command(apply, "facebatch people apply ~/faces decisions.txt"),
-        Command(regroup, "facebatch people regroup ~/faces"),
+        Command(list_, "facebatch people list ~/faces", "list", _LOOK),
+        Command(show, "facebatch people show ~/faces Ada --sheet ada.png", panel=_LOOK),
+        Command(suggest, "facebatch people suggest ~/faces --limit 10", panel=_LOOK),
+        Command(decisions, "facebatch people decisions ~/faces", panel=_LOOK),
+        Command(name, "facebatch people name ~/faces 3f9a21c0 Ada", panel=_DECIDE),
+        Command(assign, "facebatch people assign ~/faces Ada 5d20a1", panel=_DECIDE),
+        Command(merge, "facebatch people merge ~/faces Ada 77b0c3d2", panel=_DECIDE),
+        Command(
+            split,
+            "facebatch people split ~/faces Ada --faces 5d20a1 --faces 91cc4e",
+            panel=_DECIDE,
+        ),
+        Command(apart, "facebatch people apart ~/faces Ada 77b0c3d2", panel=_DECIDE),
+        Command(reject, "facebatch people reject ~/faces Ada 5d20a1", panel=_DECIDE),
+        Command(hide, "facebatch people hide ~/faces 77b0c3d2", panel=_DECIDE),
+        Command(undo, "facebatch people undo ~/faces", panel=_DECIDE),
+        Command(apply, "facebatch people apply ~/faces decisions.txt", panel=_MANY),
+        Command(import_, "facebatch people import ~/faces names.csv", "import", _MANY),
+        Command(export, "facebatch people export ~/faces names.csv", panel=_MANY),
+        Command(regroup, "facebatch people regroup ~/faces", panel=_MANY),
     ),
 )
