@@ -35,7 +35,7 @@ class Asker:
         self._collection = collection
         self._suggester: Suggester | None = None
         self._questions: tuple[Suggestion, ...] = ()
-        self._generation: str | None = None
+        self._made_of: tuple[str, FaceStore] | None = None
         self.answered: set[tuple[bytes, bytes]] = set()
         self.put_off: set[tuple[bytes, bytes]] = set()
 
@@ -46,9 +46,9 @@ class Asker:
             people: Who there is now.
             store: Their faces.
         """
-        generation = people.generation.name if people.generation else ""
-        if generation != self._generation:
-            self._generation = generation
+        made_of = people.generation.name if people.generation else "", store
+        if made_of != self._made_of:
+            self._made_of = made_of
             self._suggester = self._made(store)
             self._questions = ()
         suggester = self._suggester

@@ -125,20 +125,21 @@ def _loose(visit: Visit, face: bytes) -> dict[str, Any]:
     """Returns a face of nobody's as a row of one."""
     row = visit.state.store.directory.row(face)
     shown = [] if row is None else visit.faces([row])
-    return {"id": face.hex(), "called": visit.t("media.nobody"), "faces": 1, "shown": shown}
+    return {"id": face.hex(), "called": visit.t("fit.face"), "faces": 1, "shown": shown}
 
 
 def fit(visit: Visit, subject: str) -> Response:
     """Shows the faces of nobody's that are likeliest a person's."""
     person = person_of(visit, subject)
-    found = visit.site.desk.asker.loose(visit.state.people, person.person_id, _LOOSE)
+    likely = visit.site.desk.asker.loose(visit.state.people, person.person_id, _LOOSE)
+    found = [one for one in likely if one.probability >= LEAST_LIKELY]
     rows = [visit.state.store.directory.row(one.other) for one in found]
     faces = visit.faces([row for row in rows if row is not None])
-    likely = {one.other.hex(): one.probability for one in found}
+    chances = {one.other.hex(): one.probability for one in found}
     return visit.render(
         "fit.html.j2",
         card=_beside(visit, person),
-        faces=[{**face, "probability": likely[face["id"]]} for face in faces],
+        faces=[{**face, "probability": chances[face["id"]]} for face in faces],
     )
 
 

@@ -225,14 +225,24 @@ class Desk:
                     fresh = fresh.following(decision)
             self.state = fresh
 
-    def _listing(self) -> tuple[str, ...]:
-        """Returns what changes whenever the people or what is decided about them does."""
+    def _listing(self) -> tuple[object, ...]:
+        """Returns what changes whenever the people or what is decided about them does.
+
+        What is erased is taken out of the files of the generation that there is.
+        """
         storage = self.collection.storage
         people = self.collection.current("people")
+        clusters = people.manifest.clusters if people else None
+        folders = [people.folder] if people else []
+        folders += [f"clusters/{clusters}"] if clusters else []
+        made = [
+            (file.path, file.size, file.modified)
+            for each in folders
+            for file in storage.files(each)
+        ]
         # Our own decisions are known; a reload because of them would be for nothing.
         files = [file.path for file in storage.files("decisions")]
-        others = [path for path in files if _name(path) not in self._own]
-        return (people.name if people else "", *others)
+        return (*made, *(path for path in files if _name(path) not in self._own))
 
 
 def regroup(collection: Collection) -> None:

@@ -83,6 +83,7 @@ class FaceStore:
         Raises:
             CollectionError: A shard can't be read.
         """
+        _chip.cache_clear()  # among them may be what was erased since
         media = snapshot.media.select(list(_MEDIA)).combine_chunks()
         media_directory = SortedIds(ids.from_arrow(media["media_id"]))
         table = snapshot.faces(list(_COLUMNS))

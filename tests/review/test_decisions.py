@@ -7,6 +7,7 @@ import re
 import pytest
 from support.reviewable import forms
 
+from facebatch.erasure import Request, erase, select
 from facebatch.extract import attempts
 from facebatch.people import edit
 from facebatch.people.deciding import People
@@ -257,16 +258,17 @@ def _asked(review) -> tuple[str, str]:
 
 
 def test_likely_faces_are_given_to_a_person(review) -> None:
-    for person in review.unnamed():
-        form = review.form(f"/fit/{person}", "assign")
-        if form is not None and "faces" in form:
-            break
-    else:
-        pytest.skip("no loose face is likely anybody's")
+    offered = {who: forms(review.page(f"/fit/{who}")) for who in review.unnamed()}
+    person, form = next((who, found[0]) for who, found in offered.items() if found)
+    form = form.changed(faces=_faces_on(review.page(f"/fit/{person}")))
     review.send(form)
     assert {review.people.owner_of(bytes.fromhex(face)) for face in form["faces"]} == {
         bytes.fromhex(person)
     }
+
+
+def _faces_on(page: str) -> list[str]:
+    return re.findall(r'name="faces" value="(\w+)"', page)
 
 
 def test_a_collection_of_a_space_that_nobody_measured_has_no_suggestions(review) -> None:
@@ -276,3 +278,19 @@ def test_a_collection_of_a_space_that_nobody_measured_has_no_suggestions(review)
     assert "Nobody else is like them." in review.page(f"/who?person={first}")
     assert "There is nothing to ask" in review.page("/same")
     assert "No loose face is likely theirs." in review.page(f"/fit/{first}")
+
+
+def test_what_is_erased_is_gone_from_a_running_review(review) -> None:
+    first, second, *_ = review.unnamed()
+    faces = review.people.faces_of(review.people.find(first))
+    assert review.browser.get(f"/chip/{faces[0].hex()}").status_code == 200
+    request = Request(people=(first,))
+    erase(review.collection, select(review.collection, review.collection.snapshot(), request))
+    review.site.desk.look()
+    assert review.browser.get(f"/chip/{faces[0].hex()}").status_code == 404
+    assert review.browser.get(f"/person/{first}").status_code == 404
+    desk = review.site.desk
+    desk.asker.catch_up(desk.state.people, desk.state.store)
+    assert first not in review.page("/people")
+    assert review.page(f"/who?person={second}")
+    assert review.page("/same")
