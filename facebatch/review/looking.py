@@ -108,6 +108,11 @@ def media(visit: Visit, subject: str) -> Response:
     rows = store.in_media(at)
     moments = store.timestamps[rows]
     moment = store.timestamps[face_of(visit, asked)] if asked else moments.min(initial=0)
+    _, first = np.unique(moments, return_index=True)
+    frames = [
+        {"face": store.id_of(row).hex(), "seconds": int(store.timestamps[row]) / 1e6}
+        for row in rows[first].tolist()
+    ]
     rows = rows[moments == moment]
     rows = rows[np.argsort(store.boxes[rows, 0], kind="stable")]
     return visit.render(
@@ -116,7 +121,7 @@ def media(visit: Visit, subject: str) -> Response:
         item=store.media.slice(at, 1).to_pylist()[0],
         subject=subject,
         seconds=int(moment) / 1e6,
-        moments=sorted(set(moments.tolist())),
+        frames=frames if len(frames) > 1 else [],
         faces=[_in_photo(visit, row) for row in rows.tolist()],
     )
 
