@@ -20,6 +20,8 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from shot_lines(summary["shots"], "shots    ")
     yield f"faces    {summary['faces']:,} in {count(summary['shards'], 'shard')}"
+    if summary["converted_from"]:
+        yield f"chips    of a collection with the embedder {summary['converted_from']['embedder']}"
     for stage, generation in summary["generations"].items():
         yield f"{stage:<9}{generation or 'not made yet'}"
     if summary["people"] is not None:

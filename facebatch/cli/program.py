@@ -122,6 +122,12 @@ LISTED = {
         "commands",
         "Say what a collection holds: items, faces, people, failures, settings, size.",
     ),
+    "convert": Listed(
+        UPKEEP,
+        "convert",
+        "Make a collection of the same faces with another embedder, from the chips that are "
+        "stored.",
+    ),
     "compact": Listed(
         UPKEEP,
         "maintenance",

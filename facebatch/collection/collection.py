@@ -82,16 +82,31 @@ class Collection(GenerationStore):
         """
         check_target(url, settings)
         if read_info(url) is None:
-            info = {
-                "format_version": FORMAT_VERSION,
-                "name": public_url(url).rstrip("/").rsplit("/", 1)[-1],
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "fingerprint": settings.fingerprint(),
-                "space": settings.space(),
-                "extract": asdict(settings),
-            }
-            Storage(url).write(_INFO, json.dumps(info, indent=2).encode())
+            cls.planned(url, settings).found()
         return cls.open(url)
+
+    @classmethod
+    def planned(cls, url: str, settings: ExtractSettings) -> Collection:
+        """Returns the collection that `found` would make at a place; writes nothing."""
+        name = public_url(url).rstrip("/").rsplit("/", 1)[-1]
+        return cls(Storage(url), name, settings, settings.fingerprint(), settings.space())
+
+    def found(self, **more: Any) -> None:
+        """Writes ``collection.json``, before which there is no collection.
+
+        Args:
+            more: Further facts that it is to hold, as plain data.
+        """
+        info = {
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "fingerprint": self.fingerprint,
+            "space": self.space,
+            "extract": asdict(self.settings),
+            **more,
+        }
+        self.storage.write(_INFO, json.dumps(info, indent=2).encode())
 
     @classmethod
     def for_extraction(

@@ -70,6 +70,10 @@ class Manifest:
         }
         return {**said, **self.others}
 
+    def is_of(self, space: str) -> bool:
+        """Tells whether its distances are a space's; the first releases didn't say whose."""
+        return self.space in (None, space)
+
 
 @dataclass(frozen=True, kw_only=True)
 class IndexManifest(Manifest):

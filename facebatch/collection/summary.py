@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from facebatch.collection.collection import Collection
+from facebatch.collection.collection import Collection, read_info
 from facebatch.collection.manifests import STAGES
 from facebatch.collection.snapshot import with_notes
 from facebatch.collection.sources import Sources
@@ -51,6 +51,7 @@ def inspect_collection(collection: Collection, *, with_failures: bool = False) -
         "settings": asdict(collection.settings),
         "fingerprint": collection.fingerprint,
         "space": collection.space,
+        "converted_from": (read_info(collection.storage.url) or {}).get("converted_from"),
     }
     if with_failures:
         failed = media.filter(pc.equal(media["status"], "quarantined"))

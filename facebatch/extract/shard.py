@@ -275,7 +275,7 @@ def embed_shard(
         edges = range(0, len(views), FACES_TOGETHER)
         parts = [views[edge : edge + FACES_TOGETHER] for edge in edges]
         embeddings = np.concatenate([*in_order(model.embed, parts, execution.threads)])
-        media = _with_provenance(media, {**asdict(model.provenance), "cpu": cpu_class()})
+        media = with_provenance(media, {**asdict(model.provenance), "cpu": cpu_class()})
     else:
         embeddings = np.zeros((0, registry.card(settings.embedder).dimension), np.float32)
     faces = shard.faces.append_column("embedding", tables.vectors(embeddings))
@@ -289,7 +289,8 @@ def embed_shard(
     return replace(shard, media=media, faces=faces)
 
 
-def _with_provenance(media: pa.Table, ran: dict[str, str]) -> pa.Table:
+def with_provenance(media: pa.Table, ran: dict[str, str]) -> pa.Table:
+    """Returns media rows that say what ran the networks, by the names of their columns."""
     for name, value in ran.items():
         at = media.schema.get_field_index(name)
         media = media.set_column(at, media.field(at), pa.array([value] * len(media), pa.string()))

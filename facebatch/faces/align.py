@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+_SAME_PLACE = 1e-3  # pixels, for two matrices of one chip
 _MAX_COORDINATE = 2.0**24  # beyond it float32, the tables' type, no longer tells pixels apart
 
 
@@ -40,6 +41,10 @@ class Template:
         """The points, float64 (5, 2), enlarged by a factor about the chip's centre."""
         centre = self.size / 2
         return centre + factor * (self.points - centre)
+
+    def is_same(self, other: Template) -> bool:
+        """Tells whether two templates cut the same chips, whatever they are called."""
+        return self.size == other.size and bool((self.points == other.points).all())
 
 
 # Where MTCNN's landmarks fall, on average, in chips that dlib's own get_face_chip cut from LFW
@@ -204,6 +209,34 @@ def cut_chip(picture: Image.Image, matrix: ArrayLike, size: int) -> NDArray[np.u
         Image.Resampling.BILINEAR,
     )
     return np.array(chip)
+
+
+def recut_chip(
+    chip: NDArray[np.uint8], chip_to_picture: ArrayLike, wanted_to_picture: ArrayLike, size: int
+) -> NDArray[np.uint8]:
+    """Cut a chip of another template or scale out of one, where the picture isn't at hand.
+
+    What the old chip doesn't show is black, as is what lies outside a picture. Filled with the
+    nearest pixels, a reflection or the mean colour it moves embeddings further, or no less
+    (docs/models.md).
+
+    Args:
+        chip: uint8 (side, side, 3), RGB.
+        chip_to_picture: (2, 3), its matrix to the picture, both in corner coordinates.
+        wanted_to_picture: (2, 3), that of the chip to cut.
+        size: Side of the chip to cut, in pixels.
+
+    Returns:
+        uint8 (size, size, 3), RGB; ``chip`` itself where it is the one that is wanted.
+    """
+    old, new = (
+        np.vstack([np.asarray(matrix, np.float64), [0.0, 0.0, 1.0]])
+        for matrix in (chip_to_picture, wanted_to_picture)
+    )
+    matrix = np.linalg.solve(old, new)[:2]
+    if len(chip) == size and np.allclose(matrix, np.eye(2, 3), atol=_SAME_PLACE):
+        return chip
+    return cut_chip(Image.fromarray(chip), matrix, size)
 
 
 def _block_box(

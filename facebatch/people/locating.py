@@ -57,7 +57,8 @@ def longest_d2(collection: Collection) -> float:
         return choose_tau(1, collection.settings.thresholds().links)
     except UsageError:  # nothing was measured of the space
         current = collection.current("clusters")
-        return current.manifest.tau if current else 0.0
+        measured = current is not None and current.manifest.is_of(collection.space)
+        return current.manifest.tau if current and measured else 0.0
 
 
 def locate(concerns: Sequence[Concern], collection: Collection, snapshot: Snapshot) -> Located:

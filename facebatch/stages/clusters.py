@@ -98,6 +98,8 @@ def resolve_policy(
     tau, from_scratch = request.tau, request.from_scratch
     n_faces = len(snapshot.face_ids)
     current = base.clusters if base else collection.current("clusters")
+    # A longest link of another space, as in a collection that was converted, means nothing here.
+    from_scratch |= current is not None and not current.manifest.is_of(collection.space)
     kept = (current.manifest.gate if current else None) or {}
     known = {name: kept[name] for name in asdict(GroupingSettings()) if name in kept}
     if current:
@@ -208,6 +210,8 @@ class Task:
             lineage = [current.name, *current.manifest.parents]
             if self.base.clusters.name not in lineage:
                 return None
+        if not current.manifest.is_of(self.collection.space):
+            return None
         begun = current.manifest.tree == current.name or current.manifest.hdbscan is not None
         same = current.manifest.inputs == self.manifest().inputs
         return current if same and (begun or not self.from_scratch) else None
@@ -217,9 +221,11 @@ class Task:
         """Why there is a new clustering, as events have it."""
         if self.base is None:
             return "first clustering"
+        before, now = self.base.clusters.manifest, self.manifest()
+        if not before.is_of(self.collection.space):
+            return "another embedder"
         if self.from_scratch:
             return "from scratch"
-        before, now = self.base.clusters.manifest, self.manifest()
         if not before.is_extendable or before.policy != now.policy:
             return "other settings"
         if before.faces_hash != now.faces_hash:

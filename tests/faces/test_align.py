@@ -18,6 +18,7 @@ from facebatch.faces.align import (
     cut_chip,
     is_degenerate,
     picture_pixels_per_chip_pixel,
+    recut_chip,
     similarity,
 )
 
@@ -210,3 +211,19 @@ def test_templates_may_have_any_size():
     assert picture_pixels_per_chip_pixel(chip_matrices(landmarks, small)[0]) == pytest.approx(
         2 * 150 / 16
     )
+
+
+def test_a_chip_is_cut_out_of_a_wider_one_as_out_of_the_picture():
+    picture = noise_picture(40, 40).resize((400, 400), Image.Resampling.BICUBIC)
+    wide, narrow = similarity_matrix(0.3, 1.0, 150, 80), similarity_matrix(0.3, 0.6, 155, 130)
+    chip = cut_chip(picture, wide, 150)
+    assert recut_chip(chip, wide, wide, 150) is chip
+    found, direct = recut_chip(chip, wide, narrow, 112), cut_chip(picture, narrow, 112)
+    assert np.abs(found.astype(int) - direct).mean() < 2
+    beside = compose(wide, similarity_matrix(0, 1, 100, 0))
+    assert not recut_chip(chip, wide, beside, 150)[:, 51:].any(), "what isn't shown is black"
+
+
+def test_templates_are_the_same_by_what_they_cut():
+    assert TEMPLATE.is_same(Template("other", 150, TEMPLATE.points.copy()))
+    assert not TEMPLATE.is_same(TEMPLATES["arcface-112"])
