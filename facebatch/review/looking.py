@@ -107,8 +107,8 @@ def media(visit: Visit, subject: str) -> Response:
         return missing(visit)
     rows = store.in_media(at)
     moments = store.timestamps[rows]
-    moment = store.timestamps[face_of(visit, asked)] if asked else moments.min(initial=0)
-    _, first = np.unique(moments, return_index=True)
+    times, first = np.unique(moments, return_index=True)
+    moment = store.timestamps[face_of(visit, asked)] if asked else next(iter(times), 0)
     frames = [
         {"face": store.id_of(row).hex(), "seconds": int(store.timestamps[row]) / 1e6}
         for row in rows[first].tolist()

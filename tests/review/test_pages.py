@@ -134,6 +134,22 @@ def test_a_photo_is_shown_with_boxes_and_names(review) -> None:
     assert picture.content[:3] == b"\xff\xd8\xff"
 
 
+def test_the_frames_of_a_video_lead_to_each_other(review) -> None:
+    _, face, item = ids_of(review)
+    store = review.site.desk.state.store
+    row = store.directory.row(bytes.fromhex(face))
+    store.timestamps[row] = 2_500_000
+    page = review.page(f"/media/{item}")
+    assert "Frame at 2.5 s" in page, "the first that shows a face"
+    assert f"/photo/{item}?at=2500000" in page
+    other = (row + 1) % len(store)
+    store.media_rows[other] = store.media_rows[row]
+    store.timestamps[other] = 4_000_000
+    page = review.page(f"/media/{item}?face={store.id_of(other).hex()}")
+    assert "Frame at 4.0 s" in page
+    assert f'href="/media/{item}?face={face}">2.5 s</a>' in page
+
+
 def test_a_photo_that_is_gone_leaves_its_faces(review, tmp_path: Path) -> None:
     _, face, item = ids_of(review)
     Sources({"photos": str(tmp_path / "unmounted")}).write(review.collection.storage)
