@@ -12,7 +12,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 # The tests start many processes; each would compile facebatch anew where Python may keep nothing.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup check test test-full demo bench docs clean
+.PHONY: help setup check test test-full test-cluster demo bench docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,10 +38,14 @@ check: setup  ## lint, formatting, types
 	$(BIN)/mypy
 
 test: setup  ## run the tests, in a few minutes
-	$(PYTEST) -m 'not full'
+	$(PYTEST) -m 'not full and not cluster'
 
 test-full: setup  ## run what takes longer: fuzzing, fault sequences, comparisons over many photos
 	$(PYTEST) -m 'full or hypothesis' --hypothesis-profile full
+
+test-cluster: setup  ## run a Spark cluster on this machine and break it; needs root, Java and iproute2
+	$(BIN)/pip install --quiet --constraint constraints.txt 'pandas>=2.2' 'pyspark>=4.0,<5'
+	$(BIN)/pytest -m cluster tests/pipelines/test_spark.py
 
 demo: setup  ## render an album, run the whole pipeline on it, score it against the truth
 	$(BIN)/facebatch demo demo

@@ -6,6 +6,7 @@
     │   ├── SettingsMismatch       2    a setting differs from the collection's frozen one
     │   ├── CollectionError        2    the output root isn't, or isn't yet, a usable collection
     │   │   └── SpaceMismatch      2    embeddings of two spaces were brought together
+    │   ├── WorkerMismatch         2    a worker sees another store, or has another facebatch
     │   ├── GalleryError           2    a gallery is missing, damaged or lacks what was asked for
     │   └── WeightsError           2    model weights are missing or aren't the ones expected
     │       ├── CardError          2    a model card that lacks something or can't be
@@ -55,6 +56,10 @@ class CollectionError(UsageError):
 
 class SpaceMismatch(CollectionError):
     """Embeddings of two spaces were brought together; their distances mean nothing."""
+
+
+class WorkerMismatch(UsageError):
+    """A worker sees another store than the launcher, or has another version of facebatch."""
 
 
 class GalleryError(UsageError):

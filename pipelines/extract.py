@@ -1,96 +1,191 @@
-"""Extract: what the plan gives, in one fused chain a shard.
+"""Extract: what the plan gives, one shard after the other.
 
-    plan ─▶ items ─▶ FindCopies ─▶ CutShards ─▶ DetectFaces ▶ EmbedFaces ▶ WriteShard
+    plan ─▶ items ─▶ FindCopies ─▶ CutShards ─▶ ExtractShard: detect ▶ embed ▶ write
        └──▶ vanished ─▶ MarkVanished
 
 Only references cross a shuffle, never pixels: after the shards are spread over the workers, one
-element is one shard, and a worker holds one shard's chips at a time.
+element is one shard, and a worker holds one shard's chips at a time. On Spark this pipeline runs in
+the launcher, and ends with the shards written out; Spark's workers extract them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import pickle
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
 
 from facebatch.collection import Collection
+from facebatch.collection.lease import Lease
 from facebatch.collection.suppression import suppress
-from facebatch.config import Execution, ExtractSettings
+from facebatch.config import Execution, RunSettings
 from facebatch.detect import Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
 from facebatch.extract import stopping
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Shard
-from facebatch.extract.plan import Plan
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.sources.reader import MediaReader
 from facebatch.pipelines.copies import FindCopies, StandingContents
+from facebatch.pipelines.cutting import CutShards
+from facebatch.pipelines.engine import Each, each
 from facebatch.pipelines.per_process import PerProcess
-from facebatch.pipelines.planning import CutShards, PlanJob, plan
+from facebatch.pipelines.planning import PlanJob, plan
+from facebatch.pipelines.runners import run_watched
 from facebatch.pipelines.vanishing import MarkVanished
+from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:
     from facebatch.collection import Suppression
 
 
 def extract(
-    pipeline: beam.Pipeline, job: PlanJob, collection: Collection, execution: Execution
+    job: PlanJob,
+    collection: Collection,
+    settings: RunSettings,
+    lease: Lease,
+    poll: Callable[[], None],
+    signs: Callable[[], Hashable],
+) -> None:
+    """Extracts what is new below the roots.
+
+    Args:
+        job: What is planned.
+        collection: Where everything goes.
+        settings: Runner, workers (as a number), how they compute.
+        lease: The run's, which is held.
+        poll: Called every now and then.
+        signs: As for `run_watched`.
+
+    Raises:
+        WorkerDied, StageFailed, Interrupted, WorkerMismatch: As for `run_watched`.
+    """
+    decoders = PerProcess()
+    work = ExtractShard(
+        collection, settings.execution(), lease, job.rules.erased, job.shards, decoders
+    )
+    if not settings.on_spark:
+        run_watched(
+            lambda pipeline: _plan_and_extract(pipeline, job, work, decoders), settings, poll, signs
+        )
+        return
+    here = replace(settings, runner="DirectRunner", workers=0, beam_options=())
+    between = Storage(f"{collection.storage.url.rstrip('/')}/attempts/shards-{lease.run}")
+    try:
+        run_watched(
+            lambda pipeline: _plan_and_write(pipeline, job, work, decoders, between),
+            here.with_resolved_workers(),
+            poll,
+        )
+        shards = [file.path for file in between.files("planned")]
+        if shards:
+            each(ExtractWritten(work, between), shards, lease, settings, poll, signs)
+    finally:
+        collection.storage.remove(f"attempts/shards-{lease.run}")
+
+
+def _plan_and_extract(
+    pipeline: beam.Pipeline, job: PlanJob, work: ExtractShard, decoders: PerProcess
 ) -> None:
     """Applies the whole stage to a pipeline."""
-    decoders = PerProcess()
-    planned = plan(pipeline, job, decoders)
-    planned.vanished | MarkVanished(collection)
-    (
-        planned.items
-        | FindCopies(job.storage, job.shards)
-        | CutShards(job.workers)
-        # The side input makes the chain wait until the plan is written, so that progress has an
-        # end to count towards.
-        | "detect"
-        >> beam.ParDo(
-            DetectFaces(collection, execution, job.rules.erased, decoders),
-            AsSingleton(planned.total),
-        )
-        | "embed" >> beam.ParDo(EmbedFaces(collection.settings, execution))
-        | "write" >> beam.ParDo(WriteShard(collection, job.shards))
-    )
+    shards, total = _shards(pipeline, job, work, decoders)
+    # The side input makes the chain wait until the plan is written, so that progress has an end to
+    # count towards.
+    _ = shards | "extract" >> beam.ParDo(Each(work, work.lease), AsSingleton(total))
 
 
-class DetectFaces(beam.DoFn):
-    """Turns a shard's references into its tables, chips as pixels: decode, detect, align."""
+def _plan_and_write(
+    pipeline: beam.Pipeline,
+    job: PlanJob,
+    work: ExtractShard,
+    decoders: PerProcess,
+    between: Storage,
+) -> None:
+    """Applies all but the extraction itself to a pipeline, and writes the shards out."""
+    shards, total = _shards(pipeline, job, work, decoders)
+    _ = shards | "hand out" >> beam.Map(_write_shard, between, AsSingleton(total))
+
+
+def _shards(
+    pipeline: beam.Pipeline, job: PlanJob, work: ExtractShard, decoders: PerProcess
+) -> tuple[beam.PCollection, beam.PCollection]:
+    planned = plan(pipeline, job, work.lease, decoders)
+    planned.vanished | MarkVanished(work.collection)
+    shards = planned.items | FindCopies(job.storage, job.shards) | CutShards(job.workers)
+    return shards, planned.total
+
+
+def _write_shard(shard: Shard, between: Storage, _waited_for: object) -> None:
+    between.write(f"planned/{shard.name}.pickle", pickle.dumps(shard, protocol=5))
+
+
+class ExtractShard:
+    """Extracts one shard: decode, detect, align; embed; commit.
+
+    Args:
+        collection: Where the shard goes.
+        execution: How to compute.
+        lease: The run's, without which nothing is committed.
+        erased: What was erased, and isn't to come back.
+        shards: The snapshot's shards, whose contents may be found again.
+        decoders: Where a worker process keeps its pool of decoders.
+    """
 
     def __init__(
         self,
         collection: Collection,
         execution: Execution,
+        lease: Lease,
         erased: Suppression | None = None,
+        shards: Sequence[str] = (),
         decoders: PerProcess | None = None,
     ) -> None:
-        self._collection = collection
-        self._execution = execution
+        self.collection = collection
+        self.lease = lease
         self._erased = erased
+        self._execution = execution
         self._detector = PerProcess()
+        self._embedder = PerProcess()
         self._decoders = decoders or PerProcess()
         self._reader = MediaReader()
+        self._standing = StandingContents(collection, shards)
 
-    def process(self, shard: Shard, _plan: Plan) -> Iterator[ShardTables]:
-        """Extracts one shard, unless somebody committed it meanwhile."""
-        if self._collection.is_committed(shard.name):
+    def __call__(self, shard: Shard, /) -> None:
+        """Extracts the shard, unless somebody committed it meanwhile."""
+        if self.collection.is_committed(shard.name):
             return
-        settings, execution = self._collection.settings, self._execution
+        with stopping.attempt(self.collection.storage, shard, self.lease.run):
+            self.write(self.embed(self.detect(shard)))
+
+    def detect(self, shard: Shard) -> ShardTables:
+        """Turns a shard's references into its tables, chips as pixels."""
+        settings, execution = self.collection.settings, self._execution
         lend = None
         if execution.guard:
             lend = self._decoders.get(lambda: DecoderPool(settings, execution.limits)).acquire
-        tools = Tools(self._reader, self._load, settings, execution, lend, self._erased)
-        # Beam drives the rest of the chain while this generator waits at its yield.
-        with stopping.attempt(self._collection.storage, shard):
-            yield detect_shard(shard, tools)
+        tools = Tools(self._reader, self._load_detector, settings, execution, lend, self._erased)
+        return detect_shard(shard, tools)
 
-    def _load(self) -> Detector:
-        settings, execution = self._collection.settings, self._execution
+    def embed(self, shard: ShardTables) -> ShardTables:
+        """Puts embeddings in the place of chip pixels, all faces of a shard in full batches."""
+        return embed_shard(shard, self._load_embedder, self.collection.settings, self._execution)
+
+    def write(self, shard: ShardTables) -> None:
+        """Commits a shard: its faces, then its media file."""
+        name = shard.shard.name
+        with stopping.writing():
+            self.lease.check_held()
+            suppress(self.collection.storage, **shard.erased)
+            media = self._standing.without_lost_copies(shard.media)
+            if len(media) and not self.collection.is_committed(name):
+                after = shard.shard.superseded_at
+                self.collection.commit_shard(name, media, shard.faces, after=after)
+
+    def _load_detector(self) -> Detector:
+        settings, execution = self.collection.settings, self._execution
         detector: Detector = self._detector.get(
             lambda: load_detector(
                 settings.detector,
@@ -101,21 +196,8 @@ class DetectFaces(beam.DoFn):
         )
         return detector
 
-
-class EmbedFaces(beam.DoFn):
-    """Puts embeddings in the place of a shard's chip pixels, all its faces in full batches."""
-
-    def __init__(self, settings: ExtractSettings, execution: Execution) -> None:
-        self._settings = settings
-        self._execution = execution
-        self._embedder = PerProcess()
-
-    def process(self, shard: ShardTables) -> Iterator[ShardTables]:
-        """Embeds one shard's faces."""
-        yield embed_shard(shard, self._load, self._settings, self._execution)
-
-    def _load(self) -> Embedder:
-        settings, execution = self._settings, self._execution
+    def _load_embedder(self) -> Embedder:
+        settings, execution = self.collection.settings, self._execution
         embedder: Embedder = self._embedder.get(
             lambda: load_embedder(
                 settings.embedder, settings.tta, execution.engine, execution.device
@@ -124,23 +206,18 @@ class EmbedFaces(beam.DoFn):
         return embedder
 
 
-class WriteShard(beam.DoFn):
-    """Commits a shard: its faces, then its media file."""
+class ExtractWritten:
+    """Extracts shards that planning wrote out.
 
-    def __init__(self, collection: Collection, shards: Sequence[str] = ()) -> None:
-        self._collection = collection
-        self._standing = StandingContents(collection, shards)
-        self._items = Metrics.counter("facebatch", "media_items")
-        self._faces = Metrics.counter("facebatch", "faces")
+    Args:
+        work: What extracts them.
+        between: Where they lie.
+    """
 
-    def process(self, shard: ShardTables) -> None:
-        """Commits one shard."""
-        name = shard.shard.name
-        with stopping.writing():
-            suppress(self._collection.storage, **shard.erased)
-            media = self._standing.without_lost_copies(shard.media)
-            if not len(media) or self._collection.is_committed(name):
-                return  # by another run meanwhile; its faces file isn't to be written over
-            self._collection.commit_shard(name, media, shard.faces, after=shard.shard.superseded_at)
-        self._items.inc(len(media))
-        self._faces.inc(len(shard.faces))
+    def __init__(self, work: ExtractShard, between: Storage) -> None:
+        self._work = work
+        self._between = between
+
+    def __call__(self, path: str, /) -> None:
+        """Extracts the shard in the file at a path."""
+        self._work(pickle.loads(self._between.read(path)))  # noqa: S301 (the launcher wrote it)

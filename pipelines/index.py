@@ -11,17 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
-from apache_beam.utils.shared import Shared
 
+from facebatch.collection.lease import Lease
 from facebatch.config import RunSettings
 from facebatch.errors import CollectionError
 from facebatch.faces.embeddings import check_unit_rows
 from facebatch.neighbors import index
 from facebatch.neighbors.index import SHARD_ROWS, Plan
-from facebatch.pipelines.runners import run_watched
+from facebatch.pipelines.engine import each
+from facebatch.pipelines.per_process import PerProcess
 from facebatch.storage.store import Storage
 
 
@@ -71,7 +71,7 @@ def build(
 
     Raises:
         CollectionError: A row isn't of length 1.
-        WorkerDied, StageFailed, Interrupted: As for `run_watched`.
+        WorkerDied, StageFailed, Interrupted: As for `each`.
     """
     starts = range(0, len(embeddings), SHARD_ROWS)
     if len(starts) < 2 or not plan.divisible:
@@ -85,32 +85,24 @@ def build(
         sink = io.BytesIO()
         np.save(sink, np.ascontiguousarray(embeddings[start : start + SHARD_ROWS]))
         storage.write(job.rows(start), sink.getvalue())
-    run_watched(lambda pipeline: fill_shards(pipeline, job, starts), settings, poll)
+    lease = Lease(storage)
+    with lease.held():
+        each(FillShard(job), starts, lease, settings, poll, lambda: len(storage.files("shards")))
     shards = (index.from_bytes(storage.read(job.shard(start))) for start in starts)
     return index.merge(trained, shards)
 
 
-def fill_shards(pipeline: beam.Pipeline, job: IndexJob, starts: range) -> None:
-    """Applies the filling to a pipeline: one element a shard of rows."""
-    _ = (
-        pipeline
-        | beam.Create(list(starts))
-        | beam.Reshuffle()
-        | "fill" >> beam.ParDo(FillShard(job))
-    )
-
-
-class FillShard(beam.DoFn):
+class FillShard:
     """Adds one shard's rows to an empty copy of the trained index and writes it."""
 
     def __init__(self, job: IndexJob) -> None:
         self._job = job
-        self._shared = Shared()
+        self._trained = PerProcess()
 
-    def process(self, start: int) -> None:
+    def __call__(self, start: int, /) -> None:
         """Fills one shard; one that is there already is written again, the same."""
         storage = self._job.storage
-        trained = self._shared.acquire(lambda: index.read(storage, self._job.trained))
+        trained = self._trained.get(lambda: index.read(storage, self._job.trained))
         rows = np.load(io.BytesIO(storage.read(self._job.rows(start))))
         filled = index.shard(trained, rows, start)
         storage.write(self._job.shard(start), index.to_bytes(filled))

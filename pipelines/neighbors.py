@@ -11,18 +11,18 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.utils.shared import Shared
 
 from facebatch import neighbors, tables
+from facebatch.collection.lease import Lease
 from facebatch.config import RunSettings
 from facebatch.neighbors import BLOCK_ROWS, Neighbors, index
 from facebatch.neighbors.index import Plan
-from facebatch.pipelines.runners import run_watched
+from facebatch.pipelines.engine import each
+from facebatch.pipelines.per_process import PerProcess
 from facebatch.storage.store import Storage
 
 SHARD_BLOCKS = 4
@@ -74,7 +74,7 @@ def find_neighbors(
 
     Raises:
         CollectionError: A row isn't of length 1.
-        WorkerDied, StageFailed, Interrupted: As for `run_watched`.
+        WorkerDied, StageFailed, Interrupted: As for `each`.
     """
     built = index.build(embeddings, plan, seed)
     order = neighbors.query_order(built)
@@ -86,7 +86,10 @@ def find_neighbors(
     del built
     step = BLOCK_ROWS * SHARD_BLOCKS
     starts = range(0, len(order), step)
-    run_watched(lambda pipeline: search_shards(pipeline, job, starts, step), settings, poll)
+    lease = Lease(storage)
+    with lease.held():
+        shards = [(start, start + step) for start in starts]
+        each(SearchShard(job), shards, lease, settings, poll, lambda: len(storage.files("edges")))
     result = neighbors.empty(len(order), min(k, len(order) - 1))
     for start in starts:
         rows, part = read_edges(job, start)
@@ -94,22 +97,16 @@ def find_neighbors(
     return result
 
 
-def search_shards(pipeline: beam.Pipeline, job: GraphJob, starts: range, step: int) -> None:
-    """Applies the search to a pipeline: one element a shard of queries."""
-    shards = [(start, start + step) for start in starts]
-    _ = pipeline | beam.Create(shards) | beam.Reshuffle() | "search" >> beam.ParDo(SearchShard(job))
-
-
-class SearchShard(beam.DoFn):
+class SearchShard:
     """Finds the neighbours of a range of queries and writes them as edges."""
 
     def __init__(self, job: GraphJob) -> None:
         self._job = job
-        self._shared = Shared()
+        self._opened = PerProcess()
 
-    def process(self, shard: tuple[int, int]) -> None:
+    def __call__(self, shard: tuple[int, int], /) -> None:
         """Searches one shard; one that is there already is written again, the same."""
-        opened: _Opened = self._shared.acquire(lambda: _Opened(self._job))
+        opened: _Opened = self._opened.get(lambda: _Opened(self._job))
         rows = opened.order[shard[0] : shard[1]]
         found = neighbors.neighbors_of_rows(opened.index, opened.embeddings, rows, self._job.k)
         self._job.storage.write(self._job.edges(shard[0]), _as_parquet(rows, found))

@@ -20,9 +20,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
-from apache_beam.pvalue import AsList, AsSingleton
+from apache_beam.pvalue import AsList
 
 from facebatch import tables
+from facebatch.collection.lease import Lease
 from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
 from facebatch.extract.decide import (
@@ -40,7 +41,7 @@ from facebatch.extract.decide import (
 from facebatch.extract.decoder import Decoder, LocalDecoder
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Item, Known, Unsure, Video
-from facebatch.extract.plan import Plan, cut, pack_containers, shard_cost
+from facebatch.extract.plan import Plan
 from facebatch.media.kinds import extension_of
 from facebatch.media.limits import Limits
 from facebatch.media.sources.exclusion import Exclusion
@@ -106,15 +107,21 @@ class Planned:
     vanished: beam.PCollection
 
 
-def plan(pipeline: beam.Pipeline, job: PlanJob, decoders: PerProcess | None = None) -> Planned:
+def plan(
+    pipeline: beam.Pipeline,
+    job: PlanJob,
+    lease: Lease | None = None,
+    decoders: PerProcess | None = None,
+) -> Planned:
     """Lists the roots and decides what is to be done.
 
     Args:
         pipeline: What it is applied to.
         job: What is planned.
+        lease: What each worker checks before it lists; None where nothing is written.
         decoders: Where a worker process keeps its pool of decoders, which open videos.
     """
-    listing = pipeline | ListMedia(job.roots)
+    listing = pipeline | ListMedia(job.roots, lease)
     folders = listing | "folders" >> beam.Filter(lambda entry: isinstance(entry, tuple))
     rest = listing | "rest" >> beam.Filter(lambda entry: not isinstance(entry, tuple))
     not_listed = rest | beam.Filter(lambda entry: isinstance(entry, Unreadable | Marked))
@@ -154,16 +161,22 @@ def plan(pipeline: beam.Pipeline, job: PlanJob, decoders: PerProcess | None = No
 class ListMedia(beam.PTransform):
     """Lists roots: files as ``(folder's key, pickled files)``, other entries as they are."""
 
-    def __init__(self, roots: Sequence[Root]) -> None:
+    def __init__(self, roots: Sequence[Root], lease: Lease | None = None) -> None:
         super().__init__()
         self._roots = tuple(roots)
+        self._lease = lease
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
-        return begin | beam.Create(self._roots) | beam.Reshuffle() | beam.FlatMap(_list)
+        roots = begin | beam.Create(self._roots) | beam.Reshuffle()
+        return roots | beam.FlatMap(_list, self._lease)
 
 
-def _list(root: Root) -> Iterator[tuple[bytes, bytes] | Ignored | Unreadable | Marked]:
+def _list(
+    root: Root, lease: Lease | None = None
+) -> Iterator[tuple[bytes, bytes] | Ignored | Unreadable | Marked]:
+    if lease is not None:
+        lease.check()
     waiting: list[MediaFile] = []
     for entry in list_root(root):
         if isinstance(entry, MediaFile):
@@ -323,43 +336,6 @@ class _LookInside(beam.DoFn):
             for segment in segments(facts)
         }
         return {segment: round(length / 1e6 * rate) for segment, length in lengths.items()}
-
-
-class CutShards(beam.PTransform):
-    """Cuts items into shards of similar cost and spreads them over the workers."""
-
-    def __init__(self, workers: int) -> None:
-        super().__init__()
-        self._workers = workers
-
-    def expand(self, items: beam.PCollection) -> beam.PCollection:
-        """Applies the transform."""
-        workers = self._workers
-        packing = (
-            items
-            | "costs" >> beam.Map(lambda item: (item.file.container, item.cost))
-            | beam.CombinePerKey(sum)
-            | beam.combiners.ToDict()
-            | "pack" >> beam.Map(_pack, workers)
-        )
-        return (
-            items
-            | "by group"
-            >> beam.Map(
-                lambda item, packed: (packed[1][item.file.container], item), AsSingleton(packing)
-            )
-            | beam.GroupByKey()
-            | "cut"
-            >> beam.FlatMap(
-                lambda pair, packed: cut(list(pair[1]), packed[0]), AsSingleton(packing)
-            )
-            | beam.Reshuffle()
-        )
-
-
-def _pack(costs: Mapping[bytes, int], workers: int) -> tuple[int, dict[bytes, bytes]]:
-    target = shard_cost(sum(costs.values()), workers)
-    return target, pack_containers(costs, target)
 
 
 def _count_item(decision: Decision) -> Plan:

@@ -1,8 +1,9 @@
-"""Running a pipeline: which runner a name means, and watching over local workers.
+"""Running a pipeline: which runner a name means, and watching over its workers.
 
 The local runner neither notices a dead worker nor can be stopped from outside, so the pipeline
 runs in a thread while this one polls: it reports progress, ends the run when a worker died, and
-stops the workers in good order when the user says so.
+stops the workers in good order when the user says so. Workers of other machines are watched by
+what they leave in the store (`facebatch.pipelines.remote`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -27,8 +28,17 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from facebatch.config import RunSettings
-from facebatch.errors import Interrupted, StageFailed, UsageError, WorkerDied
+from facebatch.errors import (
+    FacebatchError,
+    Interrupted,
+    StageFailed,
+    UsageError,
+    WeightsError,
+    WorkerDied,
+    WorkerMismatch,
+)
 from facebatch.monitor import logs
+from facebatch.pipelines import remote
 from facebatch.pipelines.worker import VERBOSE
 from facebatch.workers.machine import check_room, is_scarcity, limits
 
@@ -54,7 +64,6 @@ REFUSED: Mapping[str, str] = MappingProxyType(
 )
 
 _LOG = logging.getLogger(__name__)
-_LOCAL = frozenset({"DirectRunner", "FnApiRunner"})
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WORKER_MODULE = "facebatch.pipelines.worker"
 _LOCALHOST = ("localhost", "127.0.0.1", "::1")
@@ -67,18 +76,22 @@ def run_watched(
     build: Callable[[beam.Pipeline], object],
     settings: RunSettings,
     poll: Callable[[], None] = lambda: None,
+    signs: Callable[[], Hashable] | None = None,
 ) -> None:
     """Runs a pipeline to its end.
 
     Args:
         build: Applies the transforms to an empty pipeline.
         settings: Runner, workers (as a number) and Beam's own options.
-        poll: Called a few times a second while the pipeline runs.
+        poll: Called a few times a second while the pipeline runs, every few seconds where other
+            machines run it.
+        signs: Gives something that changes as long as workers of other machines are at work.
 
     Raises:
         UsageError: The runner is refused, or isn't known to Beam.
         FacebatchError: A limit leaves workers too few threads, or too little address space.
-        WorkerDied: A local worker ended too early.
+        WorkerDied: A local worker ended too early, or others gave no sign of life for long.
+        WorkerMismatch: A worker sees another store or has another facebatch.
         StageFailed: A worker raised.
         Interrupted: The user stopped the run.
     """
@@ -89,25 +102,60 @@ def run_watched(
     pipeline = beam.Pipeline(runner=_runner(settings), options=options)
     build(pipeline)
     watch = _WorkerWatch() if _has_local_workers(settings) else None
-    ending: list[BaseException | None] = []
-    thread = threading.Thread(target=_run, args=(pipeline, ending), name="pipeline", daemon=True)
+    job = remote.Job(lambda: pipeline.run())
     with _threads_ends(watch.thread_ended if watch else _log_end):
-        thread.start()
-        try:
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
-                poll()
-                if watch is not None:
-                    watch.check()
-        except BaseException as error:
-            with _signals_ignored():
-                if watch is not None:
-                    watch.stop(STOP_SECONDS)
-            if isinstance(error, KeyboardInterrupt):
-                raise Interrupted(f"stopped. {GOES_ON}") from None
-            raise
-    if ending and ending[0] is not None:
-        raise StageFailed(_last_words(ending[0])) from ending[0]
+        watched(job, settings, poll, signs, watch)
+    if job.error is not None:
+        raise as_raised(job.error) from job.error
+
+
+def watched(
+    job: remote.Job,
+    settings: RunSettings,
+    poll: Callable[[], None],
+    signs: Callable[[], Hashable] | None,
+    watch: _WorkerWatch | None = None,
+) -> None:
+    """Starts a job and stays with it until it has ended, or ends it.
+
+    Raises:
+        WorkerDied: A local worker ended too early, or others gave no sign of life for long.
+        Interrupted: The user stopped the run.
+    """
+    silence = remote.Silence(signs) if signs and not settings.is_local else None
+    job.start()
+    try:
+        while job.runs:
+            job.wait(POLL_SECONDS if settings.is_local else remote.POLL_SECONDS)
+            poll()
+            if watch is not None:
+                watch.check()
+            if silence is not None:
+                silence.check(GOES_ON)
+    except BaseException as error:
+        with _signals_ignored():
+            if watch is not None:
+                watch.stop(STOP_SECONDS)
+            else:
+                job.cancel()
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(f"stopped. {GOES_ON}") from None
+        raise
+
+
+def as_raised(error: BaseException) -> FacebatchError:
+    """Returns what a worker raised as an error of the launcher's.
+
+    A worker that doesn't fit is the user's to mend; the rest is a bug, or a store that fails.
+    """
+    words = last_words(error)
+    kinds: list[type[FacebatchError]] = [WorkerMismatch, WeightsError]
+    for kind in [*kinds, *WeightsError.__subclasses__()]:
+        if f"facebatch.errors.{kind.__name__}: " in str(error):
+            return kind(words)
+    if is_scarcity(error):
+        words += _under_limits()
+    return StageFailed(f"{words}. {GOES_ON} -v shows more.")
 
 
 def keep_localhost_off_proxies(environment: MutableMapping[str, str]) -> None:
@@ -125,29 +173,20 @@ def keep_localhost_off_proxies(environment: MutableMapping[str, str]) -> None:
     environment["no_grpc_proxy"] = ",".join(hosts)
 
 
-def _last_words(error: BaseException) -> str:
+def last_words(error: BaseException) -> str:
     """Returns what a worker raised, out of the tracebacks that the runner wraps it in."""
-    lines = [line for line in str(error).splitlines() if line and not line.startswith(" ")]
-    words = re.sub(r" \[while running '.*'\]$", "", lines[-1] if lines else repr(error))
+    lines = [line for line in str(error).splitlines() if line.strip() and not line[0].isspace()]
+    words = re.sub(r" \[while running '.*'\]$", "", lines[-1] if lines else repr(error)).lstrip(
+        ": "
+    )
     # An error of our own says all in its words; of another the class is half of what it says.
-    words = re.sub(r"^facebatch\.errors\.\w+: ", "", words)
-    if is_scarcity(error):
-        words += _under_limits()
-    return f"{words}. {GOES_ON} -v shows more."
+    return re.sub(r"^facebatch\.errors\.\w+: ", "", words)
 
 
 def _under_limits() -> str:
     """Returns the limits that workers meet, for the end of a message."""
     found = limits()
     return f"; the limits here: {found}" if found else ""
-
-
-def _run(pipeline: beam.Pipeline, ending: list[BaseException | None]) -> None:
-    try:
-        pipeline.run().wait_until_finish()
-        ending.append(None)
-    except BaseException as error:
-        ending.append(error)
 
 
 def _options(settings: RunSettings) -> PipelineOptions:
@@ -163,38 +202,34 @@ def _has_local_workers(settings: RunSettings) -> bool:
     It does unless another runner is named, or Beam is given a running mode of its own.
     """
     chosen = any(option.startswith("--direct_running_mode") for option in settings.beam_options)
-    return settings.runner in _LOCAL and not chosen
-
-
-def is_local(settings: RunSettings) -> bool:
-    """Tells whether all work is done on this machine."""
-    return settings.runner in _LOCAL
+    return settings.is_local and not chosen
 
 
 def works_here(settings: RunSettings) -> bool:
     """Tells whether everything runs in this process, which Beam has to be asked for."""
     here = {f"--direct_running_mode={mode}" for mode in ("in_memory", "multi_threading")}
-    return settings.runner in _LOCAL and not here.isdisjoint(settings.beam_options)
+    return settings.is_local and not here.isdisjoint(settings.beam_options)
 
 
 def check_runner(settings: RunSettings) -> None:
-    """Refuses a runner that loses data or that Beam doesn't know.
+    """Refuses a runner that loses data, isn't known or can't be reached, before anything is done.
 
     Raises:
-        UsageError: It is such a one.
+        UsageError: It is such a one, or an option of it is unknown.
     """
     if settings.runner in REFUSED:
         raise UsageError(f"--runner {settings.runner} is refused: {REFUSED[settings.runner]}")
-    if settings.runner not in _LOCAL:
+    if not settings.is_local:
         try:
             beam.runners.create_runner(settings.runner)
         except (ValueError, ImportError) as error:
             raise UsageError(f"--runner {settings.runner}: {error}") from error
+    remote.check_options(settings)
 
 
 def _runner(settings: RunSettings) -> Any:
     check_runner(settings)
-    if settings.runner not in _LOCAL:
+    if not settings.is_local:
         return beam.runners.create_runner(settings.runner)
     if not _has_local_workers(settings):
         return FnApiRunner()

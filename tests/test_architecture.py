@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -139,13 +140,14 @@ def test_only_jobs_and_the_command_line_use_pipelines() -> None:
     assert not wrong
 
 
-def test_pipelines_hold_beam_and_nothing_but_beam() -> None:
-    without = [
+def test_only_pipelines_know_who_hands_out_the_work() -> None:
+    engines = re.compile(r"^\s*(?:import|from) (?:apache_beam|pyspark)", re.MULTILINE)
+    knowing = [
         path.name
-        for path in tracked("pipelines/*.py")
-        if path.name != "__init__.py" and "apache_beam" not in path.read_text("utf-8")
+        for path in tracked("facebatch/*.py")
+        if engines.search(path.read_text("utf-8")) and "pipelines" not in path.parts
     ]
-    assert not without
+    assert not knowing
 
 
 def test_nobody_takes_a_private_name_of_another_module() -> None:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from facebatch import tables
 from facebatch.collection.generations import GenerationStore, is_finished, stamp
+from facebatch.collection.lease import LEASE_PREFIX
 from facebatch.collection.manifests import STAGES
 from facebatch.collection.snapshot import Committed, Snapshot, committed, take, with_column
 from facebatch.config import ExtractSettings, resolve_extract
@@ -193,8 +194,8 @@ class Collection(GenerationStore):
     def stale(self) -> list[str]:
         """Returns paths of what is a day old and of no use to anybody.
 
-        That is: faces files without a media file, files half written, plans of runs that were
-        killed, and generations without a manifest.
+        That is: faces files without a media file, files half written, plans and leases of runs
+        that were killed, and generations without a manifest.
         """
         before = self.orphan_age()
         with_media = {file.path.partition("/")[2] for file in self.storage.files("media")}
@@ -203,10 +204,12 @@ class Collection(GenerationStore):
             for file in self.storage.files("faces")
             if file.path.partition("/")[2] not in with_media
         ]
-        plans = [
-            file for file in self.storage.files("attempts") if file.path.startswith(PLAN_PREFIX)
+        papers = [
+            file
+            for file in self.storage.files("attempts")
+            if file.path.startswith((PLAN_PREFIX, LEASE_PREFIX))
         ]
-        stale = [file.path for file in (*orphans, *plans) if (file.modified or before) < before]
+        stale = [file.path for file in (*orphans, *papers) if (file.modified or before) < before]
         for folder in ("", "media", "faces", "attempts", "decisions", "events"):
             stale += self.storage.stale_temporaries(folder, before)
         stale += self._between_workers(before)

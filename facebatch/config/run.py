@@ -14,6 +14,12 @@ _PANEL = "How the work is done"
 _SELECTION = "What is left out"
 _LIMITS = "What one item may ask for"
 
+LOCAL_RUNNERS = frozenset({"DirectRunner", "FnApiRunner"})
+"""Those that work in processes of this machine."""
+
+SPARK = "spark"
+"""The runner that is Spark itself; Beam's SparkRunner is another."""
+
 _AUTO = (("auto", 0),)
 _RANGES = {entry.name: entry.metadata["range"] for entry in dataclasses.fields(Limits)}
 
@@ -46,7 +52,8 @@ class RunSettings:
 
     runner: str = setting(
         "DirectRunner",
-        "Beam runner. DirectRunner works in processes of this machine.",
+        "Who does the work: DirectRunner, in processes of this machine; spark; or another runner "
+        "of Beam. Options of theirs come after --.",
         panel=_PANEL,
         metavar="NAME",
     )
@@ -64,7 +71,8 @@ class RunSettings:
     )
     workers: int = setting(
         0,
-        "Worker processes; auto is one for each core, as far as memory allows.",
+        "Worker processes; auto is one for each core, as far as memory allows. To be said where "
+        "other machines work.",
         panel=_PANEL,
         metavar="N|auto",
         range=(0, 1_024),
@@ -175,13 +183,29 @@ class RunSettings:
         range=_RANGES["max_seconds"],
     )
     beam_options: tuple[str, ...] = setting(
-        (), "Options handed to Beam as they are.", panel=_PANEL, has_flag=False
+        (), "Options of the runner, as they are.", panel=_PANEL, has_flag=False
     )
 
+    @property
+    def is_local(self) -> bool:
+        """Whether all work is done on this machine."""
+        return self.runner in LOCAL_RUNNERS
+
+    @property
+    def on_spark(self) -> bool:
+        """Whether Spark hands out the work."""
+        return self.runner == SPARK
+
     def with_resolved_workers(self) -> RunSettings:
-        """Returns the settings with workers and threads as numbers, for what is free now."""
+        """Returns the settings with workers and threads as numbers, for what is free now.
+
+        Of other machines nothing is known here: their workers are as many as was said, of one
+        thread unless more were.
+        """
         from facebatch.workers.machine import Arrangement, arrange, usable_cores, usable_memory
 
+        if not self.is_local:
+            return dataclasses.replace(self, threads=self.threads or 1)
         room = Arrangement(self.workers, 1)
         if not self.workers:
             room = arrange(usable_cores(), usable_memory())

@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from facebatch import ids, tables
 from facebatch.collection import STAGES, Collection, Snapshot, Suppression, rewrite
-from facebatch.collection.collection import PLAN_PREFIX
 from facebatch.collection.suppression import suppress
 from facebatch.erasure import file_contents
 from facebatch.erasure.erased_items import erased_items, hidden_in
@@ -134,7 +133,7 @@ def _refuse_beside_a_run(storage: Storage) -> None:
     """Refuses to erase while a run on this machine may still write what is to be erased."""
     _, dead = attempts.dead(storage)
     marks = {file.path for file in storage.files("attempts")}
-    if any(path not in dead and not path.startswith(PLAN_PREFIX) for path in marks):
+    if any(path not in dead and attempts.is_mark(path) for path in marks):
         raise CollectionError(
             f"a run is at work on {storage.public}: wait until it has ended, then erase"
         )

@@ -22,14 +22,19 @@ _marks: dict[str, Storage] = {}
 
 
 @contextmanager
-def attempt(storage: Storage, shard: Shard) -> Iterator[None]:
+def attempt(storage: Storage, shard: Shard, run: str = "") -> Iterator[None]:
     """Leaves a mark while a shard is worked on.
 
     It is taken away however the work ends, an orderly stop of the process included; it stays only
     when the process dies.
+
+    Args:
+        storage: Where the collection lies.
+        shard: The shard.
+        run: Name of the run.
     """
     with _writing:  # a stop doesn't come between the mark and the knowledge of it
-        mark = attempts.begin(storage, shard)
+        mark = attempts.begin(storage, shard, run)
         _marks[mark] = storage
     try:
         yield

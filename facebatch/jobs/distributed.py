@@ -19,7 +19,6 @@ from facebatch.config import RunSettings
 from facebatch.neighbors import Neighbors
 from facebatch.neighbors.index import Plan
 from facebatch.pipelines import index, neighbors
-from facebatch.pipelines.runners import is_local
 from facebatch.stages.index import build_here
 from facebatch.stages.trees import find_here
 from facebatch.storage.store import Storage
@@ -57,7 +56,7 @@ class Searching:
     @contextmanager
     def _between(self) -> Iterator[Storage]:
         """Gives a folder that all workers reach, for as long as it lasts."""
-        if is_local(self.settings):
+        if self.settings.is_local:
             with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
                 yield Storage(folder)
             return

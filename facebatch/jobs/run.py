@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 
 from facebatch.collection import Collection, Manifest, Snapshot, Suppression
 from facebatch.collection.collection import PLAN_PREFIX, check_target, settings_for
+from facebatch.collection.lease import Lease
 from facebatch.collection.maintenance import Pruned, prune
 from facebatch.collection.snapshot import take
 from facebatch.config import ExtractSettings, RunSettings
-from facebatch.errors import TooManyFailures, UsageError
+from facebatch.errors import Interrupted, TooManyFailures, UsageError
 from facebatch.extract import attempts
 from facebatch.extract.decide import Rules
 from facebatch.extract.items import version_name
@@ -33,9 +34,10 @@ from facebatch.media.sources.listing import check_roots
 from facebatch.media.sources.roots import Root, check_reachable
 from facebatch.models.engines import choose
 from facebatch.monitor import logs
+from facebatch.pipelines import engine
 from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan
-from facebatch.pipelines.runners import check_runner, run_watched, works_here
+from facebatch.pipelines.runners import run_watched, works_here
 from facebatch.report import write_report
 from facebatch.stages import (
     IdentificationQuery,
@@ -134,7 +136,7 @@ def check_input(roots: Sequence[Root], url: str, settings: RunSettings) -> None:
         check_reachable(roots, url)
     check_roots(roots)
     Exclusion(settings.exclude or ())
-    check_runner(settings)
+    engine.check(settings)
     choose(settings.engine, settings.device)
 
 
@@ -342,13 +344,21 @@ def _extract(
     job = _job(roots, storage, collection.settings, settings, storage, plan_path)
     job = replace(job, rules=replace(job.rules, dead_attempts=dead_attempts))
     reader = ProgressReader(storage, plan_path)
+    lease = Lease(storage, collection.settings)
     try:
-        run_watched(
-            lambda pipeline: extract(pipeline, job, collection, settings.execution()),
-            settings,
-            lambda: report(reader.poll()),
-        )
+        with lease.held():
+            extract(
+                job,
+                collection,
+                settings,
+                lease,
+                lambda: report(reader.poll()),
+                lambda: (reader.poll().items, attempts.alive(storage)),
+            )
         done = reader.poll()
+    except Interrupted:
+        attempts.withdraw(storage, lease.run)
+        raise
     finally:
         storage.remove(plan_path)
     report(done)

@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,26 +93,71 @@ def altered(storage: Storage, **changes: object) -> str:
     return path
 
 
+def of_a_dead_machine(storage: Storage, host: str = "another.machine") -> str:
+    """Leaves the mark of a process that has been silent for too long."""
+    path = altered(storage, host=host)
+    silent = time.time() - attempts.SILENT_SECONDS - 60
+    os.utime(storage.full_path(path), (silent, silent))
+    return path
+
+
 def test_a_mark_whose_process_number_was_given_to_another_is_dead(storage: Storage) -> None:
     began = psutil.Process(os.getpid()).create_time()
     path = altered(storage, started=began - 3600)
     assert attempts.dead(storage) == (counts(*FILES[:2]), [path])
 
 
-def test_a_mark_of_another_machine_is_dead(storage: Storage) -> None:
-    path = altered(storage, host="another.machine")
+def test_a_mark_of_another_machine_is_dead_when_it_has_been_silent(storage: Storage) -> None:
+    altered(storage, host="another.machine")
+    assert attempts.dead(storage) == ({}, []), "it may be alive"
+    path = of_a_dead_machine(storage)
     assert attempts.dead(storage) == (counts(*FILES[:2]), [path])
+    assert len(storage.files("attempts")) == 2, "the look at the store's clock leaves nothing"
+
+
+def test_a_process_that_is_only_waited_for_is_dead(storage: Storage) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        while psutil.Process(ended.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        began = psutil.Process(ended.pid).create_time()
+        path = altered(storage, pid=ended.pid, started=began)
+        assert attempts.dead(storage) == (counts(*FILES[:2]), [path])
+
+
+def test_a_process_at_work_writes_its_marks_again(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(attempts, "_BEATS", attempts._Beats())
+    with attempts.running(storage):
+        path = attempts.begin(storage, SHARD)
+        marks = [storage.full_path(file.path) for file in storage.files("attempts")]
+        for mark in marks:
+            os.utime(mark, (1, 1))
+        while any(Path(mark).stat().st_mtime == 1 for mark in marks):
+            time.sleep(0.01)
+        assert [entry.split()[0] for entry in attempts.alive(storage)] == [path]
+        attempts.end(storage, path)
+    time.sleep(0.05)
+    assert storage.files("attempts") == []
+
+
+def test_a_run_that_was_stopped_takes_its_own_marks_away(storage: Storage) -> None:
+    attempts.begin(storage, SHARD, "0123")
+    kept = attempts.begin(storage, SHARD, "4567"), attempts.begin(storage, SHARD)
+    attempts.withdraw(storage, "0123")
+    assert [file.path for file in storage.files("attempts")] == sorted(kept)
 
 
 def test_forgetting_takes_just_the_marks_named(storage: Storage) -> None:
-    old, new = altered(storage, host="another.machine"), altered(storage, host="third.machine")
+    old, new = of_a_dead_machine(storage), of_a_dead_machine(storage, "third.machine")
     attempts.forget(storage, [old], counts(*FILES))
     assert attempts.dead(storage)[1] == [new]
 
 
 def test_a_mark_is_kept_until_every_item_of_it_is_committed(storage: Storage) -> None:
     # A run over another root says nothing of the item that kills its worker.
-    mark = altered(storage, host="another.machine")
+    mark = of_a_dead_machine(storage)
     attempts.forget(storage, [mark], counts(FILES[0]))
     assert attempts.dead(storage)[1] == [mark]
     attempts.forget(storage, [mark], counts(*FILES[:2]))

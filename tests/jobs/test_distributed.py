@@ -45,12 +45,20 @@ def test_an_index_built_by_workers_is_that_built_here(work: Searching) -> None:
     assert faiss.serialize_index(theirs).tolist() == faiss.serialize_index(ours).tolist()
 
 
-def test_what_lies_between_is_gone_afterwards(
+def test_what_lies_between_machines_lies_in_the_collection_and_is_gone_afterwards(
     work: Searching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributed, "is_local", lambda settings: False)
-    here = ("--direct_running_mode=in_memory",)
-    work = replace(work, settings=replace(work.settings, beam_options=here))
+    seen = []
+
+    def find_neighbors(
+        embeddings: np.ndarray, k: int, plan: object, seed: int, storage: Storage, *_: object
+    ) -> None:
+        storage.write("embeddings.npy", b"")
+        seen.extend((tmp_path / "collection").rglob("*.npy"))
+
+    monkeypatch.setattr(distributed.neighbors, "find_neighbors", find_neighbors)
     embeddings, _ = people([8] * 30, seed=3)
-    work.find(embeddings, 5, neighbors.choose(*embeddings.shape, PLENTY, 5), 3)
+    elsewhere = replace(work, settings=RunSettings(runner="spark", workers=2))
+    elsewhere.find(embeddings, 5, neighbors.choose(*embeddings.shape, PLENTY, 5), 3)
+    assert len(seen) == 1
     assert not list((tmp_path / "collection").rglob("*.npy"))

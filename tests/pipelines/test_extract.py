@@ -8,10 +8,11 @@ import pytest
 from support.pictures import encode
 
 from facebatch.collection import Collection
+from facebatch.collection.lease import Lease
 from facebatch.config import Execution, ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.extract.items import Item
-from facebatch.extract.plan import Plan, cut
+from facebatch.extract.plan import cut
 from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.roots import parse_root
 from facebatch.pipelines import extract
@@ -35,14 +36,11 @@ def test_a_worker_loads_each_model_once_however_many_shards_it_works_on(
         (photos / f"{number}.jpg").write_bytes(encode(render_face(number)))
     files = [entry for entry in list_root(parse_root(str(photos))) if isinstance(entry, MediaFile)]
     collection = Collection.create(str(tmp_path / "collection"), ExtractSettings())
-    detect = extract.DetectFaces(collection, Execution())
-    embed = extract.EmbedFaces(collection.settings, Execution())
-    shards = [shard for file in files for shard in cut([Item(file)], 1_000)]
-    done = [
-        tables
-        for shard in shards
-        for found in detect.process(shard, Plan())
-        for tables in embed.process(found)
-    ]
-    assert [len(tables.faces) for tables in done] == [1, 1, 1]
+    lease = Lease(collection.storage, collection.settings)
+    work = extract.ExtractShard(collection, Execution(), lease)
+    with lease.held():
+        for file in files:
+            for shard in cut([Item(file)], 1_000):
+                work(shard)
+    assert len(collection.snapshot().face_ids) == 3
     assert sorted(loaded) == ["load_detector", "load_embedder"]

@@ -27,15 +27,16 @@ from support.pictures import encode
 from support.program import command, facebatch, leftover_workers, workers_of
 
 from facebatch.collection import Collection
+from facebatch.collection.lease import Lease
 from facebatch.config import Execution, ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.errors import CollectionError, StageFailed
 from facebatch.extract.items import Item
-from facebatch.extract.plan import Plan, cut
+from facebatch.extract.plan import cut
 from facebatch.jobs.run import run_extract
 from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.roots import Root
-from facebatch.pipelines.extract import DetectFaces, EmbedFaces, WriteShard
+from facebatch.pipelines.extract import ExtractShard
 
 DEAD_WORKER_SECONDS = 10
 ORPHAN_SECONDS = 5
@@ -295,15 +296,14 @@ def test_shards_in_any_order_and_more_than_once_give_the_same_tables(
     files = [entry for entry in list_root(root) if isinstance(entry, MediaFile)]
     shards = [shard for file in files for shard in cut([Item(file)], 1_000)]
     collection = Collection.create(str(tmp_path / "collection"), ExtractSettings())
-    execution = Execution(guard=False)
-    detect = DetectFaces(collection, execution)
-    embed, write = EmbedFaces(collection.settings, execution), WriteShard(collection)
-    for shard in [*reversed(shards), *shards]:
-        for detected in detect.process(shard, Plan()):
-            for done in embed.process(detected):
-                # As a bundle that is delivered again after it was written.
-                write.process(done)
-                write.process(done)
+    lease = Lease(collection.storage)
+    work = ExtractShard(collection, Execution(guard=False), lease)
+    with lease.held():
+        for shard in [*reversed(shards), *shards]:
+            done = work.embed(work.detect(shard))
+            # As an element that is delivered again after it was written.
+            work.write(done)
+            work.write(done)
     assert_equal_extractions(collection, expected)
 
 

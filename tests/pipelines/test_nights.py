@@ -21,7 +21,7 @@ from facebatch.errors import InputError, UsageError
 from facebatch.jobs.run import Extraction, make_plan, run_extract
 from facebatch.media.sources.roots import parse_roots
 from facebatch.pipelines.copies import StandingContents
-from facebatch.pipelines.extract import DetectFaces
+from facebatch.pipelines.extract import ExtractShard
 
 SETTINGS = RunSettings(guard=False, beam_options=("--direct_running_mode=in_memory",))
 
@@ -80,13 +80,13 @@ def archive(first_night: Path, tmp_path: Path) -> Archive:
 def detections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collects a word for every time that a detector is asked for."""
     asked: list[str] = []
-    honest = DetectFaces._load
+    honest = ExtractShard._load_detector
 
-    def noticed(self: DetectFaces) -> Detector:
+    def noticed(self: ExtractShard) -> Detector:
         asked.append("detector")
         return honest(self)
 
-    monkeypatch.setattr(DetectFaces, "_load", noticed)
+    monkeypatch.setattr(ExtractShard, "_load_detector", noticed)
     return asked
 
 

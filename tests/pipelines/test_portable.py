@@ -1,0 +1,80 @@
+"""Beam's portable runners, on Beam's own job service: equal tables, and no silent loss."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.albums import Album
+from support.equality import assert_equal_extractions
+from support.program import command
+
+from facebatch.collection import Collection
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """Where a job service listens."""
+    module = "apache_beam.runners.portability.local_job_service_main"
+    words = [sys.executable, "-m", module, "--port", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as service:
+        assert service.stderr is not None
+        for line in service.stderr:
+            if found := re.search(r"Listening for jobs at (\d+)", line):
+                yield f"localhost:{found[1]}"
+                break
+        service.kill()
+
+
+def run(folder: Path, url: str, endpoint: str, *options: str) -> subprocess.CompletedProcess[str]:
+    words = ["--runner", "PortableRunner", "--workers", "1", "--", f"--job_endpoint={endpoint}"]
+    return subprocess.run(
+        command("extract", str(folder), "-o", url, *words, *options),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_launcher_that_is_its_own_worker_gives_equal_tables(
+    album: Album, undisturbed: Collection, tmp_path: Path, endpoint: str
+) -> None:
+    url = str(tmp_path / "collection")
+    ran = run(album.folder, url, endpoint, "--environment_type=LOOPBACK")
+    assert ran.returncode == 0, ran.stderr
+    assert_equal_extractions(Collection.open(url), undisturbed)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.getuid() != 0 or shutil.which("unshare") is None,
+    reason="a disk of its own takes root on Linux, and unshare",
+)
+def test_a_worker_with_a_disk_of_its_own_is_refused(
+    album: Album, tmp_path: Path, endpoint: str
+) -> None:
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+    mounted = f'mount -t tmpfs none "{apart}" && exec "$0" "$@"'
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", mounted, *pool, "--service_port", "50411"],
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as workers:
+        try:
+            options = ("--environment_type=EXTERNAL", "--environment_config=localhost:50411")
+            ran = run(album.folder, str(apart / "collection"), endpoint, *options)
+        finally:
+            workers.kill()
+    assert (ran.returncode, "every worker has to reach the same store" in ran.stderr) == (2, True)
+    assert not list(apart.glob("collection/media/*"))
