@@ -92,6 +92,7 @@ def query(
     fpir: float | None,
     threshold: float | None,
     fdr: float | None,
+    threshold_from: str | None = None,
 ) -> IdentificationQuery:
     """Returns what is asked of a gallery."""
     from facebatch.errors import UsageError
@@ -109,6 +110,7 @@ def query(
         DEFAULT_FPIR if fpir is None else fpir,
         threshold,
         DEFAULT_FDR if fdr is None else fdr,
+        threshold_from,
     )
 
 
@@ -141,6 +143,7 @@ def run(
     fpir: options.Fpir = None,
     fdr: options.Fdr = None,
     match_threshold: options.MatchThreshold = None,
+    threshold_from: options.ThresholdFrom = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
@@ -161,10 +164,17 @@ def run(
     with request.recorded("run", metrics_file) as record:
         from facebatch.jobs.run import run_all
 
-        asking = {"method": method, "fpir": fpir, "fdr": fdr, "match-threshold": match_threshold}
+        asking = {
+            "method": method,
+            "fpir": fpir,
+            "fdr": fdr,
+            "match-threshold": match_threshold,
+            "threshold-from": threshold_from,
+        }
         if gallery is None:
             _refuse_without_gallery(asking)
-        against = query(gallery, method, fpir, match_threshold, fdr) if gallery else None
+        asked_of = (method, fpir, match_threshold, fdr, threshold_from)
+        against = query(gallery, *asked_of) if gallery else None
         grouping = asked.grouping()
         collection = request.collection()
         with request.progress() as show:

@@ -44,6 +44,7 @@ def identify(
     fpir: options.Fpir = None,
     fdr: options.Fdr = None,
     threshold: options.Threshold = None,
+    threshold_from: options.ThresholdFrom = None,
     as_json: options.Json = False,
 ) -> None:
     """Faces to names: say of every face who of a gallery it is, or nobody.
@@ -53,7 +54,7 @@ def identify(
     from facebatch.collection import Collection
     from facebatch.stages import identify_faces
 
-    against = query(gallery, method, fpir, threshold, fdr)
+    against = query(gallery, method, fpir, threshold, fdr, threshold_from)
     opened = Collection.open(collection)
     summary = identify_faces(opened, opened.snapshot(), against).as_json()
     output.emit(summary, output.matches_lines(summary), as_json)

@@ -113,6 +113,15 @@ MatchThreshold = Annotated[
         metavar="D2",
     ),
 ]
+ThresholdFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--threshold-from",
+        help="Where the distance for --fpir comes from: what was measured for the gallery or its "
+        "embedder, or what the archive's own faces tell. Default: measured, where anything was.",
+        metavar="measured|archive",
+    ),
+]
 Face = Annotated[
     str,
     typer.Option(

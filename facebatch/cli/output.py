@@ -280,6 +280,11 @@ def matches_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         f"  by {config['method']}, accepted up to {config['threshold']:.4f} "
         f"({_short(config['threshold_source'])}){limit}"
     )
+    if archive := summary.get("archive"):
+        yield (
+            f"  by this archive's own {archive['faces']:,} good faces {archive['fpir']:.2g} of the "
+            f"impostors come so near ({archive['fpir_low']:.2g} to {archive['fpir_high']:.2g})"
+        )
 
 
 def _short(source: str) -> str:

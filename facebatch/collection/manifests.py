@@ -109,6 +109,8 @@ class MatchesManifest(Manifest):
         expected_wrong: How many of these names are wrong, by their probabilities; None where
             nothing was measured for the method.
         people: People whom they are.
+        archive: What the archive's own faces tell of the threshold: on how many faces in how many
+            photos, the FPIR there, and the ends of its 80 % interval; None where they are too few.
     """
 
     stage: ClassVar[Stage] = "matches"
@@ -120,6 +122,7 @@ class MatchesManifest(Manifest):
     matched: int | None = None
     expected_wrong: float | None = None
     people: int | None = None
+    archive: Mapping[str, Any] | None = None
 
     @property
     def inputs(self) -> tuple[object, ...]:

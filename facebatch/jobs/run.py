@@ -243,7 +243,7 @@ def run_all(
     """
     if query is not None:
         query.gallery.check_space(collection.space, collection.settings)
-        query.decided_by()
+        query.check()
     if collection.current("clusters") is None:
         collection.settings.thresholds()
     with attempts.running(collection.storage):

@@ -21,7 +21,14 @@ from facebatch.collection import (
 from facebatch.errors import UsageError
 from facebatch.faces.quality import Gate
 from facebatch.identify import Calibration, Gallery, false_discovery
-from facebatch.identify.classifier import DEFAULT_METHOD, Model, accept, entries_hash
+from facebatch.identify.archive_calibration import (
+    LEAST_FACES,
+    ArchiveTail,
+    archive_tail,
+    check_people,
+)
+from facebatch.identify.calibration import DISTANCE_METHODS
+from facebatch.identify.classifier import DEFAULT_METHOD, Best, Model, accept, entries_hash
 from facebatch.identify.distances import Doubles
 from facebatch.identify.thresholds import check_threshold, default_for, threshold_for
 from facebatch.stages.common import StageResult, embeddings_of, good_faces
@@ -32,6 +39,9 @@ DEFAULT_FPIR = 0.01
 
 DEFAULT_FDR = 0.01
 """One name in a hundred that are given may be wrong."""
+
+THRESHOLD_SOURCES = ("measured", "archive")
+"""Where a threshold for a stated rate may be asked to come from."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +54,13 @@ class IdentificationQuery:
         fpir: Share of impostors that may be taken for somebody, above 0 and below 1.
         threshold: Instead of both rates, the largest score that is accepted.
         fdr: Share of the names given that may be wrong, above 0; 1 leaves it to the FPIR alone.
+        threshold_from: ``measured`` takes what was measured for the gallery or its embedder,
+            ``archive`` what the archive's own faces tell (`archive_tail`); None takes the former
+            where there is any.
 
     Raises:
         UsageError: The threshold is none that the method's scores can be compared with, or the FDR
-            is none.
+            or where the threshold is to come from is none.
     """
 
     gallery: Gallery
@@ -55,12 +68,24 @@ class IdentificationQuery:
     fpir: float = DEFAULT_FPIR
     threshold: float | None = None
     fdr: float = DEFAULT_FDR
+    threshold_from: str | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None:
             check_threshold(self.method, self.threshold)
         if not 0 < self.fdr <= 1:
             raise UsageError(f"--fdr lies above 0 and up to 1, not at {self.fdr}")
+        if self.threshold_from not in (None, *THRESHOLD_SOURCES):
+            raise UsageError(
+                f"--threshold-from is {' or '.join(THRESHOLD_SOURCES)}, not {self.threshold_from}"
+            )
+        if self.threshold is not None and self.threshold_from is not None:
+            raise UsageError("the threshold is stated already: leave --threshold-from out")
+        if self.is_by_archive and self.method not in DISTANCE_METHODS:
+            raise UsageError(
+                f"the archive's own faces tell nothing of {self.method}: use one of "
+                f"{', '.join(DISTANCE_METHODS)}, or state the threshold"
+            )
 
     @cached_property
     def model(self) -> Model:
@@ -72,8 +97,30 @@ class IdentificationQuery:
         """
         return self.gallery.model(self.method)
 
+    @cached_property
+    def is_by_archive(self) -> bool:
+        """Whether the archive's own faces say what is near enough."""
+        if self.threshold is not None or self.threshold_from is not None:
+            return self.threshold_from == "archive"
+        try:
+            self.calibration()
+        except UsageError:
+            return self.method in DISTANCE_METHODS
+        return False
+
+    def check(self) -> None:
+        """Refuses what can't be decided, as far as that is known before there are faces.
+
+        Raises:
+            GalleryError, UsageError: As for `decided_by`.
+        """
+        if self.is_by_archive:
+            check_people(len(self.model.people))
+        else:
+            self.decided_by()
+
     def decided_by(self) -> tuple[float, str]:
-        """Returns the threshold and where it comes from.
+        """Returns the threshold that was stated or measured, and where it comes from.
 
         Raises:
             GalleryError, UsageError: As for `model`; or nothing was measured for the embedder.
@@ -122,9 +169,10 @@ def identify_faces(
     gallery.check_space(collection.space, collection.settings)
     model = query.model
     names = np.array(model.people, dtype=object)
-    threshold, source = query.decided_by()
     current = collection.current("matches")
     gate = Gate()
+    probes = _Probes(collection, snapshot, query, gate)
+    threshold, source = probes.decided_by() if query.is_by_archive else query.decided_by()
     inputs = MatchesManifest(
         faces_hash=snapshot.faces_hash,
         space=collection.space,
@@ -140,13 +188,11 @@ def identify_faces(
     )
     if current and current.manifest.inputs == inputs.inputs:
         return StageResult(current, unchanged=True)
-    faces = snapshot.faces(["face_id", "embedding"])
-    best = model.best(embeddings_of(collection, faces), 2)
+    faces, best, good = probes.faces, probes.best, probes.good
     decided = accept(best, threshold)
-    good = good_faces(collection, snapshot, gate)
     wrong = np.full(len(faces), np.nan)
     known = good & (decided.person >= 0)
-    rates = _rates(query, decided.score[good])
+    rates = probes.rates()
     if rates is not None:
         wrong[good] = false_discovery.impostor_probabilities(rates)
         if query.threshold is None:
@@ -168,6 +214,7 @@ def identify_faces(
             below_gate=int((~good).sum()),
             matched=int(known.sum()),
             expected_wrong=None if rates is None else round(float(wrong[known].sum()), 2),
+            archive=probes.tail.at(threshold) if probes.tail else None,
             people=len(np.unique(decided.person[known])),
         ),
     )
@@ -175,13 +222,72 @@ def identify_faces(
     return StageResult(collection.finish(generation), unchanged=False)
 
 
-def _rates(query: IdentificationQuery, scores: npt.NDArray[np.float32]) -> Doubles | None:
-    """Returns the FPIR at each score; None where nothing was measured that would tell."""
-    try:
-        calibration = query.calibration()
-    except UsageError:
-        return None
-    return false_discovery.rates_of(scores, calibration, query.method, len(query.model.people))
+@dataclass(frozen=True)
+class _Probes:
+    """A snapshot's faces against a gallery; read when asked for."""
+
+    collection: Collection
+    snapshot: Snapshot
+    query: IdentificationQuery
+    gate: Gate
+
+    @cached_property
+    def faces(self) -> pa.Table:
+        """Their columns face_id, media_id and embedding."""
+        return self.snapshot.faces(["face_id", "media_id", "embedding"])
+
+    @cached_property
+    def best(self) -> Best:
+        """Their two nearest people."""
+        return self.query.model.best(embeddings_of(self.collection, self.faces), 2)
+
+    @cached_property
+    def good(self) -> npt.NDArray[np.bool_]:
+        """Which of them pass the gate."""
+        return good_faces(self.collection, self.snapshot, self.gate)
+
+    @cached_property
+    def tail(self) -> ArchiveTail | None:
+        """How near impostors come among the good ones, where these are enough to tell."""
+        media = self.faces["media_id"].combine_chunks().dictionary_encode().indices
+        people = len(self.query.model.people)
+        photos = media.to_numpy()[self.good]
+        return archive_tail(self.best.scores[self.good], photos, self.query.method, people)
+
+    def _calibration(self) -> Calibration | None:
+        if not self.query.is_by_archive:
+            try:
+                return self.query.calibration()
+            except UsageError:
+                return None
+        if self.tail is None:
+            return None
+        about = self.collection.settings
+        method, space = self.query.method, self.collection.space
+        return self.tail.calibration(method, about.embedder, about.tta, space)
+
+    def decided_by(self) -> tuple[float, str]:
+        """Returns the threshold that the archive itself tells, and where it comes from.
+
+        Raises:
+            UsageError: It tells none.
+        """
+        calibration, query = self._calibration(), self.query
+        if calibration is None:
+            raise UsageError(
+                f"{self.collection.storage.public} has {int(self.good.sum())} good faces, too few "
+                f"to tell how near impostors come ({LEAST_FACES}): calibrate with labelled "
+                "photos, or state the threshold itself"
+            )
+        return threshold_for(calibration, query.method, len(query.model.people), fpir=query.fpir)
+
+    def rates(self) -> Doubles | None:
+        """Returns the FPIR at each good face's score; None where nothing tells."""
+        calibration, query = self._calibration(), self.query
+        if calibration is None:
+            return None
+        scores, people = self.best.scores[self.good, 0], len(query.model.people)
+        return false_discovery.rates_of(scores, calibration, query.method, people)
 
 
 def current_matches(

@@ -277,3 +277,48 @@ def test_a_rate_that_is_none_is_refused(collection: Collection, faces, fdr: floa
         identify_faces(
             collection, collection.snapshot(), IdentificationQuery(known(faces, 2), fdr=fdr)
         )
+
+
+def unmeasured(photos: int) -> tuple[Collection, Gallery]:
+    """A collection and a gallery of an embedder for which nothing was measured."""
+    settings = ExtractSettings(embedder="sface")
+    collection = Collection.create(f"memory://unmeasured-{next(_urls)}", settings)
+    embeddings, truth = people([photos] * 12, seed=4)
+    commit(collection, "one", embeddings)
+    rows = [int(np.flatnonzero(truth == person)[0]) for person in range(6)]
+    names = [f"person {person}" for person in range(6)]
+    return collection, gallery_of(embeddings[rows], names, embedder="sface")
+
+
+def test_without_a_table_the_archive_itself_says_what_is_near_enough() -> None:
+    collection, gallery = unmeasured(21)
+    query = IdentificationQuery(gallery, fdr=1)
+    query.check()
+    made = identify_faces(collection, collection.snapshot(), query)
+    manifest = made.generation.manifest
+    assert "this archive's own impostors" in manifest.config["threshold_source"]
+    assert manifest.archive is not None
+    assert 100 <= manifest.archive["faces"] <= 252
+    assert manifest.matched is not None
+    assert 20 < manifest.matched < 140
+    assert identify_faces(collection, collection.snapshot(), query).unchanged
+    measured = IdentificationQuery(gallery, threshold_from="measured")
+    with pytest.raises(UsageError, match="no thresholds are known for sface"):
+        measured.check()
+
+
+def test_an_archive_too_small_to_tell_says_so() -> None:
+    collection, gallery = unmeasured(5)
+    with pytest.raises(UsageError, match="has 60 good faces, too few"):
+        identify_faces(collection, collection.snapshot(), IdentificationQuery(gallery))
+
+
+def test_where_a_threshold_comes_from_is_asked_for_in_ways_that_agree(faces) -> None:
+    gallery = known(faces, 2)
+    for wrong in ({"threshold": 0.1}, {"method": "knn"}):
+        with pytest.raises(UsageError):
+            IdentificationQuery(gallery, threshold_from="archive", **wrong)
+    with pytest.raises(UsageError, match="measured or archive"):
+        IdentificationQuery(gallery, threshold_from="shipped")
+    with pytest.raises(UsageError, match="are needed"):
+        IdentificationQuery(gallery, threshold_from="archive").check()
