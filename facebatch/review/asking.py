@@ -177,7 +177,7 @@ def compare(visit: Visit) -> Response:
         and frozenset((first.person_id, second.person_id))
         in visit.state.people.effective_decisions.apart,
         searched=searched,
-        found=[visit.card(one) for one in called(visit, searched)][:_PAIRS],
+        found=[visit.card(one) for one in called(visit, searched)[:_PAIRS]],
         likely=suggested(visit, first),
     )
 
