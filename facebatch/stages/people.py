@@ -257,7 +257,10 @@ def _write_events(
 def _drawn(
     before: Clustering, after: Clustering, earlier: PeopleView
 ) -> dict[bytes, Mapping[str, Any]]:
-    """Returns the earlier rows of people whose faces are the same as before."""
+    """Returns the earlier rows of people whose faces are the same as before.
+
+    A cover that is none of them, whatever wrote it, isn't taken over.
+    """
     places = pc.index_in(ids.to_arrow(after.face_ids), ids.to_arrow(before.face_ids))
     known = places.is_valid().to_numpy(zero_copy_only=False)
     was = np.full(len(after.labels), -1, np.int64)
@@ -274,10 +277,14 @@ def _drawn(
     )
     rows = earlier.table.select(["person_id", "cover_face_id", "spread", "faces"])
     rows = rows.filter(pc.is_in(rows["person_id"], people))
+    covers = pc.index_in(rows["cover_face_id"], ids.to_arrow(after.face_ids))
+    rows = rows.append_column("label", pc.take(pa.array(after.labels), covers))
+    cluster_of = {one.person_id: one.cluster for one in after.people}
     return {
         row["person_id"]: row
         for row in rows.to_pylist()
-        if row["cover_face_id"] and (row["faces"] < 2 or row["spread"] is not None)
+        if row["label"] == cluster_of[row["person_id"]]
+        and (row["faces"] < 2 or row["spread"] is not None)
     }
 
 
