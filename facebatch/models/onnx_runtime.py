@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from facebatch.models.card import Input
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _ERRORS_ONLY = 3  # onnxruntime's severity: warnings are about the graph's making
 
@@ -52,6 +53,8 @@ def prepared(images: NDArray[np.uint8], reads: Input) -> NDArray[Any]:
     Returns:
         float32 or uint8, C-contiguous: (n, 3, height, width), or (n, height, width, 3).
     """
+    import numpy as np
+
     n, height, width, _ = images.shape
     planes = np.empty((n, 3, height, width), reads.dtype)
     for channel, colour in enumerate((0, 1, 2) if reads.colour == "RGB" else (2, 1, 0)):

@@ -203,7 +203,7 @@ def test_every_change_is_an_event_with_its_decision(collection: Collection) -> N
 
 def test_who_is_meant_must_be_clear(collection: Collection) -> None:
     people = People.of(collection)
-    for said, says in (("nobody", "nobody called"), ("ab", "nobody called"), ("", "nobody")):
+    for said, says in (("nobody", "nobody called"), ("ab", "too short: 4 digits"), ("", "nobody")):
         with pytest.raises(UsageError, match=says):
             people.find(said)
     who = listed(people)[0]
