@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import apache_beam as beam
-from apache_beam.metrics import Metrics
-
 from facebatch import tables
 from facebatch.collection import Collection
+from facebatch.collection.lease import Lease
 from facebatch.config import Execution
 from facebatch.embed import Embedder, load_embedder
 from facebatch.errors import CollectionError
@@ -17,36 +13,22 @@ from facebatch.extract.reembed import reembed_shard
 from facebatch.pipelines.per_process import PerProcess
 
 
-def convert(
-    pipeline: beam.Pipeline,
-    source: Collection,
-    target: Collection,
-    shards: Sequence[str],
-    execution: Execution,
-) -> None:
-    """Applies the conversion of some shards to a pipeline."""
-    _ = (
-        pipeline
-        | beam.Create(list(shards))
-        | beam.Reshuffle()
-        | "reembed" >> beam.ParDo(ReembedShard(source, target, execution))
-    )
-
-
-class ReembedShard(beam.DoFn):
+class ReembedShard:
     """Commits a shard to the target as the source has it, but for its embeddings.
 
     One that can't be read is left out: whoever began the conversion sees that it isn't there.
     """
 
-    def __init__(self, source: Collection, target: Collection, execution: Execution) -> None:
+    def __init__(
+        self, source: Collection, target: Collection, execution: Execution, lease: Lease
+    ) -> None:
         self._source = source
         self._target = target
         self._execution = execution
+        self._lease = lease
         self._embedder = PerProcess()
-        self._faces = Metrics.counter("facebatch", "faces")
 
-    def process(self, shard: str) -> None:
+    def __call__(self, shard: str, /) -> None:
         """Converts one shard, unless it is there already."""
         source, target = self._source, self._target
         if target.storage.exists(f"media/{shard}.parquet"):
@@ -60,8 +42,8 @@ class ReembedShard(beam.DoFn):
         except CollectionError:
             return
         with stopping.writing():
+            self._lease.check_held()
             target.commit_shard(shard, media, faces, keep_times=True)
-        self._faces.inc(len(faces))
 
     def _load(self) -> Embedder:
         settings, execution = self._target.settings, self._execution

@@ -11,6 +11,7 @@ from typing import Any
 
 from facebatch.collection import Collection, Snapshot
 from facebatch.collection.collection import check_target, read_info
+from facebatch.collection.lease import Lease
 from facebatch.collection.sources import SOURCES
 from facebatch.collection.suppression import FOLDER as SUPPRESSED
 from facebatch.config import RunSettings
@@ -19,8 +20,8 @@ from facebatch.extract import attempts
 from facebatch.models import registry
 from facebatch.models.engines import choose
 from facebatch.people.carrying import PEOPLE_FOLDERS, carry_people
-from facebatch.pipelines.convert import convert
-from facebatch.pipelines.runners import check_runner, run_watched
+from facebatch.pipelines import engine
+from facebatch.pipelines.convert import ReembedShard
 from facebatch.storage.store import Storage
 
 _BEGUN = "conversion.json"
@@ -86,7 +87,7 @@ def planned(source: Collection, url: str, embedder: str, settings: RunSettings) 
         SettingsMismatch: The source was extracted by weights or rules that aren't today's.
         WeightsError: The embedder's weights are missing.
     """
-    check_runner(settings)
+    engine.check(settings)
     choose(settings.engine, settings.device)
     target = Collection.planned(url, replace(source.settings, embedder=embedder))
     public = source.storage.public
@@ -145,7 +146,7 @@ def run_convert(
 
     Raises:
         CollectionError: A shard can't be read; the others are converted.
-        WorkerDied, StageFailed, Interrupted: As for `run_watched`; the same command goes on.
+        WorkerDied, StageFailed, Interrupted: As for `each`; the same command goes on.
     """
     begun = time.monotonic()
     settings = settings.with_resolved_workers()
@@ -158,11 +159,16 @@ def run_convert(
             target.storage.remove(f"faces/{shard}.parquet")
         missing = [shard for shard in wanted if shard not in there]
         if missing:
-            run_watched(
-                lambda pipeline: convert(pipeline, source, target, missing, settings.execution()),
-                settings,
-                lambda: report(len(_committed(target.storage)), len(wanted)),
-            )
+            lease = Lease(target.storage, target.settings)
+            work = ReembedShard(source, target, settings.execution(), lease)
+
+            def done() -> int:
+                return len(_committed(target.storage))
+
+            with lease.held():
+                engine.each(
+                    work, missing, lease, settings, lambda: report(done(), len(wanted)), done
+                )
         _check_whole(source, target, wanted)
         _carry(source, target)
     target.found(converted_from={"embedder": source.settings.embedder, "space": source.space})

@@ -165,7 +165,7 @@ class PeopleView:
         if person is None:
             active = (one for one in self.known.values() if one.status == "active")
             like = hint(said, (one.name for one in active if one.name))
-            if is_hex(said) and len(said) < SHORTEST_PREFIX and not like:
+            if said and is_hex(said) and len(said) < SHORTEST_PREFIX and not like:
                 raise UsageError(f"{said!r} is too short: {SHORTEST_PREFIX} digits at least")
             raise UsageError(
                 f"there is nobody called {said!r}, and no id that begins with it (at least "
