@@ -16,7 +16,7 @@ from facebatch.collection.lease import Lease
 from facebatch.config import RunSettings
 from facebatch.errors import UsageError
 from facebatch.pipelines.remote import Work
-from facebatch.pipelines.runners import check_runner, run_watched
+from facebatch.pipelines.runners import check_not_refused, check_runner, run_watched
 
 
 class Each(beam.DoFn):
@@ -39,6 +39,7 @@ def check(settings: RunSettings) -> None:
         UsageError: The runner isn't known, loses data, lacks something or can't be reached; or how
             many workers it has isn't said.
     """
+    check_not_refused(settings.runner)
     if not settings.is_local and not settings.workers:
         raise UsageError(
             f"--runner {settings.runner} needs --workers N: how many work on other machines can't "

@@ -211,14 +211,23 @@ def works_here(settings: RunSettings) -> bool:
     return settings.is_local and not here.isdisjoint(settings.beam_options)
 
 
+def check_not_refused(runner: str) -> None:
+    """Refuses a runner that loses data.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if runner in REFUSED:
+        raise UsageError(f"--runner {runner} is refused: {REFUSED[runner]}")
+
+
 def check_runner(settings: RunSettings) -> None:
     """Refuses a runner that loses data, isn't known or can't be reached, before anything is done.
 
     Raises:
         UsageError: It is such a one, or an option of it is unknown.
     """
-    if settings.runner in REFUSED:
-        raise UsageError(f"--runner {settings.runner} is refused: {REFUSED[settings.runner]}")
+    check_not_refused(settings.runner)
     if not settings.is_local:
         try:
             beam.runners.create_runner(settings.runner)

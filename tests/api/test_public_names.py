@@ -113,6 +113,7 @@ facebatch.detect_faces(7)
 """
 
 
+@pytest.mark.full
 def test_a_users_file_is_checked_strictly(tmp_path: Path) -> None:
     (tmp_path / "user.py").write_text(USER)
     # Neither their checks nor ours of them: a user has the same choice, and they take minutes.

@@ -73,6 +73,7 @@ def test_threads_may_share_the_networks(compiled):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.full
 def test_memory_does_not_grow_with_every_new_shape(compiled):
     shapes = [(12 + i // 50, 12 + i % 50) for i in range(1_300)]
     sizes = []

@@ -128,6 +128,7 @@ def test_a_decoder_that_hangs_costs_its_item_only(wary: GuardedDecoder) -> None:
     assert len(children()) == 1
 
 
+@pytest.mark.full
 def test_a_child_outlives_neither_its_parent_nor_a_hang(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:

@@ -95,6 +95,7 @@ def test_another_photo_under_an_erased_path_is_read_and_takes_nothing_over(
     assert night(album, url)["to_extract"] == 0
 
 
+@pytest.mark.full
 def test_an_erased_face_does_not_come_back_when_its_photo_is_extracted_again(
     album: Path, tmp_path: Path
 ) -> None:

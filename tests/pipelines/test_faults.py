@@ -126,6 +126,7 @@ def test_a_killed_worker_ends_the_run_and_the_same_command_finishes_it(
     assert_equal_clusters(collection, undisturbed)
 
 
+@pytest.mark.full
 def test_a_worker_killed_in_its_first_moment_ends_the_run_too(album: Album, tmp_path: Path) -> None:
     launcher = start(album, str(tmp_path / "collection"))
     process = psutil.Process(launcher.pid)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,17 +21,20 @@ pytestmark = pytest.mark.full
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where a job service listens."""
+    port = tmp_path_factory.mktemp("service") / "port"
     module = "apache_beam.runners.portability.local_job_service_main"
-    words = [sys.executable, "-m", module, "--port", "0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as service:
-        assert service.stderr is not None
-        for line in service.stderr:
-            if found := re.search(r"Listening for jobs at (\d+)", line):
-                yield f"localhost:{found[1]}"
-                break
-        service.kill()
+    words = [sys.executable, "-m", module, "--port", "0", "--port_file", str(port)]
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(words, stdout=nowhere, stderr=nowhere) as service:
+        try:
+            while not (port.exists() and port.read_text().strip()):
+                assert service.poll() is None
+                time.sleep(0.1)
+            yield f"localhost:{port.read_text().strip()}"
+        finally:
+            service.kill()
 
 
 def run(folder: Path, url: str, endpoint: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -70,7 +70,7 @@ def test_the_people_of_a_shot_count_once_and_go_together(album: Path, tmp_path: 
     assert len(counts) == 5
     assert seen(collection) == ["IMG_1.JPG", "IMG_2.HEIC", "IMG_3.JPG"]
     said = "2 pairs of one shot"
-    assert said in "\n".join(extraction_lines(done))
+    assert said in "\n".join(extraction_lines(done, []))
     assert said in "\n".join(inspection_lines(inspect_collection(collection)))
 
     (album / "IMG_3.JPG").unlink()

@@ -199,6 +199,7 @@ def test_a_tab_that_is_behind_decides_nothing(served, tab: Tab) -> None:
     tab.complaints = [said for said in tab.complaints if "409" not in said]
 
 
+@pytest.mark.full
 def test_a_run_at_work_shows_a_banner(served, tab: Tab) -> None:
     with attempts.running(served[0].storage):
         _until(tab, "A run is working on this collection.", present=True)
