@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 import pytest
 
@@ -35,7 +36,10 @@ def asked(runner: str, *options: str, workers: int = 2) -> RunSettings:
         (asked("spark", "--master", "local[2]", "--remote", "sc://a:1"), "takes the cluster after"),
         (asked("spark", "--mastr", "local[2]"), "--master was meant?"),
         (asked("spark", "--master", "local[2]", "--conf", "key"), "--conf takes KEY=VALUE"),
-        (asked("spark", "--remote", "sc://127.0.0.1:9"), "nobody answers there"),
+        pytest.param(
+            asked("spark", "--remote", "sc://127.0.0.1:9"),
+            "nobody answers there" if find_spec("pyspark") else "pip install 'facebatch[spark]'",
+        ),
     ],
 )
 def test_what_cant_work_is_refused_in_one_line(settings: RunSettings, message: str) -> None:
