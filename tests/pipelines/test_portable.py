@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +38,17 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             service.kill()
 
 
+def wait_for(port: int) -> None:
+    """Waits until something listens at a port of this machine."""
+    while True:
+        try:
+            socket.create_connection(("localhost", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+
+
 def run(folder: Path, url: str, endpoint: str, *options: str) -> subprocess.CompletedProcess[str]:
     words = ["--runner", "PortableRunner", "--workers", "1", "--", f"--job_endpoint={endpoint}"]
     return subprocess.run(
@@ -67,17 +79,22 @@ def test_a_worker_with_a_disk_of_its_own_is_refused(
     apart.mkdir()
     pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
     mounted = f'mount -t tmpfs none "{apart}" && exec "$0" "$@"'
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
-        ["unshare", "-m", "sh", "-c", mounted, *pool, "--service_port", "50411"],
+        ["unshare", "-m", "sh", "-c", mounted, *pool, "--service_port", str(port)],
         env={**os.environ, "PATH": path},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as workers:
         try:
-            options = ("--environment_type=EXTERNAL", "--environment_config=localhost:50411")
+            wait_for(port)
+            place = f"--environment_config=localhost:{port}"
+            options = ("--environment_type=EXTERNAL", place)
             ran = run(album.folder, str(apart / "collection"), endpoint, *options)
         finally:
             workers.kill()
-    assert (ran.returncode, "every worker has to reach the same store" in ran.stderr) == (2, True)
+    assert "every worker has to reach the same store" in ran.stderr
+    assert ran.returncode == 2
     assert not list(apart.glob("collection/media/*"))
