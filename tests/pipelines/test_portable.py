@@ -84,7 +84,8 @@ def test_a_worker_with_a_disk_of_its_own_is_refused(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
         ["unshare", "-m", "sh", "-c", mounted, *pool, "--service_port", str(port)],
-        env={**os.environ, "PATH": path},
+        # Beam starts plain `python`, which would take a folder called facebatch here for ours.
+        env={**os.environ, "PATH": path, "PYTHONSAFEPATH": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as workers:
