@@ -41,7 +41,17 @@ def lacking() -> str:
         "java": shutil.which("java") is not None,
         "pyspark (pip install -e '.[spark]')": find_spec("pyspark") is not None,
     }
-    return ", ".join(name for name, has in wants.items() if not has)
+    lacks = [name for name, has in wants.items() if not has]
+    return ", ".join(lacks or ([] if _has_namespaces() else ["network namespaces"]))
+
+
+def _has_namespaces() -> bool:
+    """Tells whether a namespace can be made, which some containers refuse to root as well."""
+    probe = ["ip", "netns", "exec", "fbprobe", "true"]
+    made = subprocess.run(["ip", "netns", "add", "fbprobe"], capture_output=True, check=False)
+    works = made.returncode == 0 and not subprocess.run(probe, capture_output=True).returncode
+    subprocess.run(["ip", "netns", "delete", "fbprobe"], capture_output=True, check=False)
+    return works
 
 
 def options() -> list[str]:
