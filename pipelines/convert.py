@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from facebatch import tables
 from facebatch.collection import Collection
 from facebatch.collection.lease import Lease
 from facebatch.config import Execution
-from facebatch.embed import Embedder, load_embedder
 from facebatch.errors import CollectionError
 from facebatch.extract import stopping
 from facebatch.extract.reembed import reembed_shard
-from facebatch.pipelines.per_process import PerProcess
+from facebatch.pipelines.work import PerProcess, kept_embedder
 
 
 class ReembedShard:
@@ -36,20 +37,12 @@ class ReembedShard:
         try:
             media = tables.read(source.storage, f"media/{shard}.parquet", "media")
             faces = tables.read(source.storage, f"faces/{shard}.parquet", "faces")
+            load = partial(kept_embedder, self._embedder, target.settings, self._execution)
             media, faces = reembed_shard(
-                media, faces, self._load, source.settings, target.settings, self._execution
+                media, faces, load, source.settings, target.settings, self._execution
             )
         except CollectionError:
             return
         with stopping.writing():
             self._lease.check_held()
             target.commit_shard(shard, media, faces, keep_times=True)
-
-    def _load(self) -> Embedder:
-        settings, execution = self._target.settings, self._execution
-        embedder: Embedder = self._embedder.get(
-            lambda: load_embedder(
-                settings.embedder, settings.tta, execution.engine, execution.device
-            )
-        )
-        return embedder

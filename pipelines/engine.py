@@ -15,8 +15,8 @@ import apache_beam as beam
 from facebatch.collection.lease import Lease
 from facebatch.config import RunSettings
 from facebatch.errors import UsageError
-from facebatch.pipelines.remote import Work
 from facebatch.pipelines.runners import check_not_refused, check_runner, run_watched
+from facebatch.pipelines.work import Work
 
 
 class Each(beam.DoFn):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import apache_beam as beam
@@ -23,7 +24,6 @@ from facebatch.collection.lease import Lease
 from facebatch.collection.suppression import suppress
 from facebatch.config import Execution, RunSettings
 from facebatch.detect import Detector, load_detector
-from facebatch.embed import Embedder, load_embedder
 from facebatch.extract import stopping
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Shard
@@ -32,10 +32,10 @@ from facebatch.media.sources.reader import MediaReader
 from facebatch.pipelines.copies import FindCopies, StandingContents
 from facebatch.pipelines.cutting import CutShards
 from facebatch.pipelines.engine import Each, each
-from facebatch.pipelines.per_process import PerProcess
 from facebatch.pipelines.planning import PlanJob, plan
 from facebatch.pipelines.runners import run_watched
 from facebatch.pipelines.vanishing import MarkVanished
+from facebatch.pipelines.work import PerProcess, kept_embedder
 from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -171,7 +171,9 @@ class ExtractShard:
 
     def embed(self, shard: ShardTables) -> ShardTables:
         """Puts embeddings in the place of chip pixels, all faces of a shard in full batches."""
-        return embed_shard(shard, self._load_embedder, self.collection.settings, self._execution)
+        settings, execution = self.collection.settings, self._execution
+        load = partial(kept_embedder, self._embedder, settings, execution)
+        return embed_shard(shard, load, settings, execution)
 
     def write(self, shard: ShardTables) -> None:
         """Commits a shard: its faces, then its media file."""
@@ -195,15 +197,6 @@ class ExtractShard:
             )
         )
         return detector
-
-    def _load_embedder(self) -> Embedder:
-        settings, execution = self.collection.settings, self._execution
-        embedder: Embedder = self._embedder.get(
-            lambda: load_embedder(
-                settings.embedder, settings.tta, execution.engine, execution.device
-            )
-        )
-        return embedder
 
 
 class ExtractWritten:

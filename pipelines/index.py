@@ -21,7 +21,7 @@ from facebatch.faces.embeddings import check_unit_rows
 from facebatch.neighbors import index
 from facebatch.neighbors.index import SHARD_ROWS, Plan
 from facebatch.pipelines.engine import each
-from facebatch.pipelines.per_process import PerProcess
+from facebatch.pipelines.work import PerProcess
 from facebatch.storage.store import Storage
 
 

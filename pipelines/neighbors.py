@@ -22,7 +22,7 @@ from facebatch.config import RunSettings
 from facebatch.neighbors import BLOCK_ROWS, Neighbors, index
 from facebatch.neighbors.index import Plan
 from facebatch.pipelines.engine import each
-from facebatch.pipelines.per_process import PerProcess
+from facebatch.pipelines.work import PerProcess
 from facebatch.storage.store import Storage
 
 SHARD_BLOCKS = 4

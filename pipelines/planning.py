@@ -50,7 +50,7 @@ from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, list_
 from facebatch.media.sources.reader import MediaReader
 from facebatch.media.sources.roots import Root
 from facebatch.media.video.foreign import HEAD, is_foreign
-from facebatch.pipelines.per_process import PerProcess
+from facebatch.pipelines.work import PerProcess
 from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:

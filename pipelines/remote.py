@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from apache_beam.options.pipeline_options import (
@@ -34,23 +34,12 @@ _SERVED = ("PortableRunner", "FlinkRunner", "SparkRunner")
 _ALIKE = 0.8
 
 
-class Work(Protocol):
-    """What is done with one element; plain data itself until it is called for the first time.
-
-    It may be called more than once for an element, also at the same time in two processes, and
-    gives the same each time.
-    """
-
-    def __call__(self, element: Any, /) -> None:
-        """Does the work of one element."""
-
-
 class Job:
     """A job that runs in a thread, so that this one can watch it.
 
     Args:
-        run: Starts it, and waits where it can't be waited for otherwise. What it returns may have
-            ``wait_until_finish`` and ``cancel``, as Beam's results do.
+        run: Starts it. What it returns is waited for and cancelled, as Beam's results are; None
+            where it has ended.
     """
 
     def __init__(self, run: Callable[[], Any]) -> None:
@@ -62,7 +51,8 @@ class Job:
     def _follow(self) -> None:
         try:
             self._result = self._run()
-            self._result.wait_until_finish()
+            if self._result is not None:
+                self._result.wait_until_finish()
         except BaseException as error:
             self.error = error
 
@@ -133,14 +123,24 @@ def check_options(settings: RunSettings) -> None:
             _check_jar(settings.runner, options)
 
 
-class _Parser(argparse.ArgumentParser):
+class OptionParser(argparse.ArgumentParser):
+    """Reads the options after ``--``; what is wrong with them is the user's to mend."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_abbrev=False, add_help=False)
+
     def error(self, message: str) -> NoReturn:
+        """Refuses.
+
+        Raises:
+            UsageError: Always.
+        """
         raise UsageError(f"after --: {message}")
 
 
 def _parser() -> argparse.ArgumentParser:
     """Returns a parser of every option that Beam knows."""
-    parser = _Parser(allow_abbrev=False, add_help=False)
+    parser = OptionParser()
     # Templates give some values later; here they are only read.
     parser.add_value_provider_argument = parser.add_argument  # type: ignore[attr-defined]
     for part in PipelineOptions.__subclasses__():

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pyarrow as pa
 
@@ -28,8 +28,8 @@ from facebatch.collection.lease import Lease
 from facebatch.config import RunSettings
 from facebatch.errors import FacebatchError, UsageError, WorkerDied
 from facebatch.pipelines import remote
-from facebatch.pipelines.remote import Work
 from facebatch.pipelines.runners import GOES_ON, as_raised, last_words, watched
+from facebatch.pipelines.work import Work
 
 _LOG = logging.getLogger(__name__)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -87,13 +87,8 @@ def check(settings: RunSettings) -> None:
             remote.check_endpoint(master, "--master")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"after --: {message}")
-
-
 def _options(settings: RunSettings) -> argparse.Namespace:
-    parser = _Parser(allow_abbrev=False, add_help=False)
+    parser = remote.OptionParser()
     parser.add_argument("--master", default="")
     parser.add_argument("--remote", default="")
     parser.add_argument("--conf", action="append", default=[])
@@ -169,13 +164,12 @@ class _Job(remote.Job):
         self._elements = elements
         self._session: Any = None
 
-    def _do(self) -> _Done:
+    def _do(self) -> None:
         # The session is made in this thread: in the main one it would take the signals over.
         self._session = _session(self._options, self._workers)
         numbers = self._session.range(0, self._elements, 1, numPartitions=self._elements)
         done = numbers.mapInArrow(self._task, "id long")
         done.write.format("noop").mode("overwrite").save()
-        return _Done()
 
     def cancel(self) -> None:
         """Cancels the job and waits until no task of it runs any more."""
@@ -190,13 +184,6 @@ class _Job(remote.Job):
         """Ends the session, and with it the application and its executors."""
         if self._session is not None:
             self._session.stop()
-
-
-class _Done:
-    """The result of a job that has ended."""
-
-    def wait_until_finish(self) -> None:
-        """Returns at once."""
 
 
 def _session(options: argparse.Namespace, workers: int) -> Any:

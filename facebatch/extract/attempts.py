@@ -99,7 +99,6 @@ class _Beats:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._marks: dict[tuple[Storage, str], bytes] = {}
-        self._ended = threading.Event()
         self._pid: int | None = None
 
     def begin(self, storage: Storage, path: str, mark: bytes) -> None:
@@ -118,7 +117,8 @@ class _Beats:
             storage.remove(path)
 
     def _beat(self) -> None:
-        while not self._ended.wait(BEAT_SECONDS):
+        while True:
+            time.sleep(BEAT_SECONDS)
             for (storage, path), mark in list(self._marks.items()):
                 with self._lock, contextlib.suppress(CollectionError):  # the next may succeed
                     if (storage, path) in self._marks:

@@ -16,20 +16,21 @@ from facebatch.extract.plan import cut
 from facebatch.media.sources.listing import MediaFile, list_root
 from facebatch.media.sources.roots import parse_root
 from facebatch.pipelines import extract
+from facebatch.pipelines import work as work_module
 
 
 def test_a_worker_loads_each_model_once_however_many_shards_it_works_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
-    for name in ("load_detector", "load_embedder"):
-        load = getattr(extract, name)
+    for module, name in ((extract, "load_detector"), (work_module, "load_embedder")):
+        load = getattr(module, name)
 
         def counted(*arguments, name=name, load=load, **named):
             loaded.append(name)
             return load(*arguments, **named)
 
-        monkeypatch.setattr(extract, name, counted)
+        monkeypatch.setattr(module, name, counted)
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(3):
