@@ -41,6 +41,10 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Detections:
+        """Returns some of the faces, as numpy indexes them."""
+        return Detections(self.boxes[rows], self.scores[rows], self.landmarks[rows])
+
 
 class Detector(Protocol):
     """Finds the faces of one image at a time."""

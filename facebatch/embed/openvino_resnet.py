@@ -22,12 +22,22 @@ _BATCH = 8  # faces a call are as fast as 32
 
 def compiled(net: ResidualNetwork, precision: Precision) -> Forward:
     """Give the loaded network as a function from chips, of any number, to raw outputs."""
-    network = _graph(net, precision)
-    return in_batches(lambda chips: network(chips)[0], _BATCH, SIDE, len(net.projection))
+    network = _graph(net, precision, _BATCH)
+    return in_batches(
+        lambda chips: network(chips)[0],
+        _BATCH,
+        SIDE,
+        len(net.projection),
+        lambda: _one_by_one(_graph(net, precision, 1)),
+    )
 
 
-def _graph(net: ResidualNetwork, precision: Precision) -> Network:
-    chips = parameter((_BATCH, SIDE, SIDE, 3), np.uint8)
+def _one_by_one(network: Network) -> Forward:
+    return lambda chips: network(chips)[0]
+
+
+def _graph(net: ResidualNetwork, precision: Precision, batch: int) -> Network:
+    chips = parameter((batch, SIDE, SIDE, 3), np.uint8)
     channels_first = np.array([0, 3, 1, 2], np.int64)
     x = opset.transpose(opset.convert(chips, "f32"), channels_first)
     x = max_pool(opset.relu(_convolved(x, net.stem)), 3, 2)

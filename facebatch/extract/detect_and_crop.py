@@ -70,18 +70,34 @@ def faces_of(picture: FacePicture, detector: Detector, settings: ExtractSettings
     Raises:
         MediaError: The pixels can't be decoded.
     """
+    return cut_faces(picture, detect_faces(picture, detector, settings), settings)
+
+
+def detect_faces(picture: FacePicture, detector: Detector, settings: ExtractSettings) -> Detections:
+    """Finds a picture's faces, in pixels of the full-size picture; all of them can be aligned.
+
+    Raises:
+        MediaError: The pixels can't be decoded.
+    """
     found = _detected(picture, detector, settings)
-    usable = ~align.is_degenerate(found.landmarks, template_of(settings))
-    landmarks = found.landmarks[usable]
-    views, matrices = picture.views(landmarks) if len(landmarks) else _no_views(settings)
+    return found.take(~align.is_degenerate(found.landmarks, template_of(settings)))
+
+
+def cut_faces(picture: FacePicture, found: Detections, settings: ExtractSettings) -> Faces:
+    """Cuts the chips of faces that `detect_faces` found.
+
+    Raises:
+        MediaError: The pixels can't be decoded in the detail that the chips need.
+    """
+    views, matrices = picture.views(found.landmarks) if len(found) else _no_views(settings)
     return Faces(
-        boxes=found.boxes[usable],
-        landmarks=landmarks,
-        scores=found.scores[usable],
+        boxes=found.boxes,
+        landmarks=found.landmarks,
+        scores=found.scores,
         chip_to_picture=matrices,
         views=views,
-        timestamps_us=np.zeros(len(landmarks), np.int64),
-        ordinals=np.arange(len(landmarks), dtype=np.int32),
+        timestamps_us=np.zeros(len(found), np.int64),
+        ordinals=np.arange(len(found), dtype=np.int32),
     )
 
 

@@ -7,6 +7,7 @@ moved on, so boxes alone would not do.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,6 +44,132 @@ _FULL_SIZE = 80.0  # pixels of a box whose chip isn't enlarged
 _HALF_SHARP = 0.05  # about the median of 198 LFW photos
 _NO_MATCH = 1e3
 
+_STEADY_US = 500_000
+_IN_PLACE = 0.5
+_TOUCHING = 0.05
+"""A face is in its place where its box shares half of the union with the track's of half a second
+ago at most, and neither touches another."""
+
+
+Embed = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float32]]
+"""Gives the embeddings (k, d), rows of length 1, of the faces of a frame in these rows (k,)."""
+
+
+@dataclass(eq=False)
+class Track:
+    """The same face in frame after frame.
+
+    Args:
+        number: 0, 1, 2... in the order of first frames and, within one, from left to right.
+        begin_us: Time of its first frame.
+        seen_us: Time of its last frame so far.
+        box: Its box there, float32 (4,): x0, y0, x1, y1.
+        faces: Frames that it was found in.
+        embedded_us: When it was last embedded.
+    """
+
+    number: int
+    begin_us: int
+    seen_us: int
+    box: npt.NDArray[np.float32]
+    faces: int = 0
+    embedded_us: int = 0
+    recent: list[npt.NDArray[np.float32]] = field(default_factory=list)
+
+
+class Tracker:
+    """Links the faces of frame after frame, as they come.
+
+    Args:
+        near_d2: d2 below which a face goes on with a track.
+        overlapping_d2: The same where its box overlaps the track's last one.
+        max_gap_us: How long a face may be out of sight before its track ends.
+        refresh_us: How long a face that stays in its place, with no other near, goes on with its
+            track without being embedded; 0 embeds every face. A cut between scenes may so give a
+            face to somebody else's track for as long.
+    """
+
+    def __init__(
+        self,
+        *,
+        near_d2: float,
+        overlapping_d2: float,
+        max_gap_us: int = MAX_GAP_US,
+        refresh_us: int = 0,
+    ) -> None:
+        self._near_d2, self._overlapping_d2 = near_d2, overlapping_d2
+        self._max_gap_us, self._refresh_us = max_gap_us, refresh_us
+        self._begun = 0
+        self.open: list[Track] = []
+
+    def ended(self, now_us: int) -> list[Track]:
+        """Returns the tracks that a time ends, which may not go on any more."""
+        gone = [track for track in self.open if now_us - track.seen_us > self._max_gap_us]
+        self.open = [track for track in self.open if track not in gone]
+        return gone
+
+    def take(self, now_us: int, boxes: npt.NDArray[np.float32], embed: Embed) -> list[Track]:
+        """Takes the faces of a frame; two of one frame are never in one track.
+
+        Args:
+            now_us: The frame's time, later than the last one's.
+            boxes: float32 (n, 4), from left to right.
+            embed: Is asked once at most, for the faces whose place alone doesn't tell.
+
+        Returns:
+            The track of each face.
+        """
+        self.ended(now_us)
+        shared = iou(_last_boxes(self.open)[:, None], boxes[None])
+        taken = self._in_place(now_us, shared)
+        rows = np.flatnonzero(taken < 0)
+        if len(rows):
+            embeddings = embed(rows)
+            free = np.setdiff1d(np.arange(len(self.open)), taken)
+            d2 = np.array(
+                [
+                    (2 - 2 * np.array(self.open[place].recent) @ embeddings.T).min(0)
+                    for place in free
+                ]
+            ).reshape(len(free), len(rows))
+            found = _assign(d2, shared[np.ix_(free, rows)], self._near_d2, self._overlapping_d2)
+            for row, vector, place in zip(rows.tolist(), embeddings, found.tolist(), strict=True):
+                taken[row] = free[place] if place >= 0 else self._begin(now_us, boxes[row])
+                track = self.open[taken[row]]
+                track.recent = [*track.recent[-RECENT + 1 :], vector]
+                track.embedded_us = now_us
+        tracks = [self.open[place] for place in taken.tolist()]
+        for track, box in zip(tracks, boxes, strict=True):
+            track.seen_us, track.box, track.faces = now_us, box, track.faces + 1
+        return tracks
+
+    def _begin(self, now_us: int, box: npt.NDArray[np.float32]) -> int:
+        self.open.append(Track(self._begun, now_us, now_us, box))
+        self._begun += 1
+        return len(self.open) - 1
+
+    def _in_place(self, now_us: int, shared: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+        """Returns for each face the place of the open track that it surely is; -1 for none.
+
+        Args:
+            now_us: The time.
+            shared: (tracks, faces): overlap of the boxes.
+        """
+        taken = np.full(shared.shape[1], -1, np.int64)
+        touching = shared > _TOUCHING
+        alone = touching.sum(0) == 1
+        for place, track in enumerate(self.open):
+            (faces,) = np.nonzero(touching[place])
+            if (
+                now_us - track.embedded_us < self._refresh_us
+                and now_us - track.seen_us <= _STEADY_US
+                and len(faces) == 1
+                and alone[faces[0]]
+                and shared[place, faces[0]] >= _IN_PLACE
+            ):
+                taken[faces[0]] = place
+        return taken
+
 
 def link(
     boxes: npt.NDArray[np.float32],
@@ -53,55 +180,33 @@ def link(
     overlapping_d2: float,
     max_gap_us: int = MAX_GAP_US,
 ) -> npt.NDArray[np.int32]:
-    """Links the faces of a video into tracks; two faces of one frame are never in one track.
+    """Links the faces of a video into tracks, all of which are embedded; see `Tracker`.
 
     Args:
         boxes: float32 (n, 4): x0, y0, x1, y1, in any order of the faces.
         timestamps_us: int64 (n,): time of each face's frame.
         embeddings: float32 (n, d), rows of length 1.
-        near_d2: d2 below which a face goes on with a track.
-        overlapping_d2: The same where its box overlaps the track's last one.
-        max_gap_us: How long a face may be out of sight before its track ends.
+        near_d2: As for `Tracker`.
+        overlapping_d2: Likewise.
+        max_gap_us: Likewise.
 
     Returns:
-        int32 (n,): number of each face's track. Tracks are numbered 0, 1, 2... by their first frame
-        and, within it, from left to right.
+        int32 (n,): number of each face's track.
     """
     tracks = np.zeros(len(boxes), np.int32)
     order = np.lexsort((*embeddings.T[::-1], *boxes.T[::-1], timestamps_us))
     starts = np.flatnonzero(np.diff(timestamps_us[order], prepend=-1))
-    open_tracks: list[_Track] = []
-    begun = 0
+    tracker = Tracker(near_d2=near_d2, overlapping_d2=overlapping_d2, max_gap_us=max_gap_us)
     for frame in np.split(order, starts[1:]) if len(order) else ():
+        vectors = embeddings[frame]
         now = int(timestamps_us[frame[0]])
-        open_tracks = [track for track in open_tracks if now - track.seen_us <= max_gap_us]
-        d2 = np.array(
-            [
-                (2 - 2 * embeddings[track.faces] @ embeddings[frame].T).min(0)
-                for track in open_tracks
-            ]
-        )
-        last = boxes[[track.faces[-1] for track in open_tracks]]
-        shared = iou(last[:, None], boxes[None, frame])
-        taken = _assign(d2.reshape(shared.shape), shared, near_d2, overlapping_d2)
-        for face, place in zip(frame.tolist(), taken.tolist(), strict=True):
-            if place < 0:
-                place = len(open_tracks)
-                open_tracks.append(_Track(begun))
-                begun += 1
-            track = open_tracks[place]
-            track.seen_us, track.faces = now, [*track.faces[-RECENT + 1 :], face]
-            tracks[face] = track.number
+        found = tracker.take(now, boxes[frame], vectors.__getitem__)
+        tracks[frame] = [track.number for track in found]
     return tracks
 
 
-@dataclass
-class _Track:
-    """A track that may go on: when it was last seen, and its last few faces."""
-
-    number: int
-    seen_us: int = 0
-    faces: list[int] = field(default_factory=list)
+def _last_boxes(tracks: Sequence[Track]) -> npt.NDArray[np.float32]:
+    return np.array([track.box for track in tracks], np.float32).reshape(-1, 4)
 
 
 def _assign(

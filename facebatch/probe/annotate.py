@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-
 from facebatch.errors import InputError, MediaError
 from facebatch.faces.choice import numbers
-from facebatch.identify.calibration import DISTANCE_METHODS
-from facebatch.identify.classifier import Decisions
 from facebatch.media.kinds import kind_of
 from facebatch.probe.drawing import drawn
+from facebatch.probe.naming import Namer, namer_of
 from facebatch.probe.probe import Probe, Prober
 from facebatch.stages import IdentificationQuery
 from facebatch.storage.store import filesystem
@@ -24,9 +20,6 @@ from facebatch.storage.urls import public_url
 
 DEFAULT_FPS = 10.0
 """Frames a second of a video in which faces are looked for: people move little in between."""
-
-Namer = Callable[[npt.NDArray[np.float32]], list[dict[str, Any]]]
-"""Says of faces, by their embeddings (n, d), each one's ``name`` and ``probability``."""
 
 _QUALITY = 92
 
@@ -54,7 +47,7 @@ def annotate_media(
         InputError: Nothing could be read, or the folder can't be written.
         UsageError: The gallery can't be used.
     """
-    namer = _namer(query)
+    namer = namer_of(query)
     written, failed = [], []
     for path in paths:
         try:
@@ -112,35 +105,6 @@ def _annotate_video(
     except OSError as error:
         raise InputError(f"{public_url(path)}: it can't be read: {error}") from error
     return {"photo": public_url(path), "copy": str(target), "faces": found.described()}
-
-
-def _namer(query: IdentificationQuery | None) -> Namer:
-    """Returns what says who faces are, by their embeddings; nobody without a gallery."""
-    if query is None:
-        return lambda embeddings: _labels(len(embeddings), None, (), None)
-    model, threshold = query.model, query.decided_by()[0]
-    return lambda embeddings: _labels(
-        len(embeddings), model.decide(embeddings, threshold), model.people, query
-    )
-
-
-def _labels(
-    faces: int, decided: Decisions | None, people: Sequence[str], query: IdentificationQuery | None
-) -> list[dict[str, Any]]:
-    """Returns each face's name and how likely it is; None where nobody is near enough."""
-    if decided is None or query is None:
-        return [{"name": None, "probability": None} for _ in range(faces)]
-    likely: npt.NDArray[np.float64] | None = None
-    if query.method in DISTANCE_METHODS:
-        calibration = query.calibration()
-        likely = calibration.probability(decided.score) if calibration.curve else None
-    return [
-        {
-            "name": people[person] if person >= 0 else None,
-            "probability": None if likely is None or person < 0 else float(likely[face]),
-        }
-        for face, person in enumerate(decided.person.tolist())
-    ]
 
 
 def _target(folder: Path, original: str, suffix: str) -> Path:

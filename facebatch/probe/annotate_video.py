@@ -6,8 +6,8 @@ pictures: once to find and link its faces, once to draw them.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,12 +25,11 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from facebatch.errors import MediaError
-from facebatch.extract.detect_and_crop import Faces
-from facebatch.faces import quality, tracks
 from facebatch.media.video.containers import OpenVideo, open_video
 from facebatch.media.video.frames import WHOLE, Sampling, frames, probe
-from facebatch.models.space_thresholds import TrackLimits
 from facebatch.probe.drawing import drawn
+from facebatch.probe.following import Follower
+from facebatch.probe.naming import Label, Namer
 from facebatch.probe.probe import Prober
 
 _MICROSECOND = Fraction(1, 1_000_000)
@@ -113,12 +112,7 @@ def _box_at(looks: Sequence[Look], time_us: int, longest: float) -> npt.NDArray[
     return early.box + share * (late.box - early.box)
 
 
-def find_tracks(
-    file: BinaryIO,
-    prober: Prober,
-    namer: Callable[[npt.NDArray[np.float32]], list[dict[str, Any]]],
-    fps: float,
-) -> Followed:
+def find_tracks(file: BinaryIO, prober: Prober, namer: Namer, fps: float) -> Followed:
     """Finds the faces of a video, links them and names the tracks.
 
     Args:
@@ -132,59 +126,20 @@ def find_tracks(
         OSError: It can't be read.
     """
     facts = probe(file)
-    found: list[Faces] = []
-    embeddings: list[npt.NDArray[np.float32]] = []
+    follower = Follower(prober, namer)
+    looks: dict[int, list[Look]] = defaultdict(list)
+    labels: dict[int, Label] = {}
     for frame in frames(file, WHOLE, Sampling("fps", fps)):
-        faces, embedded = prober.look_at(frame.pixels)
-        if len(faces):
-            found.append(faces.at(frame.timestamp_us))
-            embeddings.append(embedded)
+        for seen in follower.look(frame.pixels, frame.timestamp_us):
+            number = seen.sighting.track.number
+            looks[number].append(Look(frame.timestamp_us, seen.box))
+            labels[number] = seen.sighting.label
+        follower.ended(frame.timestamp_us)
     step = int(1e6 / min(fps, facts.rate))
-    if not found:
-        return Followed((), (), step)
-    limits = prober.settings.track_limits()
-    return _followed(Faces.joined(found), np.concatenate(embeddings), namer, step, limits)
-
-
-def _followed(
-    faces: Faces,
-    embeddings: npt.NDArray[np.float32],
-    namer: Callable[[npt.NDArray[np.float32]], list[dict[str, Any]]],
-    step_us: int,
-    limits: TrackLimits,
-) -> Followed:
-    numbers = tracks.link(
-        faces.boxes,
-        faces.timestamps_us,
-        embeddings,
-        near_d2=limits.near_d2,
-        overlapping_d2=limits.overlapping_d2,
-    )
-    worth = tracks.goodness(
-        quality.size(faces.boxes),
-        faces.scores,
-        quality.sharpness(faces.views[:, faces.views.shape[1] // 2]),
-        quality.pose(faces.landmarks).yaw,
-    )
-    named = namer(embeddings)
-    kept = tracks.best(numbers, faces.timestamps_us, worth)
-    looks, labels = [], []
-    for track in range(int(numbers.max()) + 1):
-        mine = np.flatnonzero(numbers == track)
-        looks.append([Look(int(faces.timestamps_us[face]), faces.boxes[face]) for face in mine])
-        labels.append(_label([named[face] for face in mine[kept[mine]]]))
-    return Followed(looks, labels, step_us)
-
-
-def _label(best: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the label of a track: the name that most of its best faces have."""
-    named = [label for label in best if label["name"] is not None]
-    if not named:
-        return best[0]
-    name = Counter(label["name"] for label in named).most_common(1)[0][0]
-    return max(
-        (label for label in named if label["name"] == name),
-        key=lambda label: label["probability"] or 0.0,
+    return Followed(
+        [looks[number] for number in sorted(looks)],
+        [labels[number] for number in sorted(looks)],
+        step,
     )
 
 

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from facebatch.config import DEFAULT_EXECUTION, Execution, ExtractSettings
-from facebatch.detect import Detector, load_detector
+from facebatch.detect import Detections, Detector, load_detector
 from facebatch.embed import Embedder, load_embedder
 from facebatch.errors import InputError, MediaError
 from facebatch.extract.chosen import CENTRAL, DEFAULT_FACE, LARGEST, choose_face, sure_faces
-from facebatch.extract.detect_and_crop import Faces, faces_of, find_faces
+from facebatch.extract.detect_and_crop import Faces, cut_faces, detect_faces, find_faces
 from facebatch.extract.photo import read_photo
 from facebatch.extract.pictures import FramePicture
 from facebatch.faces.choice import numbers
@@ -161,11 +161,13 @@ class Prober:
             raise InputError(f"{public_url(path)}: {error.message} ({error.reason})") from error
         return Probe(public_url(path), photo, faces, self._embedder.embed(faces.views))
 
-    def look_at(self, frame: Image.Image) -> tuple[Faces, npt.NDArray[np.float32]]:
-        """Returns the faces of a video's frame and their embeddings, (n, d), rows of length 1.
+    def detect(self, frame: FramePicture) -> Detections:
+        """Returns the faces of a video's frame, in pixels of the frame, by descending score."""
+        return detect_faces(frame, self._detector, self.settings)
 
-        Args:
-            frame: The upright frame, in mode RGB.
-        """
-        faces = faces_of(FramePicture(frame, self.settings), self._detector, self.settings)
+    def embed(
+        self, frame: FramePicture, found: Detections
+    ) -> tuple[Faces, npt.NDArray[np.float32]]:
+        """Returns faces of a frame with their chips, and their embeddings (n, d)."""
+        faces = cut_faces(frame, found, self.settings)
         return faces, self._embedder.embed(faces.views)

@@ -11,6 +11,7 @@ from facebatch.faces.tracks import (
     BEST_OF_TRACK,
     MAX_GAP_US,
     SPREAD_US,
+    Tracker,
     best,
     goodness,
     link,
@@ -170,3 +171,55 @@ def test_large_sharp_frontal_sure_faces_are_better() -> None:
     worth = goodness(**columns)
     assert (worth[0] > worth[1:]).all()
     assert ((worth >= 0) & (worth <= 1)).all()
+
+
+def followed(refresh_us: int, faces: list[tuple[float, float, npt.NDArray[np.float32]]]):
+    """Returns the tracks of single faces (seconds, left edge, embedding), and who was embedded."""
+    tracker, numbers, embedded = Tracker(**LIMITS, refresh_us=refresh_us), [], []
+    for time, x, vector in faces:
+
+        def embed(rows, time=time, vector=vector):
+            embedded.append(time)
+            return vector[None]
+
+        boxes = np.array([box(x)], np.float32)
+        numbers += [track.number for track in tracker.take(round(time * SECOND), boxes, embed)]
+    return numbers, embedded
+
+
+def test_a_face_in_its_place_is_embedded_at_once_and_then_once_a_second() -> None:
+    still = [(tenth / 10, 2.0 * tenth, ADA) for tenth in range(25)]
+    assert followed(SECOND, still) == ([0] * 25, [0.0, 1.0, 2.0])
+    assert followed(0, still) == ([0] * 25, [time for time, _, _ in still])
+
+
+def test_what_jumped_or_was_away_is_embedded() -> None:
+    numbers, embedded = followed(SECOND, [(0, 0, ADA), (0.1, 200, ADA), (0.9, 200, BO)])
+    assert (numbers, embedded) == ([0, 0, 1], [0, 0.1, 0.9])
+
+
+def test_faces_that_touch_are_embedded() -> None:
+    tracker, asked = Tracker(**LIMITS, refresh_us=SECOND), []
+    for time, x in ((0, 60), (100_000, 60), (200_000, 40)):
+
+        def embed(rows):
+            asked.append(rows.tolist())
+            return np.stack([ADA, BO])[rows]
+
+        boxes = np.array([box(0), box(x)], np.float32)
+        assert [track.number for track in tracker.take(time, boxes, embed)] == [0, 1]
+    assert asked == [[0, 1], [0, 1]]
+
+
+def test_an_exchange_behind_a_cut_is_noticed_at_the_next_look_at_the_faces() -> None:
+    cut = [(tenth / 10, 0, ADA if tenth < 3 else BO) for tenth in range(13)]
+    numbers, _ = followed(SECOND, cut)
+    assert numbers == [0] * 10 + [1] * 3
+
+
+def test_tracks_end_after_a_gap() -> None:
+    tracker = Tracker(**LIMITS)
+    tracker.take(0, np.array([box(0)], np.float32), lambda rows: ADA[None])
+    assert tracker.ended(MAX_GAP_US) == []
+    assert [track.number for track in tracker.ended(MAX_GAP_US + 1)] == [0]
+    assert tracker.open == []
