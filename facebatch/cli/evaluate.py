@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebatch.cli import options, output
+from facebatch.cli import options, output, warned
 from facebatch.cli.command import COLLECTION_VARIABLE, Command, group
 from facebatch.cli.evaluation_lines import evaluation_lines
 from facebatch.cli.settings_options import Asked, takes_settings
@@ -177,7 +177,7 @@ def identification(
     source = _one_source(collection_argument, images, (asked, collection, settings))
     from facebatch.jobs.evaluate import evaluate_identification
 
-    with output.progress_bar(shown=not as_json) as show:
+    with output.progress_bar(shown=not as_json) as show, warned.of_glyphs():
         done = evaluate_identification(source, method, seed, output_folder, show, labels=labels)
     _finish(done, as_json, settings)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from facebatch.cli import options, output
+from facebatch.cli import options, output, warned
 from facebatch.cli.command import Command
 from facebatch.cli.commands import query
 from facebatch.cli.settings_options import Asked, takes_settings
@@ -267,7 +267,8 @@ def annotate(
 
     against = query(gallery, method, fpir, threshold, None) if gallery else None
     settings, _ = _compared_under(gallery, asked)
-    summary = annotate_media(media, folder, Prober(settings, execution), against, fps)
+    with warned.of_glyphs():
+        summary = annotate_media(media, folder, Prober(settings, execution), against, fps)
     output.emit(summary, output.annotation_lines(summary), as_json)
 
 

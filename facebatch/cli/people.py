@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facebatch.cli import options, output, people_lines
+from facebatch.cli import options, output, people_lines, warned
 from facebatch.cli.command import Command, group
 from facebatch.storage.printable import count
 
@@ -76,7 +76,7 @@ def show(
     found = people.find(person)
     summary = portray(people, found)
     if sheet is not None:
-        write_sheet(people, found, sheet)
+        warned.of_glyphs()(write_sheet)(people, found, sheet)
         summary["sheet"] = str(sheet)
     output.emit(summary, people_lines.portrait_lines(summary), as_json)
 

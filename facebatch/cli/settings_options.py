@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import logging
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from facebatch import config
+from facebatch.cli import warned
 from facebatch.config import ExtractSettings, Field, RunSettings
-from facebatch.monitor import logs
 
 ConfigFile = Annotated[
     Path | None,
@@ -41,31 +37,18 @@ class Asked:
 
     def extract(self, kept: Mapping[str, Any] | None = None) -> ExtractSettings:
         """Returns the extraction settings; `kept` are those that a place was made with."""
-        with _warnings_said():
+        with warned.of_settings():
             return config.resolve_extract(self.flags, self.config, kept)
 
     def run(self, **more: Any) -> RunSettings:
         """Returns the run settings; `more` are flags of another kind."""
-        with _warnings_said():
+        with warned.of_settings():
             return config.resolve_run({**self.flags, **more}, self.config)
 
     def grouping(self) -> dict[str, Any]:
         """Returns the grouping settings that were asked for."""
-        with _warnings_said():
+        with warned.of_settings():
             return config.resolve_grouping(self.flags, self.config)
-
-
-@contextmanager
-def _warnings_said() -> Iterator[None]:
-    """Says which settings were given under earlier names, on standard error."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", config.RenamedSetting)
-        yield
-    for warning in caught:
-        if logs.in_json():
-            logging.getLogger(__name__).warning("%s", warning.message)
-        else:
-            print(f"facebatch: {warning.message}", file=sys.stderr)  # noqa: T201
 
 
 Work = Callable[..., None]

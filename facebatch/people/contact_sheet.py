@@ -11,20 +11,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from facebatch import ids
 from facebatch.errors import InputError, UsageError
+from facebatch.faces.fonts import isolated, lettered
 from facebatch.people.deciding import People
 from facebatch.people.identity import Person
 from facebatch.people.ledger import list_decisions
 from facebatch.people.records import read_events
+from facebatch.storage.printable import count
 from facebatch.tables import matrix
 
 FACES_ON_SHEET = 200
 """Faces on a contact sheet, from the least typical to the most, evenly."""
 
-_COLUMNS, _SIDE, _MARGIN, _TEXT = 10, 112, 8, 16  # of a PNG: faces a row, pixels
+_COLUMNS, _SIDE, _MARGIN, _TEXT, _LETTERS = 10, 112, 8, 20, 12  # of a PNG: faces a row, pixels
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
@@ -101,6 +103,9 @@ def write_sheet(people: People, person: Person, target: Path) -> None:
     Raises:
         UsageError: The file is to be of another kind, or the collection has no chips.
         InputError: It can't be written.
+
+    Warns:
+        MissingGlyph: No font here has a character of the name.
     """
     kind = target.suffix.lower()
     if kind not in (".png", ".html"):
@@ -136,10 +141,11 @@ def _picture(title: str, rows: list[tuple[str, bytes]]) -> bytes:
     across = min(_COLUMNS, max(1, len(rows)))
     down = -(-len(rows) // _COLUMNS)
     step, height = _SIDE + _MARGIN, _SIDE + _TEXT + _MARGIN
-    size = (max(3 * step, across * step) + _MARGIN, 2 * _TEXT + down * height + _MARGIN)
-    sheet = Image.new("RGB", size, "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
-    pen.text((_MARGIN, _MARGIN), f"{title}: {len(rows)} faces", fill="black", font=font)
+    heading = lettered(f"{isolated(title)}: {count(len(rows), 'face')}", _LETTERS)
+    width = max(across * step, heading.width + _MARGIN) + _MARGIN
+    sheet = Image.new("RGB", (width, 2 * _TEXT + down * height + _MARGIN), "white")
+    pen = ImageDraw.Draw(sheet)
+    pen.bitmap((_MARGIN, _MARGIN), heading, "black")
     for number, (face, chip) in enumerate(rows):
         place = (
             _MARGIN + number % _COLUMNS * step,
@@ -147,7 +153,7 @@ def _picture(title: str, rows: list[tuple[str, bytes]]) -> bytes:
         )
         with Image.open(io.BytesIO(chip)) as picture:
             sheet.paste(picture.convert("RGB").resize((_SIDE, _SIDE)), place)
-        pen.text((place[0], place[1] + _SIDE + 1), face[:12], fill="black", font=font)
+        pen.bitmap((place[0], place[1] + _SIDE), lettered(face[:12], _LETTERS), "black")
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()

@@ -21,7 +21,9 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from facebatch.faces.fonts import BASE, families
 from facebatch.report.html.svg import Picture, inline
 from facebatch.report.html.words import CONTROL_PICTURES, shortened
 
@@ -54,7 +56,7 @@ _SETTINGS: dict[str, Any] = {
     "axes.spines.top": False,
     "figure.facecolor": "white",
     "figure.dpi": _POINTS,
-    "font.family": ["DejaVu Sans"],
+    "font.family": [BASE],
     "font.size": 9.5,
     "grid.color": LINE,
     "grid.linewidth": 0.8,
@@ -103,13 +105,26 @@ class Plot:
 
     def svg(self) -> Markup:
         """Returns the plot as an element of a page, in the page's colours."""
-        source = self._saved("svg", _SVG_DPI, {"Date": None}, transparent=True)
+        with warnings.catch_warnings():
+            # Browsers have fonts of their own; here letters are only measured.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            self._write_in(lambda _: [BASE])
+            source = self._saved("svg", _SVG_DPI, {"Date": None}, transparent=True)
         return inline(source, self.name, self.title, _ROLES, self.pictures)
 
     def png(self) -> bytes:
-        """Returns the plot as a PNG file, black on white."""
+        """Returns the plot as a PNG file, black on white.
+
+        Warns:
+            MissingGlyph: No font here has a character of a name.
+        """
+        self._write_in(families)
         data = self._saved("png", _PNG_DPI, {"Software": None})
         return _with_pictures(data, self.pictures) if self.pictures else data
+
+    def _write_in(self, fonts_of: Callable[[str], list[str]]) -> None:
+        for text in self.figure.findobj(Text):
+            text.set_fontfamily(fonts_of(text.get_text()))
 
     def _saved(self, kind: str, dpi: int, metadata: dict[str, None], **options: Any) -> bytes:
         buffer = io.BytesIO()
@@ -127,9 +142,7 @@ def _settings() -> Iterator[None]:
         if name.partition(".")[0] in _RESET
     }
     settings: Any = {**defaults, **_SETTINGS}
-    with warnings.catch_warnings(), mpl.rc_context(settings):
-        # Names may be in a script that matplotlib's font lacks; browsers have it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with mpl.rc_context(settings):
         yield
 
 

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from support.evaluations import jpeg, searches
+
+# Not every machine has fonts for every script; tests/faces/test_fonts.py is about those.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::facebatch.faces.fonts.MissingGlyph", "ignore:Glyph .* missing from"
+)
 
 
 def test_perfect_scores_have_no_errors(written):

@@ -11,6 +11,11 @@ from facebatch.report.evaluation import write_evaluation
 from facebatch.report.evaluation.content import explain
 from facebatch.report.evaluation.page import render_evaluation
 
+# Not every machine has fonts for every script; tests/faces/test_fonts.py is about those.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::facebatch.faces.fonts.MissingGlyph", "ignore:Glyph .* missing from"
+)
+
 CASES = [
     *(("pairs", pairs, kind) for kind in ("random", "perfect", "missing")),
     *(("pairs", pairs, kind) for kind in ("all missing", "one kind")),

@@ -19,6 +19,11 @@ from facebatch.report.plots import people as people_plots
 from facebatch.report.plots import verification as verification_plots
 from facebatch.report.plots.data import Clustered
 
+# Not every machine has fonts for every script; tests/faces/test_fonts.py is about those.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::facebatch.faces.fonts.MissingGlyph", "ignore:Glyph .* missing from"
+)
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"'&]]>--><svg onload=x>",
