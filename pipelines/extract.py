@@ -184,7 +184,8 @@ class ExtractShard:
             media = self._standing.without_lost_copies(shard.media)
             if len(media) and not self.collection.is_committed(name):
                 after = shard.shard.superseded_at
-                self.collection.commit_shard(name, media, shard.faces, after=after)
+                cost = shard.shard.cost
+                self.collection.commit_shard(name, media, shard.faces, after=after, cost=cost)
 
     def _load_detector(self) -> Detector:
         settings, execution = self.collection.settings, self._execution

@@ -52,7 +52,7 @@ def build(
     seed: int,
     storage: Storage,
     settings: RunSettings,
-    poll: Callable[[], None] = lambda: None,
+    report: Callable[[int, int], None] = lambda *_: None,
 ) -> Any:
     """Builds an index in worker processes.
 
@@ -64,7 +64,8 @@ def build(
         seed: Of what is drawn for training.
         storage: An empty folder for what lies between; it is the caller's to remove.
         settings: Runner and workers (as a number).
-        poll: Called a few times a second while the workers fill.
+        report: Called a few times a second while the workers fill, with the shards that are done
+            and how many there are.
 
     Returns:
         The index, the same as in one process.
@@ -86,8 +87,12 @@ def build(
         np.save(sink, np.ascontiguousarray(embeddings[start : start + SHARD_ROWS]))
         storage.write(job.rows(start), sink.getvalue())
     lease = Lease(storage)
+
+    def done() -> int:
+        return len(storage.files("shards"))
+
     with lease.held():
-        each(FillShard(job), starts, lease, settings, poll, lambda: len(storage.files("shards")))
+        each(FillShard(job), starts, lease, settings, lambda: report(done(), len(starts)), done)
     shards = (index.from_bytes(storage.read(job.shard(start))) for start in starts)
     return index.merge(trained, shards)
 

@@ -56,7 +56,7 @@ def find_neighbors(
     seed: int,
     storage: Storage,
     settings: RunSettings,
-    poll: Callable[[], None] = lambda: None,
+    report: Callable[[int, int], None] = lambda *_: None,
 ) -> Neighbors:
     """Finds every face's k nearest neighbours in worker processes.
 
@@ -67,7 +67,8 @@ def find_neighbors(
         seed: Of the index.
         storage: An empty folder for what lies between; it is the caller's to remove.
         settings: Runner and workers (as a number).
-        poll: Called a few times a second while the workers search.
+        report: Called a few times a second while the workers search, with the shards that are done
+            and how many there are.
 
     Returns:
         The graph, the same as in one process.
@@ -87,9 +88,13 @@ def find_neighbors(
     step = BLOCK_ROWS * SHARD_BLOCKS
     starts = range(0, len(order), step)
     lease = Lease(storage)
+    shards = [(start, start + step) for start in starts]
+
+    def done() -> int:
+        return len(storage.files("edges"))
+
     with lease.held():
-        shards = [(start, start + step) for start in starts]
-        each(SearchShard(job), shards, lease, settings, poll, lambda: len(storage.files("edges")))
+        each(SearchShard(job), shards, lease, settings, lambda: report(done(), len(shards)), done)
     result = neighbors.empty(len(order), min(k, len(order) - 1))
     for start in starts:
         rows, part = read_edges(job, start)

@@ -42,6 +42,7 @@ from facebatch.extract.decoder import Decoder, LocalDecoder
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Item, Known, Unsure, Video
 from facebatch.extract.plan import Plan
+from facebatch.extract.progress import Tally
 from facebatch.media.kinds import extension_of
 from facebatch.media.limits import Limits
 from facebatch.media.sources.exclusion import Exclusion
@@ -121,7 +122,7 @@ def plan(
         lease: What each worker checks before it lists; None where nothing is written.
         decoders: Where a worker process keeps its pool of decoders, which open videos.
     """
-    listing = pipeline | ListMedia(job.roots, lease)
+    listing = pipeline | ListMedia(job.roots, lease, Tally(job.plan_storage, job.plan_path))
     folders = listing | "folders" >> beam.Filter(lambda entry: isinstance(entry, tuple))
     rest = listing | "rest" >> beam.Filter(lambda entry: not isinstance(entry, tuple))
     not_listed = rest | beam.Filter(lambda entry: isinstance(entry, Unreadable | Marked))
@@ -159,26 +160,33 @@ def plan(
 
 
 class ListMedia(beam.PTransform):
-    """Lists roots: files as ``(folder's key, pickled files)``, other entries as they are."""
+    """Lists roots: files as ``(folder's key, pickled files)``, other entries as they are.
 
-    def __init__(self, roots: Sequence[Root], lease: Lease | None = None) -> None:
+    Args:
+        roots: What is listed.
+        lease: What each worker checks before it lists.
+        tally: Where it writes down how far it is.
+    """
+
+    def __init__(self, roots: Sequence[Root], lease: Lease | None, tally: Tally) -> None:
         super().__init__()
         self._roots = tuple(roots)
         self._lease = lease
+        self._tally = tally
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Applies the transform."""
         roots = begin | beam.Create(self._roots) | beam.Reshuffle()
-        return roots | beam.FlatMap(_list, self._lease)
+        return roots | beam.FlatMap(_list, self._lease, self._tally)
 
 
 def _list(
-    root: Root, lease: Lease | None = None
+    root: Root, lease: Lease | None, tally: Tally
 ) -> Iterator[tuple[bytes, bytes] | Ignored | Unreadable | Marked]:
     if lease is not None:
         lease.check()
     waiting: list[MediaFile] = []
-    for entry in list_root(root):
+    for entry in tally.counted(root.name, list_root(root), MediaFile):
         if isinstance(entry, MediaFile):
             is_full = len(waiting) >= FILES_TOGETHER
             if waiting and (is_full or entry.container != waiting[0].container):

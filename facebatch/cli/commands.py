@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebatch.cli import options, output
+from facebatch.cli import options, output, progress
 from facebatch.cli.command import Command
 from facebatch.cli.inspection_lines import inspection_lines
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.config import ExtractSettings, GroupingSettings, RunSettings
 from facebatch.monitor import logs
+from facebatch.monitor.stages import Step, telling
 
 if TYPE_CHECKING:
     from facebatch.cli.recording import Record
     from facebatch.collection import Collection
-    from facebatch.extract.progress import Progress
     from facebatch.media.sources.roots import Root
+    from facebatch.monitor.stages import Report
     from facebatch.stages import IdentificationQuery
 
 
@@ -34,6 +35,7 @@ class _Request:
     asked: Asked
     settings: RunSettings
     as_json: bool
+    quiet: bool
 
     @classmethod
     def of(
@@ -42,6 +44,7 @@ class _Request:
         context: typer.Context,
         places: tuple[Sequence[str] | None, Sequence[str] | None, str],
         as_json: bool,
+        quiet: bool,
     ) -> _Request:
         """Returns the request; ``places`` are photos, named roots and the collection."""
         from facebatch.media.sources.roots import parse_roots
@@ -50,13 +53,11 @@ class _Request:
         check_addresses()
         photos, named, url = places
         settings = asked.run(beam_options=context.obj or None)
-        return cls(parse_roots(photos or [], named or []), url, asked, settings, as_json)
+        return cls(parse_roots(photos or [], named or []), url, asked, settings, as_json, quiet)
 
-    def progress(self) -> AbstractContextManager[Callable[[Progress], None]]:
+    def progress(self) -> AbstractContextManager[Report]:
         """Gives a function that shows the progress it is called with, or logs it."""
-        if logs.in_json():
-            return nullcontext(logs.progress_events())
-        return output.progress_bar(shown=not self.as_json)
+        return progress.shown(not (self.as_json or self.quiet))
 
     @property
     def places(self) -> list[str]:
@@ -82,7 +83,8 @@ class _Request:
         from facebatch.jobs.run import make_plan
 
         flags, config = self.asked.flags, self.asked.config
-        plan = make_plan(self.roots, self.url, flags, config, self.settings)
+        with self.progress() as show:
+            plan = make_plan(self.roots, self.url, flags, config, self.settings, show)
         output.emit(plan, output.plan_lines(plan), self.as_json)
 
 
@@ -146,6 +148,7 @@ def run(
     threshold_from: options.ThresholdFrom = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
+    quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     log_format: options.LogFormat = "text",
     metrics_file: options.MetricsFile = None,
@@ -157,7 +160,7 @@ def run(
     Options of Beam itself follow after a `--`.
     """
     logs.configure(logs.parse_format(log_format), verbose)
-    request = _Request.of(asked, context, (photos, root, output_url), as_json)
+    request = _Request.of(asked, context, (photos, root, output_url), as_json, quiet)
     if dry_run:
         request.print_plan()
         return
@@ -195,13 +198,14 @@ def extract(
     output_url: options.Output,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
+    quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     log_format: options.LogFormat = "text",
     metrics_file: options.MetricsFile = None,
 ) -> None:
     """Photos to faces: list, decode, detect, align, embed and commit what is new."""
     logs.configure(logs.parse_format(log_format), verbose)
-    request = _Request.of(asked, context, (photos, root, output_url), as_json)
+    request = _Request.of(asked, context, (photos, root, output_url), as_json, quiet)
     if dry_run:
         request.print_plan()
         return
@@ -245,7 +249,9 @@ def index(
     given = {"kind": kind, "recall": recall}
     asked = {name: value for name, value in given.items() if value is not None}
     opened = Collection.open(collection)
-    summary = build_index(opened, opened.snapshot(), asked=asked or None).as_json()
+    with progress.shown(not as_json) as show:
+        show(Step("index"))
+        summary = build_index(opened, opened.snapshot(), asked=asked or None).as_json()
     output.emit(summary, output.index_lines(summary), as_json)
 
 
@@ -265,12 +271,21 @@ def cluster(
     """
     from facebatch.collection import Collection
     from facebatch.stages import cluster_people
+    from facebatch.stages.trees import find_here
 
     grouping = asked.grouping()
     opened = Collection.open(collection)
-    results = cluster_people(
-        opened, opened.snapshot(), tau=tau, from_scratch=from_scratch, asked=grouping
-    )
+    with progress.shown(not as_json) as show:
+        show(Step("clusters"))
+        results = cluster_people(
+            opened,
+            opened.snapshot(),
+            tau=tau,
+            from_scratch=from_scratch,
+            asked=grouping,
+            find=telling(show, find_here),
+            begin_people=lambda: show(Step("people")),
+        )
     summary = {result.generation.stage: result.as_json() for result in results}
     output.emit(summary, output.people_lines(summary), as_json)
 
@@ -313,7 +328,7 @@ def demo(
     from facebatch.jobs.demo import run_demo
 
     settings = asked.run()
-    with output.progress_bar(shown=not as_json) as show:
+    with progress.shown(not as_json) as show:
         summary = run_demo(folder, settings, show)
     output.emit(summary, output.demo_lines(summary), as_json)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from facebatch.cli import options, output
+from facebatch.cli import options, output, progress
 from facebatch.cli.command import Command
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.errors import UsageError
@@ -39,7 +37,7 @@ def convert(
     settings = asked.run()
     source = Collection.open(collection)
     target = planned(source, output_url, asked.extract().embedder, settings)
-    with _shards_bar(shown=not as_json) as show:
+    with progress.shown(not as_json) as show:
         done = run_convert(source, target, settings, show)
     output.emit(done.as_json(), _lines(done.as_json()), as_json)
 
@@ -58,20 +56,6 @@ def _lines(done: Mapping[str, Any]) -> Iterator[str]:
         f"people and decisions were taken over: `facebatch cluster {done['collection']}` groups "
         "the faces by the new embedder"
     )
-
-
-@contextmanager
-def _shards_bar(shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function that shows how many of how many shards are done, on a terminal's stderr."""
-    if not (shown and sys.stderr.isatty()):
-        yield lambda done, total: None  # noqa: ARG005
-        return
-    from rich import progress as bars
-    from rich.console import Console
-
-    with bars.Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("shards", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 COMMANDS = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebatch.cli import options, output, warned
+from facebatch.cli import options, output, progress, warned
 from facebatch.cli.command import COLLECTION_VARIABLE, Command, group
 from facebatch.cli.evaluation_lines import evaluation_lines
 from facebatch.cli.settings_options import Asked, takes_settings
@@ -153,7 +153,7 @@ def pairs(
 
     settings = asked.run()
     source = _source(asked, images, collection, settings)
-    with output.progress_bar(shown=not as_json) as show:
+    with progress.shown(not as_json) as show:
         done = evaluate_pairs(pairs_file, source, output_folder, show)
     _finish(done, as_json, settings)
 
@@ -177,7 +177,7 @@ def identification(
     source = _one_source(collection_argument, images, (asked, collection, settings))
     from facebatch.jobs.evaluate import evaluate_identification
 
-    with output.progress_bar(shown=not as_json) as show, warned.of_glyphs():
+    with progress.shown(not as_json) as show, warned.of_glyphs():
         done = evaluate_identification(source, method, seed, output_folder, show, labels=labels)
     _finish(done, as_json, settings)
 
@@ -213,7 +213,7 @@ def detection(
     source = _one_source(collection_argument, images, (asked, collection, settings))
     from facebatch.jobs.evaluate import evaluate_detection
 
-    with output.progress_bar(shown=not as_json) as show:
+    with progress.shown(not as_json) as show:
         done = evaluate_detection(truth, source, iou, output_folder, show)
     _finish(done, as_json, settings)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facebatch.cli import options, output
+from facebatch.cli import options, output, progress
 from facebatch.cli.command import Command, group
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.storage.printable import count
@@ -46,7 +46,7 @@ def _enrol(
     face, strict = which
     if face not in RULES:
         raise UsageError(f"--face {face} is none of {', '.join(RULES)}")
-    with output.progress_bar(shown=not as_json) as show:
+    with progress.shown(not as_json) as show:
         done = build_gallery(
             parse_roots(folders),
             url,
@@ -170,7 +170,7 @@ def from_xmp(
     places = parse_roots(photos or [])
     if not places:
         raise UsageError("say where the photos are: PHOTOS...")
-    with output.progress_bar(shown=not as_json) as show:
+    with progress.shown(not as_json) as show:
         done = enrol_regions(
             places, output_url, asked.flags, asked.run(), show, config_file=asked.config
         )

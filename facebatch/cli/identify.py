@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from facebatch.cli import options, output, warned
+from facebatch.cli import options, output, progress, warned
 from facebatch.cli.command import Command
 from facebatch.cli.commands import query
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.errors import UsageError
+from facebatch.monitor.stages import Step
 
 if TYPE_CHECKING:
     from facebatch.config import Execution, ExtractSettings
@@ -56,7 +57,9 @@ def identify(
 
     against = query(gallery, method, fpir, threshold, fdr, threshold_from)
     opened = Collection.open(collection)
-    summary = identify_faces(opened, opened.snapshot(), against).as_json()
+    with progress.shown(not as_json) as show:
+        show(Step("matches"))
+        summary = identify_faces(opened, opened.snapshot(), against).as_json()
     output.emit(summary, output.matches_lines(summary), as_json)
 
 
@@ -211,7 +214,7 @@ def calibrate(
         raise UsageError(f"--face {face} is neither largest nor central")
     opened = _opened(gallery)
     settings, _ = _compared_under(gallery, asked)
-    with output.progress_bar(shown=not as_json) as show:
+    with progress.shown(not as_json) as show:
         calibration = calibrate_photos(
             parse_roots(folders),
             settings,

@@ -149,6 +149,9 @@ MetricsFile = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress, only the summary and errors.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Beam's own messages.")]
 Tau = Annotated[
     float | None,

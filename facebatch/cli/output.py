@@ -1,24 +1,19 @@
-"""What the commands print: progress on a terminal, summaries as text or JSON, quiet logs."""
+"""What the commands print: summaries as text or JSON, quiet logs."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from facebatch.cli.enrolment_lines import enrolment_notes
 from facebatch.monitor import logs
-from facebatch.storage.printable import count, printable
+from facebatch.storage.printable import count, duration, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from facebatch.extract.progress import Progress
 
 
 _STATES = (*("to_extract", "unchanged", "given_up", "vanished", "excluded", "erased", "blocked"),)
@@ -42,41 +37,6 @@ def emit(summary: Mapping[str, Any], lines: Iterator[str], as_json: bool) -> Non
         typer.echo(printable(line))
 
 
-@contextmanager
-def progress_bar(shown: bool) -> Iterator[Callable[[Progress], None]]:
-    """Gives a function that shows the progress it is called with, on a terminal's stderr."""
-    if not (shown and sys.stderr.isatty()):
-        yield lambda progress: None  # noqa: ARG005
-        return
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[faces]} faces  {task.fields[failed]} failed"),
-        bars.TextColumn("{task.fields[rate]}"),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("listing", total=None, faces=0, failed=0, rate="")
-
-        def show(progress: Progress) -> None:
-            elapsed = bar.tasks[task].elapsed or 0.0
-            bar.update(
-                task,
-                description="items" if progress.plan else "listing",
-                total=progress.plan.to_extract if progress.plan else None,
-                completed=progress.items,
-                faces=progress.faces,
-                failed=progress.quarantined,
-                rate=f"{progress.items / elapsed:.1f}/s" if progress.items and elapsed else "",
-            )
-
-        yield show
-
-
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yields a dry run's lines."""
     yield f"to extract  {plan['to_extract']:>9,}  items, {bytes_text(plan['bytes'])}"
@@ -96,7 +56,7 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     for folder in plan["unreadable_folders"]:
         yield f"unreadable   {folder}"
     yield (
-        f"about {_duration(plan['estimated_seconds'] / plan['workers'])} with {plan['workers']} "
+        f"about {duration(plan['estimated_seconds'] / plan['workers'])} with {plan['workers']} "
         f"workers, and {bytes_text(plan['estimated_output_bytes'])} in the collection"
     )
 
@@ -111,7 +71,7 @@ def extraction_lines(done: Mapping[str, Any], roots: Sequence[str]) -> Iterator[
     else:
         yield (
             f"extracted {count(done['extracted'], 'item')}, {count(done['faces'], 'face')} in "
-            f"{_duration(done['seconds'])} ({done['items_per_second']:.1f} items/s)"
+            f"{duration(done['seconds'])} ({done['items_per_second']:.1f} items/s)"
         )
     notes = {
         "duplicates": done["duplicates"],
@@ -386,11 +346,3 @@ def bytes_text(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

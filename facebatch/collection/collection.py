@@ -145,6 +145,7 @@ class Collection(GenerationStore):
         after: datetime | None = None,
         keep_times: bool = False,
         replaces: Sequence[str] = (),
+        cost: int = 0,
     ) -> int:
         """Writes a shard: its faces, then the media file that commits it.
 
@@ -157,6 +158,7 @@ class Collection(GenerationStore):
             keep_times: Leave the rows the commit times they have, because these are rows of
                 earlier commits written anew.
             replaces: Shards that readers ignore from now on, as `Committed.reference` names them.
+            cost: What planning reckoned it at, milliseconds of one worker; tells progress.
 
         Returns:
             The bytes written.
@@ -168,13 +170,14 @@ class Collection(GenerationStore):
             moment = max(datetime.now(UTC), after + _TICK) if after else datetime.now(UTC)
             now = pa.array([moment] * len(media), type=pa.timestamp("us", tz="UTC"))
             media = with_column(media, "committed_at", now)
+        commit = {"commit": secrets.token_hex(8), "replaces": json.dumps(list(replaces))}
         return size + tables.write(
             self.storage,
             f"media/{shard}.parquet",
             "media",
             media,
             self.fingerprint,
-            extra={"commit": secrets.token_hex(8), "replaces": json.dumps(list(replaces))},
+            extra=commit | ({"cost": str(cost)} if cost else {}),
         )
 
     def sweep(self) -> list[str]:

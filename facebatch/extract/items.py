@@ -94,6 +94,8 @@ class Item:
     @property
     def cost(self) -> int:
         """Estimated time of one worker, milliseconds."""
+        if self.failure is not None:
+            return _PHOTO_MS
         if self.segment is not None:
             return _PHOTO_MS + self.frames * _FRAME_MS
         detection = min(self.file.size, _DETECTION_BYTES) // _DETECTION_BYTES_PER_MS
@@ -113,6 +115,11 @@ class Shard:
     name: str
     items: tuple[Item, ...]
     isolated: bool = False
+
+    @property
+    def cost(self) -> int:
+        """Estimated time of one worker, milliseconds."""
+        return sum(item.cost for item in self.items)
 
     @property
     def superseded_at(self) -> datetime | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +18,15 @@ from facebatch.collection import Snapshot
 from facebatch.collection.snapshot import with_notes
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Plan
+from facebatch.extract.time_left import Commits, Pace
 from facebatch.storage.store import Storage
+
+TALLY_SECONDS = 2.0
+"""How often a listing that goes on writes down how far it is."""
+REST_SHARE = 20
+"""A look at the store is followed by a rest of so many times what it took."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class Progress:
 
     Args:
         plan: What is to be done; None until the roots are listed.
+        listed: Photos and videos that the listing has seen; counted until there is a plan.
         items: Media items committed so far.
         faces: Faces found in them.
         duplicates: Items whose content another item has.
@@ -32,9 +43,12 @@ class Progress:
         touched: Items of another version and the same content.
         failures: Items quarantined, by reason code.
         noted: Items that were processed, with something to say of it; known at the end.
+        seconds: Seconds since the plan.
+        seconds_left: Estimated seconds to the end; None until there is a plan.
     """
 
     plan: Plan | None = None
+    listed: int = 0
     items: int = 0
     faces: int = 0
     duplicates: int = 0
@@ -42,6 +56,8 @@ class Progress:
     touched: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
     noted: int = 0
+    seconds: float = 0.0
+    seconds_left: float | None = None
 
     @property
     def quarantined(self) -> int:
@@ -95,13 +111,13 @@ def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Prog
         held.add(content)
     return Progress(
         plan,
-        counts.total(),
-        faces,
-        counts["duplicates"],
-        counts["moved"],
-        counts["touched"],
-        dict(failures),
-        len(with_notes(committed)),
+        items=counts.total(),
+        faces=faces,
+        duplicates=counts["duplicates"],
+        moved=counts["moved"],
+        touched=counts["touched"],
+        failures=dict(failures),
+        noted=len(with_notes(committed)),
     )
 
 
@@ -114,21 +130,97 @@ def _contents(rows: pa.Table, statuses: Sequence[str]) -> set[tuple[bytes, int]]
     return set(zip(rows["content_id"].to_pylist(), rows["segment"].to_pylist(), strict=True))
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Where a listing writes down how many items it has seen; plain data.
+
+    Args:
+        storage: The store.
+        plan_path: Where the plan is going to be written; tallies lie beside it.
+    """
+
+    storage: Storage
+    plan_path: str
+
+    @property
+    def prefix(self) -> str:
+        """What the paths of all tallies begin with."""
+        return f"{self.plan_path.removesuffix('.json')}-"
+
+    def counted(self, part: str, entries: Iterable[T], of: type) -> Iterator[T]:
+        """Yields entries, and writes every `TALLY_SECONDS` how many of a class there were.
+
+        Args:
+            part: What is listed, such as a root; each has a tally of its own.
+            entries: What is listed of it.
+            of: The class of those that count.
+        """
+        path = f"{self.prefix}{hashlib.blake2b(part.encode(), digest_size=8).hexdigest()}.json"
+        count, written = 0, time.monotonic()
+        for entry in entries:
+            count += isinstance(entry, of)
+            if time.monotonic() - written >= TALLY_SECONDS:
+                self.storage.write(path, json.dumps({"listed": count}).encode())
+                written = time.monotonic()
+            yield entry
+
+    def read(self) -> int:
+        """Returns how many there were, of all parts together."""
+        folder = self.prefix.rpartition("/")[0]
+        found = [f.path for f in self.storage.files(folder) if f.path.startswith(self.prefix)]
+        return sum(json.loads(self.storage.read(path))["listed"] for path in found)
+
+    def remove(self) -> None:
+        """Removes the plan and all tallies."""
+        folder = self.prefix.rpartition("/")[0]
+        for file in self.storage.files(folder):
+            if file.path == self.plan_path or file.path.startswith(self.prefix):
+                self.storage.remove(file.path)
+
+
 class ProgressReader:
     """Follows one extraction by looking at the collection.
 
     Args:
         storage: Where the collection lies.
         plan_path: Where the pipeline writes its plan.
+        workers: Worker processes, by which the time left is estimated.
+        clock: Gives the time, seconds.
     """
 
-    def __init__(self, storage: Storage, plan_path: str) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        plan_path: str,
+        workers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._storage = storage
-        self._plan_path = plan_path
+        self._tally = Tally(storage, plan_path)
+        self._workers = workers
+        self._clock = clock
         self._seen = {file.path for file in storage.files("media")}
         self._progress = Progress()
+        self._planned_at = 0.0
+        self._shards = 0
+        self._last = Commits()
+        self._warm: Commits | None = None
+        self._rests_until = clock()
 
     def poll(self) -> Progress:
+        """Returns the progress as it stands now, or stood a while ago where a look takes long.
+
+        A look lists the shards: of 30,000 it takes .3 s on a local disk.
+        """
+        begun = self._clock()
+        if begun < self._rests_until:
+            return self._timed()
+        found = self.look()
+        ended = self._clock()
+        self._rests_until = ended + REST_SHARE * (ended - begun)
+        return found
+
+    def look(self) -> Progress:
         """Returns the progress as it stands now."""
         plan = self._progress.plan or self._read_plan()
         items, faces = self._progress.items, self._progress.faces
@@ -139,22 +231,39 @@ class ProgressReader:
                 continue
             try:
                 rows = self._rows(file.path)
+                cost = int(tables.read_metadata(self._storage, file.path, "media").get("cost", 0))
             except CollectionError:
                 continue  # a store that fails for a moment may answer the next look
             self._seen.add(file.path)
+            if cost and plan is not None:
+                self._shards += 1
+                self._last = Commits(self._last.cost + cost, self._clock() - self._planned_at)
             items += len(rows["status"]) - rows["status"].count("vanished")
             duplicates += rows["status"].count("duplicate")
             found = zip(rows["status"], rows["faces"], strict=True)
             faces += sum(count or 0 for status, count in found if status == "ok")
             failures.update(reason for reason in rows["reason"] if reason)
-        self._progress = Progress(plan, items, faces, duplicates, failures=dict(failures))
-        return self._progress
+        if self._warm is None and self._shards >= self._workers:
+            self._warm = self._last
+        listed = self._progress.listed if plan else self._tally.read()
+        self._progress = Progress(plan, listed, items, faces, duplicates, failures=dict(failures))
+        return self._timed()
+
+    def _timed(self) -> Progress:
+        """Returns the progress last seen, with the time that has passed since the plan."""
+        if self._progress.plan is None:
+            return self._progress
+        now = self._clock() - self._planned_at
+        pace = Pace(self._progress.plan.cost, self._workers, self._last, self._warm)
+        return replace(self._progress, seconds=now, seconds_left=pace.seconds_left(now))
 
     def _rows(self, path: str) -> dict[str, list[Any]]:
         columns = ["status", "reason", "faces"]
         return dict(tables.read(self._storage, path, "media", columns).to_pydict())
 
     def _read_plan(self) -> Plan | None:
-        if not self._storage.exists(self._plan_path):
+        path = self._tally.plan_path
+        if not self._storage.exists(path):
             return None
-        return Plan.from_json(json.loads(self._storage.read(self._plan_path)))
+        self._planned_at = self._clock()
+        return Plan.from_json(json.loads(self._storage.read(path)))

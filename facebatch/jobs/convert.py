@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
 from facebatch.models import registry
 from facebatch.models.engines import choose
+from facebatch.monitor.stages import Report, Step
 from facebatch.people.carrying import PEOPLE_FOLDERS, carry_people
 from facebatch.pipelines import engine
 from facebatch.pipelines.convert import ReembedShard
@@ -130,7 +130,7 @@ def run_convert(
     source: Collection,
     target: Collection,
     settings: RunSettings,
-    report: Callable[[int, int], None],
+    report: Report,
 ) -> Conversion:
     """Converts a collection; one that was cut off goes on.
 
@@ -142,7 +142,7 @@ def run_convert(
         source: What is converted. Nothing can be erased from it meanwhile.
         target: What `planned` gave.
         settings: Runner and workers.
-        report: Called with the shards that are done, and how many there are, a few times a second.
+        report: Told a few times a second how many shards are done.
 
     Raises:
         CollectionError: A shard can't be read; the others are converted.
@@ -165,10 +165,11 @@ def run_convert(
             def done() -> int:
                 return len(_committed(target.storage))
 
+            def tell() -> None:
+                report(Step("conversion", done(), len(wanted)))
+
             with lease.held():
-                engine.each(
-                    work, missing, lease, settings, lambda: report(done(), len(wanted)), done
-                )
+                engine.each(work, missing, lease, settings, tell, done)
         _check_whole(source, target, wanted)
         _carry(source, target)
     target.found(converted_from={"embedder": source.settings.embedder, "space": source.space})

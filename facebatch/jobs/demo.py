@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,20 @@ from facebatch.demo.album import write_album
 from facebatch.demo.truth import Truth, label_faces
 from facebatch.errors import CollectionError, InputError
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
-from facebatch.extract.progress import Progress
 from facebatch.jobs.run import check_input, run_all
 from facebatch.media.sources.roots import Root
+from facebatch.monitor.stages import Report, Step
 
 _ALBUM, _COLLECTION, _TRUTH, _MARK = "album", "collection", "truth.json", ".facebatch-demo"
 
 
-def run_demo(
-    folder: Path, settings: RunSettings, report: Callable[[Progress], None]
-) -> dict[str, Any]:
+def run_demo(folder: Path, settings: RunSettings, report: Report) -> dict[str, Any]:
     """Renders the album, runs everything on it and scores the people found.
 
     Args:
         folder: Where album, truth and collection go; an earlier demo there is replaced.
         settings: Workers.
-        report: Called with the extraction's progress a few times a second.
+        report: Told which stage begins, and how far the extraction is a few times a second.
 
     Returns:
         The run's summary and the scores, as plain data.
@@ -41,6 +38,7 @@ def run_demo(
     """
     _clear(folder)
     album = folder / _ALBUM
+    report(Step("album"))
     truth = write_album(album)
     (folder / _TRUTH).write_text(truth.to_json(), "utf-8")
     roots, url = [Root(_ALBUM, str(album))], str(folder / _COLLECTION)

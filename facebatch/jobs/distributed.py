@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.config import RunSettings
+from facebatch.monitor import stages
+from facebatch.monitor.stages import Report, Step, nobody
 from facebatch.neighbors import Neighbors
 from facebatch.neighbors.index import Plan
 from facebatch.pipelines import index, neighbors
@@ -34,24 +36,31 @@ class Searching:
     Args:
         storage: The collection's, where workers of other machines find what lies between.
         settings: Runner and workers, as a number.
+        report: Told how far it is.
     """
 
     storage: Storage
     settings: RunSettings
+    report: Report = nobody
 
     def find(self, embeddings: npt.NDArray[np.float32], k: int, plan: Plan, seed: int) -> Neighbors:
         """Finds neighbours, as `facebatch.stages.trees.find_here` does."""
-        if len(embeddings) < LEAST_FACES:
-            return find_here(embeddings, k, plan, seed)
-        with self._between() as storage:
-            return neighbors.find_neighbors(embeddings, k, plan, seed, storage, self.settings)
+        asked = embeddings, k, plan, seed
+        with stages.neighbors(self.report) as tell:
+            if len(embeddings) < LEAST_FACES:
+                return find_here(*asked, tell)
+            with self._between() as storage:
+                return neighbors.find_neighbors(*asked, storage, self.settings, tell)
 
     def build(self, embeddings: npt.NDArray[np.float32], plan: Plan, seed: int) -> Any:
         """Builds an index, as `facebatch.stages.index.build_here` does."""
         if len(embeddings) < LEAST_FACES:
             return build_here(embeddings, plan, seed)
         with self._between() as storage:
-            return index.build(embeddings, plan, seed, storage, self.settings)
+            return index.build(embeddings, plan, seed, storage, self.settings, self._tell_index)
+
+    def _tell_index(self, done: int, total: int) -> None:
+        self.report(Step("index", done, total))
 
     @contextmanager
     def _between(self) -> Iterator[Storage]:

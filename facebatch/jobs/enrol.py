@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ from facebatch.collection import Collection, Snapshot
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.errors import InputError
 from facebatch.export.named_in_photos import FoundNames, find_names
-from facebatch.extract.progress import Progress
 from facebatch.faces.quality import Gate
 from facebatch.identify import Calibration, Gallery
 from facebatch.identify.choosing import CONSENSUS, Problem, Rule
@@ -33,6 +32,7 @@ from facebatch.jobs.known_sources import prepared
 from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.listing import folders_of, shown
 from facebatch.media.sources.roots import Root
+from facebatch.monitor.stages import Report, Step
 from facebatch.stages import good_faces
 from facebatch.storage.urls import public_url
 from facebatch.tables import matrix
@@ -82,7 +82,7 @@ def build_gallery(
     url: str,
     flags: Mapping[str, Any],
     settings: RunSettings,
-    report: Callable[[Progress], None],
+    report: Report,
     *,
     rule: Rule = CONSENSUS,
     strict: bool = False,
@@ -108,6 +108,7 @@ def build_gallery(
     """
     extraction = resolve_extract(flags, config_file, _enrolled_with(url))
     with extracted(roots, extraction, settings, report) as (collection, _):
+        report(Step("enrolment"))
         how = _how(url, extraction, rule, strict)
         rows, problems = _chosen(collection, how)
         listed = prepared(roots, collection.storage, settings)
@@ -120,7 +121,7 @@ def enrol_regions(
     url: str,
     flags: Mapping[str, Any],
     settings: RunSettings,
-    report: Callable[[Progress], None],
+    report: Report,
     *,
     config_file: Path | None = None,
 ) -> Enrolment:
@@ -140,6 +141,7 @@ def enrol_regions(
     """
     extraction = resolve_extract(flags, config_file, _enrolled_with(url))
     with extracted(roots, extraction, settings, report) as (collection, _):
+        report(Step("enrolment"))
         snapshot = collection.snapshot()
         held = set(snapshot.media["root"].to_pylist())
         listed = prepared(roots, collection.storage, settings)
@@ -223,7 +225,7 @@ def calibrate_photos(
     roots: Sequence[Root],
     extraction: ExtractSettings,
     settings: RunSettings,
-    report: Callable[[Progress], None],
+    report: Report,
     *,
     methods: Sequence[str],
     rule: Rule = "largest",
@@ -243,6 +245,7 @@ def calibrate_photos(
         InputError: Fewer than two people have a face, or nobody has two.
     """
     with extracted(roots, extraction, settings, report) as (collection, _):
+        report(Step("calibration"))
         rows, problems = _chosen(collection, Enrolling(rule))
         names = rows["name"].to_pylist()
         if len(set(names)) < 2 or len(set(names)) == len(names):
@@ -273,7 +276,7 @@ def extracted(
     roots: Sequence[Root],
     extraction: ExtractSettings,
     settings: RunSettings,
-    report: Callable[[Progress], None],
+    report: Report,
 ) -> Iterator[tuple[Collection, Extraction]]:
     """Gives a collection of the roots' photos, which is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:

@@ -6,7 +6,7 @@ What is scored is then read from its tables, and the scores are those of `faceba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from facebatch.evaluate.identification import open_set_split, score_identificati
 from facebatch.evaluate.inputs.labels import read_file, read_labels, read_truths
 from facebatch.evaluate.pairs import Pair, read_pairs, score_pairs
 from facebatch.evaluate.photos import Photos
-from facebatch.extract.progress import Progress
 from facebatch.identify.classifier import METHODS, fit
 from facebatch.jobs.evaluated_photos import (
     Opened,
@@ -32,9 +31,9 @@ from facebatch.jobs.evaluated_photos import (
     extracted_photos,
     folder_of,
     open_photos,
-    say_nothing,
 )
 from facebatch.jobs.run import Extraction
+from facebatch.monitor.stages import Report, Step, nobody
 from facebatch.people.names import written
 from facebatch.report.evaluation import Scores, write
 from facebatch.storage.urls import public_url
@@ -73,7 +72,7 @@ def evaluate_pairs(
     pairs_file: Path,
     source: Source,
     output: str | None = None,
-    report: Callable[[Progress], None] = say_nothing,
+    report: Report = nobody,
 ) -> Evaluation:
     """Scores how well distances tell pairs of one person from pairs of two.
 
@@ -93,6 +92,7 @@ def evaluate_pairs(
     pairs = read_file(pairs_file, read_pairs)
     names = sorted({name for pair in pairs for name in (pair.left, pair.right)})
     with extracted_photos(source, report, names) as opened:
+        report(Step("scores"))
         distances = _pair_distances(pairs, names, opened.photos.embeddings(names))
         same = np.array([pair.same for pair in pairs], np.bool_)
         scores = score_pairs(distances, same, np.array([pair.fold for pair in pairs]))
@@ -112,7 +112,7 @@ def evaluate_identification(
     method: str = "nearest",
     seed: int = 0,
     output: str | None = None,
-    report: Callable[[Progress], None] = say_nothing,
+    report: Report = nobody,
     *,
     labels: str = BY_FOLDER,
 ) -> Evaluation:
@@ -139,6 +139,7 @@ def evaluate_identification(
     if method not in METHODS:
         raise UsageError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
     with _opened(source, report) as opened:
+        report(Step("scores"))
         photos = opened.photos
         labelled = _people(labels, photos)
         names = list(labelled)
@@ -224,7 +225,7 @@ def evaluate_detection(
     source: Source | str,
     iou: float = 0.5,
     output: str | None = None,
-    report: Callable[[Progress], None] = say_nothing,
+    report: Report = nobody,
 ) -> Evaluation:
     """Scores which faces were found against where they truly are.
 
@@ -243,6 +244,7 @@ def evaluate_detection(
     truth = read_truths(truth_files)
     names = list(truth)
     with _opened(source, report, names) as opened:
+        report(Step("scores"))
         photos = opened.photos
         searched = [name for name in (*names, *photos.without(names)) if photos.was_searched(name)]
         scores = score_detection(truth, {name: photos.boxes(name) for name in searched}, iou)
@@ -255,7 +257,7 @@ def evaluate_detection(
 
 
 def _opened(
-    source: Source | str, report: Callable[[Progress], None], names: Sequence[str] = ()
+    source: Source | str, report: Report, names: Sequence[str] = ()
 ) -> AbstractContextManager[Opened]:
     """Gives photos that are extracted first, or those of a collection; one named must be there."""
     if not isinstance(source, str):

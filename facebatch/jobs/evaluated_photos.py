@@ -14,16 +14,12 @@ from facebatch.collection import Collection
 from facebatch.config import RunSettings
 from facebatch.errors import InputError
 from facebatch.evaluate.photos import Photos
-from facebatch.extract.progress import Progress
 from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
+from facebatch.monitor.stages import Report
 from facebatch.report.evaluation import Kind, Scores, summarise
 from facebatch.storage.urls import public_url
-
-
-def say_nothing(_progress: Progress) -> None:
-    """Takes progress that nobody asked to see."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,7 @@ class Opened:
 
 
 @contextmanager
-def extracted_photos(
-    source: Source, report: Callable[[Progress], None], names: Sequence[str] = ()
-) -> Iterator[Opened]:
+def extracted_photos(source: Source, report: Report, names: Sequence[str] = ()) -> Iterator[Opened]:
     """Gives photos that were extracted for an evaluation by the stage that users run.
 
     A collection of theirs is continued, so that a second time extracts nothing; without one they

@@ -9,8 +9,9 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from facebatch.extract import attempts
 from facebatch.extract.decide import Rules
 from facebatch.extract.items import version_name
 from facebatch.extract.plan import Plan
-from facebatch.extract.progress import Progress, ProgressReader, totals
+from facebatch.extract.progress import Progress, ProgressReader, Tally, totals
 from facebatch.extract.seen_small import SeenSmall, seen_small
 from facebatch.jobs.distributed import Searching
 from facebatch.jobs.known_sources import check_known, prepared, remember, remember_ignored
@@ -34,6 +35,7 @@ from facebatch.media.sources.listing import check_roots
 from facebatch.media.sources.roots import Root, check_reachable
 from facebatch.models.engines import choose
 from facebatch.monitor import logs
+from facebatch.monitor.stages import Report, Step, nobody
 from facebatch.pipelines import engine
 from facebatch.pipelines.extract import extract
 from facebatch.pipelines.planning import PlanJob, plan
@@ -146,6 +148,7 @@ def make_plan(
     flags: Mapping[str, Any],
     config_file: Path | None,
     settings: RunSettings,
+    report: Report = nobody,
 ) -> dict[str, Any]:
     """Says what an extraction would do, and does nothing.
 
@@ -155,6 +158,7 @@ def make_plan(
         flags: Extraction settings given on the command line.
         config_file: TOML file with further settings.
         settings: Workers and retries.
+        report: Told a few times a second how far the listing is.
 
     Returns:
         The plan as plain data, with the number of workers and an estimate of the bytes that the
@@ -173,8 +177,10 @@ def make_plan(
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
         job = _job(roots, Storage(url), extraction, settings, Storage(folder), "plan.json")
         alone = replace(settings, runner="DirectRunner", workers=1)
-        run_watched(lambda pipeline: plan(pipeline, job), alone)
-        planned = ProgressReader(Storage(folder), "plan.json").poll().plan or Plan()
+        reader = ProgressReader(job.plan_storage, job.plan_path)
+        report(reader.look())
+        run_watched(lambda pipeline: plan(pipeline, job), alone, lambda: report(reader.poll()))
+        planned = reader.look().plan or Plan()
     each = BYTES_PER_PHOTO if extraction.chips else BYTES_PER_PHOTO_WITHOUT_CHIPS
     return {
         **planned.as_json(),
@@ -222,7 +228,7 @@ def run_all(
     roots: Sequence[Root],
     collection: Collection,
     settings: RunSettings,
-    report: Callable[[Progress], None],
+    report: Report,
     query: IdentificationQuery | None = None,
     grouping: Mapping[str, Any] | None = None,
 ) -> Run:
@@ -232,7 +238,7 @@ def run_all(
         roots: What is to be listed.
         collection: Where everything goes.
         settings: Runner, workers, retries.
-        report: Called with the extraction's progress a few times a second.
+        report: Told which stage begins, and how far the extraction is a few times a second.
         query: The gallery that faces are identified against.
         grouping: Settings of the clustering that were asked for.
 
@@ -254,43 +260,43 @@ def _run_stages(
     roots: Sequence[Root],
     collection: Collection,
     settings: RunSettings,
-    report: Callable[[Progress], None],
+    report: Report,
     query: IdentificationQuery | None,
     grouping: Mapping[str, Any] | None,
 ) -> Run:
     took: dict[str, float] = {}
-    extraction = _timed(took, "extract", lambda: run_extract(roots, collection, settings, report))
+
+    def stage(name: str, work: Callable[[], Result]) -> Result:
+        """Does a stage's work, says so and notes its seconds."""
+        with logs.stage(name) as said:
+            result = work()
+            if isinstance(result, StageResult):
+                said["unchanged"] = result.unchanged
+        took[name] = said["seconds"]
+        return result
+
+    extraction = stage("extract", lambda: run_extract(roots, collection, settings, report))
     snapshot = extraction.snapshot
-    searching = Searching(collection.storage, settings.with_resolved_workers())
-    indexed = _timed(took, "index", lambda: build_index(collection, snapshot, searching.build))
+    searching = Searching(collection.storage, settings.with_resolved_workers(), report)
+    report(Step("index"))
+    indexed = stage("index", lambda: build_index(collection, snapshot, searching.build))
     matches = None
     if query is not None:
-        matches = _timed(took, "matches", lambda: identify_faces(collection, snapshot, query))
-    clusters, people = _timed(
-        took,
-        "people",
-        lambda: cluster_people(collection, snapshot, asked=grouping, find=searching.find),
+        report(Step("matches"))
+        matches = stage("matches", lambda: identify_faces(collection, snapshot, query))
+    grow = partial(cluster_people, begin_people=lambda: report(Step("people")))
+    report(Step("clusters"))
+    clusters, people = stage(
+        "people", lambda: grow(collection, snapshot, asked=grouping, find=searching.find)
     )
-    path = _timed(took, "report", lambda: write_report(collection, snapshot))
+    report(Step("report"))
+    path = stage("report", lambda: write_report(collection, snapshot))
     path = collection.storage.full_path(path)
     return Run(extraction, indexed, matches, clusters, people, path, took)
 
 
-def _timed(took: dict[str, float], stage: str, work: Callable[[], Result]) -> Result:
-    """Does a stage's work, says so and notes its seconds."""
-    with logs.stage(stage) as said:
-        result = work()
-        if isinstance(result, StageResult):
-            said["unchanged"] = result.unchanged
-    took[stage] = said["seconds"]
-    return result
-
-
 def run_extract(
-    roots: Sequence[Root],
-    collection: Collection,
-    settings: RunSettings,
-    report: Callable[[Progress], None],
+    roots: Sequence[Root], collection: Collection, settings: RunSettings, report: Report
 ) -> Extraction:
     """Extracts what is new below the roots.
 
@@ -315,6 +321,7 @@ def run_extract(
     roots = prepared(roots, storage, settings)
     check_known(roots, storage, settings)
     with attempts.running(storage):
+        report(Progress())
         remember(roots, storage, settings)
         collection.sweep()
         done, snapshot, before = _extract(roots, collection, settings, report)
@@ -333,39 +340,36 @@ def run_extract(
 
 
 def _extract(
-    roots: Sequence[Root],
-    collection: Collection,
-    settings: RunSettings,
-    report: Callable[[Progress], None],
+    roots: Sequence[Root], collection: Collection, settings: RunSettings, report: Report
 ) -> tuple[Progress, Snapshot, tuple[str, ...]]:
     storage = collection.storage
     plan_path = f"{PLAN_PREFIX}{secrets.token_hex(8)}.json"
     dead_attempts, dead_marks = attempts.dead(storage)
     job = _job(roots, storage, collection.settings, settings, storage, plan_path)
     job = replace(job, rules=replace(job.rules, dead_attempts=dead_attempts))
-    reader = ProgressReader(storage, plan_path)
+    reader = ProgressReader(storage, plan_path, job.workers)
     lease = Lease(storage, collection.settings)
     try:
         with lease.held():
-            extract(
-                job,
-                collection,
-                settings,
-                lease,
-                lambda: report(reader.poll()),
-                lambda: (reader.poll().items, attempts.alive(storage)),
-            )
-        done = reader.poll()
+            poll, signs = lambda: report(reader.poll()), lambda: _signs(reader, storage)
+            extract(job, collection, settings, lease, poll, signs)
+        done = reader.look()
     except Interrupted:
         attempts.withdraw(storage, lease.run)
         raise
     finally:
-        storage.remove(plan_path)
+        Tally(storage, plan_path).remove()
     report(done)
     snapshot = collection.snapshot()
     if dead_marks:
         attempts.forget(storage, dead_marks, _versions(snapshot))
     return totals(snapshot, job.shards, done.plan), snapshot, job.shards
+
+
+def _signs(reader: ProgressReader, storage: Storage) -> Hashable:
+    """Returns what changes while somebody lists or extracts."""
+    progress = reader.poll()
+    return progress.items, progress.listed, attempts.alive(storage)
 
 
 def _versions(snapshot: Snapshot) -> set[str]:

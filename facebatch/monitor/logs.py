@@ -18,10 +18,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from facebatch.monitor.stages import Step
 from facebatch.storage.urls import public_text
 
 if TYPE_CHECKING:
     from facebatch.extract.progress import Progress
+    from facebatch.monitor.stages import Report
 
 Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -188,7 +190,7 @@ def stage(name: str) -> Iterator[dict[str, Any]]:
 
 def progress_events(
     every: float = PROGRESS_SECONDS, clock: Callable[[], float] = time.monotonic
-) -> Callable[[Progress], None]:
+) -> Report:
     """Returns a function that says how far an extraction is, for whoever follows it.
 
     It says the plan once, as soon as there is one, and from then on the progress now and then.
@@ -200,9 +202,9 @@ def progress_events(
     begun: float | None = None
     said_at = 0.0
 
-    def show(progress: Progress) -> None:
+    def show(progress: Progress | Step) -> None:
         nonlocal begun, said_at
-        if progress.plan is None:
+        if isinstance(progress, Step) or progress.plan is None:
             return
         now = clock()
         if begun is None:
@@ -218,6 +220,7 @@ def progress_events(
 def _progress_fields(progress: Progress, elapsed: float) -> dict[str, Any]:
     """Returns how far an extraction is, some seconds after its plan."""
     rate = progress.items / elapsed if elapsed > 0 else 0.0
+    left = progress.seconds_left
     to_extract = progress.plan.to_extract if progress.plan else 0
     return {
         "items": progress.items,
@@ -226,7 +229,7 @@ def _progress_fields(progress: Progress, elapsed: float) -> dict[str, Any]:
         "duplicates": progress.duplicates,
         "failed": progress.quarantined,
         "items_per_second": round(rate, 2),
-        "eta_seconds": round((to_extract - progress.items) / rate) if rate else None,
+        "eta_seconds": None if left is None else round(left),
     }
 
 

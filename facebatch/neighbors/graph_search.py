@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import faiss
@@ -103,6 +103,7 @@ def find_neighbors(
     plan: Plan,
     seed: int = 0,
     threads: int = 1,
+    report: Callable[[int, int], None] = lambda *_: None,
 ) -> Neighbors:
     """Finds every face's k nearest neighbours in this process.
 
@@ -112,6 +113,7 @@ def find_neighbors(
         plan: How (`choose`).
         seed: Of the index. The graph depends on it and on the embeddings, not on the threads.
         threads: Threads that search.
+        report: Called after every block with the faces that are done, and how many there are.
 
     Returns:
         The graph: n rows of min(k, n - 1) neighbours.
@@ -123,8 +125,11 @@ def find_neighbors(
     index = build(embeddings, plan, seed)
     order = query_order(index)
     result = empty(len(embeddings), _clipped(k, len(embeddings)))
+    done = 0
     for rows, part in _in_blocks(index, embeddings, order, k, threads):
         result.distances[rows], result.indices[rows] = part.distances, part.indices
+        done += len(rows)
+        report(done, len(order))
     return result
 
 

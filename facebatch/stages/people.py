@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +53,7 @@ def cluster_people(
     from_scratch: bool = False,
     asked: Mapping[str, Any] | None = None,
     find: Finder = find_here,
+    begin_people: Callable[[], None] = lambda: None,
 ) -> tuple[StageResult[ClustersManifest], StageResult[PeopleManifest]]:
     """Clusters a snapshot's faces and carries the people's identities over.
 
@@ -71,6 +72,7 @@ def cluster_people(
         asked: Settings that were asked for, by the names of
             `facebatch.config.GroupingSettings`; the others are the current generation's.
         find: Finds neighbours, where all faces are clustered.
+        begin_people: Called when there are clusters, and people are about to be made of them.
 
     Returns:
         The results of the stages ``clusters`` and ``people``. Where another run made people
@@ -82,7 +84,7 @@ def cluster_people(
     request = ClusteringRequest(tau, from_scratch, asked or {})
     for _ in range(_ATTEMPTS):
         recording.complete(collection, snapshot)
-        made = _cluster_people(collection, snapshot, request, find)
+        made = _cluster_people(collection, snapshot, request, find, begin_people)
         if made is not None:
             recording.merge(collection, at_least=recording.MANY_FILES)
             return made
@@ -94,7 +96,11 @@ def cluster_people(
 
 
 def _cluster_people(
-    collection: Collection, snapshot: Snapshot, request: ClusteringRequest, find: Finder
+    collection: Collection,
+    snapshot: Snapshot,
+    request: ClusteringRequest,
+    find: Finder,
+    begin_people: Callable[[], None],
 ) -> tuple[StageResult[ClustersManifest], StageResult[PeopleManifest]] | None:
     """Does what `cluster_people` does; None where there are other people meanwhile."""
     view = PeopleView.of(collection)
@@ -107,6 +113,7 @@ def _cluster_people(
         return StageResult(done, unchanged=True), StageResult(current, unchanged=True)
     else:
         made = clustered(task, done)
+    begin_people()
     people = _people(made, view)
     return (StageResult(made.generation, made.unchanged), people) if people else None
 

@@ -67,11 +67,17 @@ class CutTree:
     clusters: int
 
 
-def find_here(embeddings: npt.NDArray[np.float32], k: int, plan: Plan, seed: int) -> Neighbors:
+def find_here(
+    embeddings: npt.NDArray[np.float32],
+    k: int,
+    plan: Plan,
+    seed: int,
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> Neighbors:
     """Finds neighbours in this process, on all its cores."""
     from facebatch.neighbors import find_neighbors
 
-    return find_neighbors(embeddings, k, plan, seed, usable_cores())
+    return find_neighbors(embeddings, k, plan, seed, usable_cores(), report)
 
 
 def grow_tree(

@@ -16,6 +16,15 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def duration(seconds: float) -> str:
+    """Returns a time that was measured: ``3.1 s``, ``12 min``, ``2.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def printable(text: str) -> str:
     r"""Returns a text on one line whose control characters and bidi overrides are escaped.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from support.packets import mwg
-from support.program import facebatch
+from support.program import facebatch, told
 
 from facebatch.demo.render import render_face
 
@@ -64,7 +64,7 @@ def test_photos_that_name_nobody_are_refused_in_one_line(photos: Path, tmp_path:
     places = str(photos / "2024" / "7.jpg"), str(nothing)
     done = facebatch("gallery", "from-xmp", *places, "-o", str(url))
     assert (done.returncode, done.stdout) == (2, "")
-    [line] = done.stderr.splitlines()
+    [line] = told(done)
     assert line.startswith("facebatch: no photo has a named face region")
     assert line.endswith("(1 read)")
     assert not url.exists()

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from support.program import facebatch
+from support.program import facebatch, told
 from support.videos import encode_video, walk
 
 from facebatch.cli.output import annotation_lines
@@ -236,4 +236,4 @@ def test_bad_input_ends_with_2_and_one_line(
     done = facebatch(*(argument.format(**places) for argument in arguments))
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert len(told(done)) == 1

@@ -95,7 +95,7 @@ def source(made: Path, tmp_path: Path) -> Collection:
 
 def convert(source: Collection, url: str) -> Conversion:
     target = planned(source, url, "dlib-resnet", HERE)
-    return run_convert(source, target, HERE, lambda done, total: None)
+    return run_convert(source, target, HERE, lambda progress: None)
 
 
 @pytest.fixture(scope="session")

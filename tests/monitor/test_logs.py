@@ -16,6 +16,7 @@ from facebatch.errors import InputError, UsageError
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress
 from facebatch.monitor import logs
+from facebatch.monitor.stages import Step
 
 Capture = pytest.CaptureFixture[str]
 
@@ -141,14 +142,16 @@ def test_progress_is_said_now_and_then_and_the_plan_once(capsys: Capture) -> Non
     now = 100.0
     show = logs.progress_events(10.0, lambda: now)
     plan = Plan({"new": 40, "changed": 0, "retried": 0})
+    show(Step("index"))
     for now, items in ((95.0, 0), (100.0, 0), (105.0, 5), (110.0, 20), (111.0, 21), (125.0, 30)):
-        seen = None if now == 95.0 else plan
-        show(Progress(seen, items=items, faces=2 * items, failures={"truncated": 1}))
+        seen, left = (None, None) if now == 95.0 else (plan, 130.2 - now)
+        failures = {"truncated": 1}
+        show(Progress(seen, items=items, faces=2 * items, failures=failures, seconds_left=left))
     planned, *progress = lines(capsys)
     assert (planned["event"], planned["to_extract"]) == ("plan", 40)
     assert [(line["items"], line["faces"]) for line in progress] == [(20, 40), (30, 60)]
     assert [line["items_per_second"] for line in progress] == [2.0, 1.2]
-    assert [line["eta_seconds"] for line in progress] == [10, 8]
+    assert [line["eta_seconds"] for line in progress] == [20, 5]
     assert {line["failed"] for line in progress} == {1}
 
 

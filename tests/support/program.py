@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,13 @@ def _fork_server() -> ForkServer:
 def command(*arguments: str) -> list[str]:
     """Returns the command line that runs this environment's facebatch."""
     return [str(Path(sys.executable).with_name("facebatch")), *arguments]
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Returns the lines that a program wrote to its standard error, those of progress left out."""
+    progress = re.compile(r"[a-z]+( begins|:) ?.*")
+    lines = done.stderr.splitlines()
+    return [line for line in lines if line[:10] == "facebatch:" or not progress.fullmatch(line)]
 
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.program import told
 
 from facebatch.errors import FacebatchError
 from facebatch.workers.machine import (
@@ -184,7 +185,7 @@ def test_a_run_under_a_limit_of_memory_ends_before_it_begins(tmp_path: Path) -> 
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2_000_000_000,) * 2),
     )
     assert done.returncode == 1
-    [line] = done.stderr.splitlines()
+    [line] = told(done)
     assert line.startswith("facebatch: a process needs 3.6 GB of address space")
     assert line.endswith("the limits here: 2.0 GB of address space (ulimit -v)")
     assert not (tmp_path / "out").exists()
