@@ -38,7 +38,7 @@ from facebatch.people.suggestions import (
     likelihoods,
     probability,
 )
-from facebatch.stages.centroids import Centroids, neighborhood
+from facebatch.stages.centroids import Centroids
 
 CAPS = (None, 5, 10, 30, 100)
 BOUNDS = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
@@ -98,7 +98,7 @@ class Archive:
             [np.bincount(self.people[labels == one]).argmax() for one in range(len(groups.sizes))]
         )
         per_group = groups.faces_per_group
-        near_groups, crowds = neighborhood(groups, np.arange(len(groups.sizes)))
+        near_groups, crowds = Centroids(groups).around(np.arange(len(groups.sizes)))
         first = np.repeat(np.arange(len(near_groups)), near_groups.shape[1])
         both = np.stack([first, near_groups.reshape(-1)], axis=1)
         both = np.unique(np.sort(both[both[:, 1] >= 0], axis=1), axis=0)

@@ -67,10 +67,12 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where the collection is, or is made and kept")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        place = str((arguments.keep or Path(folder)) / "collection")
-        if not Path(place).exists():
-            make(place, arguments.faces, arguments.people)
-        collection = Collection.open(place)
+        kept = arguments.keep or Path(folder)
+        place = kept / "collection"
+        if not place.exists():
+            make(str(kept / "unfinished"), arguments.faces, arguments.people)
+            (kept / "unfinished").rename(place)
+        collection = Collection.open(str(place))
         collection.storage.remove("decisions")
         measure(collection, arguments.rounds)
 

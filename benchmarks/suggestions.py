@@ -33,7 +33,8 @@ from facebatch.evaluate.clustering import pairwise_scores
 from facebatch.people import edit
 from facebatch.people.deciding import People
 from facebatch.stages import cluster_people
-from facebatch.stages.suggestions import Suggester, Suggestion
+from facebatch.stages.judged import Suggestion
+from facebatch.stages.suggestions import Suggester
 
 SHOWN = (0, 5, 10, 20, 50, 100, 200, 300, 500, 1000)
 _AT_ONCE = 50

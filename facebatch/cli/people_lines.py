@@ -9,7 +9,7 @@ from facebatch.storage.printable import count
 
 if TYPE_CHECKING:
     from facebatch.people.deciding import People
-    from facebatch.stages.suggestions import Suggestion
+    from facebatch.stages.judged import Suggestion
 
 
 def people_table(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -35,8 +35,11 @@ def people_table(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def question(people: People, one: Suggestion) -> str:
     """Returns a suggestion in words."""
-    first = people.known[one.person_id]
-    whom = f"{people.shown(first)} ({count(len(people.faces_of(first)), 'face')})"
+    if one.kind == "faces":
+        whom = f"face {one.person_id.hex()[:12]}"
+    else:
+        first = people.known[one.person_id]
+        whom = f"{people.shown(first)} ({count(len(people.faces_of(first)), 'face')})"
     other = one.other.hex()[:12]
     if one.kind == "people":
         person = people.known[one.other]
@@ -54,7 +57,10 @@ def suggestion_lines(questions: Sequence[str]) -> Iterator[str]:
         return
     yield "probability  d2     person: who is likely the same"
     yield from questions
-    yield "yes: `facebatch people merge`, or `assign` for a face; no: `facebatch people apart`"
+    yield (
+        "yes: `facebatch people merge`, or `assign` for a person and a face; no: "
+        "`facebatch people apart`"
+    )
 
 
 def portrait_lines(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -171,7 +171,8 @@ class Snapshot:
         Columns: content (as `content_keys` gives it), shard, media_id (of the item that was
         extracted there), faces (how many there are).
         """
-        rows = self.rows.filter(pc.equal(self.rows["status"], "ok"))
+        read = ["content_id", "segment", "shard", "media_id", "faces", "committed_at"]
+        rows = self.rows.select(read).filter(pc.equal(self.rows["status"], "ok"))
         keys = content_keys(rows)
         rows = rows.append_column("content", keys)
         return _winners(rows, ids.from_arrow(keys)).select(
@@ -350,8 +351,16 @@ def in_threads(read: Callable[[str], Result], shards: Sequence[str]) -> list[Res
 
 def _winners(rows: pa.Table, keys: npt.NDArray[np.void]) -> pa.Table:
     """Returns, for each distinct id (n,) of the rows, the row that wins by (commit time, shard)."""
-    newest_first = pc.sort_indices(
-        rows, sort_keys=[("committed_at", "descending"), ("shard", "descending")]
-    )
-    order = newest_first.to_numpy()
-    return rows.take(newest_first.take(pa.array(ids.first_of_each(keys[order]))))
+    by_id = ids.order(keys)
+    starts = np.flatnonzero(ids.starts(keys[by_id]))
+    winners = by_id[starts]
+    sizes = np.diff(starts, append=len(keys))
+    if (sizes > 1).any():
+        several = by_id[np.repeat(sizes > 1, sizes)]
+        newest_first = pc.sort_indices(
+            rows.select(["committed_at", "shard"]).take(pa.array(several)),
+            sort_keys=[("committed_at", "descending"), ("shard", "descending")],
+        )
+        several = several[newest_first.to_numpy()]
+        winners[sizes > 1] = several[ids.first_of_each(keys[several])]
+    return rows.take(pa.array(winners))

@@ -138,7 +138,7 @@ class People(PeopleView):
 
     @cached_property
     def _overlay(self) -> Overlay:
-        before = Overlay(self.base.labels, self.base.known)
+        before = Overlay.of(self.base.labels, self.base.known)
         if not self.pending:
             return before
         return before.with_decisions(
@@ -308,7 +308,8 @@ class People(PeopleView):
         Args:
             changes: Each face and the person whom it belongs to by the decision.
         """
-        return tuple(Concern(face, self.owner_of(face), after) for face, after in changes)
+        owners = self.owners_of([face for face, _ in changes])
+        return tuple(Concern(face, owners.get(face), after) for face, after in changes)
 
     def unsaid(self, faces: Sequence[bytes]) -> tuple[Concern, ...]:
         """Returns faces of which a decision says neither whose they were nor whose they are."""

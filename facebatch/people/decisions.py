@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 KINDS = (
     *("name", "assign", "merge", "split", "apart", "reject", "not_a_face", "hide", "import"),
@@ -52,11 +53,12 @@ class Decision:
     decision: str = ""
     names: Mapping[bytes, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def about(self) -> frozenset[bytes]:
         """The people whom it is about."""
-        theirs = (who for one in self.concerns for who in (one.before, one.after))
-        known = (self.person_id, *self.names, *theirs)
+        known = {self.person_id, *self.names}
+        known.update(one.before for one in self.concerns)
+        known.update(one.after for one in self.concerns)
         return frozenset(who for who in known if who is not None)
 
 

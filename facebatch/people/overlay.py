@@ -29,10 +29,18 @@ class Overlay:
     Args:
         labels: (n,) int32, the cluster of each face; -1 for a face on its own.
         known: Everyone ever known, by person id.
+        free: A number from which on no cluster has one.
     """
 
     labels: npt.NDArray[np.int32]
     known: Mapping[bytes, Person]
+    free: int
+
+    @classmethod
+    def of(cls, labels: npt.NDArray[np.int32], known: Mapping[bytes, Person]) -> Overlay:
+        """Returns who is who before there are decisions."""
+        clusters = (one.cluster for one in known.values() if one.cluster is not None)
+        return cls(labels, known, max(int(labels.max(initial=-1)), max(clusters, default=-1)) + 1)
 
     def with_decisions(
         self,
@@ -52,7 +60,7 @@ class Overlay:
         changing = _Changing(self, rows, effective, generation)
         for decision in decisions:
             changing.follow(decision)
-        return Overlay(changing.labels, changing.known)
+        return Overlay(changing.labels, changing.known, changing.free)
 
 
 class _Changing:
@@ -70,8 +78,7 @@ class _Changing:
         self._rows = rows
         self._effective = effective
         self._generation = generation
-        clusters = (one.cluster for one in self.known.values() if one.cluster is not None)
-        self._following = max(int(self.labels.max(initial=-1)), max(clusters, default=-1)) + 1
+        self.free = before.free
 
     def follow(self, decision: Decision) -> None:
         """Follows one decision."""
@@ -97,8 +104,8 @@ class _Changing:
         """Returns the cluster of a person, who is founded or comes back where there is none."""
         person = self.known.get(who) or Person(who, self._generation)
         if person.cluster is None:
-            person = replace(person, status="active", merged_into=None, cluster=self._following)
-            self._following += 1
+            person = replace(person, status="active", merged_into=None, cluster=self.free)
+            self.free += 1
             self.known[who] = person
         return int(person.cluster or 0)
 

@@ -124,8 +124,27 @@ class Groups:
 
     def d2(self, first: Rows, second: Rows) -> Floats:
         """Returns the d2 (m,) between the centroids of pairs."""
-        dots = np.einsum("md,md->m", self.centroids[first], self.centroids[second])
-        return np.asarray(np.maximum(0.0, 2 - 2 * dots.astype(np.float64)))
+        return d2_between((self.centroids, first), (self.centroids, second))
+
+
+Some = tuple[npt.NDArray[np.floating], Rows]
+
+
+def d2_between(first: Some, second: Some) -> Floats:
+    """Returns the d2 (m,) of pairs of vectors.
+
+    Args:
+        first: Vectors (n, d) of length 1, any floats, and rows (m,) of them.
+        second: The other of each pair.
+    """
+    dots = np.zeros(len(first[1]))
+    for start in range(0, len(dots), _ROWS_AT_ONCE):
+        sides = (
+            np.asarray(vectors[rows[start : start + _ROWS_AT_ONCE]], np.float32)
+            for vectors, rows in (first, second)
+        )
+        dots[start : start + _ROWS_AT_ONCE] = np.einsum("md,md->m", *sides)
+    return np.asarray(np.maximum(0.0, 2 - 2 * dots))
 
 
 def groups_of(

@@ -6,7 +6,7 @@ same generation, the same redirects of merged people and the same rule for ids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -115,6 +115,17 @@ class PeopleView:
         """Returns the person of a face; None for a face that is nobody's, or isn't there."""
         row = self.places.row(face)
         return None if row is None else self.by_cluster.get(int(self.labels[row]))
+
+    def owners_of(self, faces: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Returns the person of each face that is somebody's."""
+        labels, by_cluster = self.labels, self.by_cluster
+        found = self.places.rows(faces)
+        numbers = labels[list(found.values())].tolist() if found else []
+        return {
+            face: by_cluster[number]
+            for face, number in zip(found, numbers, strict=True)
+            if number in by_cluster
+        }
 
     @cached_property
     def owner(self) -> Mapping[bytes, bytes]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from facebatch.collection import Collection
 from facebatch.errors import UsageError
 from facebatch.people.deciding import People
 from facebatch.review.faces import FaceStore
-from facebatch.stages.suggestions import Suggester, Suggestion
+from facebatch.stages.judged import Suggestion
+from facebatch.stages.suggestions import Suggester
 
 _QUESTIONS = 300
 """Questions that are kept; they are found anew once few of them are left."""
@@ -25,14 +25,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class Asker:
-    """Suggestions for one collection, as of the newest people that were looked at.
+    """Suggestions for one collection, as of the newest people that were looked at."""
 
-    Args:
-        collection: The collection.
-    """
-
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self) -> None:
         self._suggester: Suggester | None = None
         self._questions: tuple[Suggestion, ...] = ()
         self._made_of: tuple[str, FaceStore] | None = None
@@ -47,11 +42,12 @@ class Asker:
             store: Their faces.
         """
         made_of = people.generation.name if people.generation else "", store
-        if made_of != self._made_of:
-            self._made_of = made_of
-            self._suggester = self._made(store)
-            self._questions = ()
         suggester = self._suggester
+        if made_of != self._made_of:
+            suggester = self._made(people, store)
+            questions = tuple(suggester.best(_QUESTIONS, loose=True)) if suggester else ()
+            # Pages take the new ones once all that they need was reckoned.
+            self._made_of, self._suggester, self._questions = made_of, suggester, questions
         if suggester is None:
             return
         if suggester.people is not people:
@@ -59,11 +55,15 @@ class Asker:
         if len(list(self.questions(people))) < _FEW:
             self._questions = tuple(suggester.best(limit=_QUESTIONS, loose=True))
 
-    def _made(self, store: FaceStore) -> Suggester | None:
-        """Returns suggestions for the people of a collection; None where there can be none."""
+    def _made(self, people: People, store: FaceStore) -> Suggester | None:
+        """Returns suggestions for people; None where there can be none.
+
+        Raises:
+            CollectionError: The embeddings can't be read.
+        """
+        embeddings = store.embeddings
         try:
-            # Of its own, so that what it reads of photos isn't kept by anybody else.
-            return Suggester.of(People.of(self._collection), embeddings=store.embeddings)
+            return Suggester.of(people, embeddings, store.pictures)
         except UsageError as error:
             _LOG.warning("nobody is suggested: %s", error)
             return None
@@ -82,11 +82,14 @@ class Asker:
         yield from late
 
     def _is_open(self, one: Suggestion, people: People) -> bool:
-        if (one.person_id, one.other) in self.answered or not _is_there(people, one.person_id):
+        if (one.person_id, one.other) in self.answered:
             return False
-        if one.kind == "face":
-            return people.owner_of(one.other) is None
-        return _is_there(people, one.other)
+        sides = {"people": (), "face": (one.other,), "faces": (one.person_id, one.other)}
+        faces = sides[one.kind]
+        persons = {one.person_id, one.other} - set(faces)
+        return all(_is_there(people, who) for who in persons) and all(
+            people.places.row(face) is not None and people.owner_of(face) is None for face in faces
+        )
 
     def same(self, people: People, person_id: bytes, limit: int) -> list[Suggestion]:
         """Returns who is likely the same as a person, the likeliest first."""

@@ -103,13 +103,15 @@ def same(visit: Visit) -> Response:
     if not asked:
         return visit.render("same.html.j2", first=None)
     question = asked[0]
-    person = known[question.person_id]
-    is_face = question.kind == "face"
+    first, second = (
+        _beside(visit, known[who]) if who in known else _loose(visit, who)
+        for who in (question.person_id, question.other)
+    )
     return visit.render(
         "same.html.j2",
-        first=_beside(visit, person),
-        second=_loose(visit, question.other) if is_face else _beside(visit, known[question.other]),
-        is_face=is_face,
+        first=first,
+        second=second,
+        kind=question.kind,
         probability=question.probability,
         left=len(asked),
     )

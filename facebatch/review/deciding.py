@@ -219,7 +219,10 @@ def _name(people: People, asked: Asked) -> Outcome:
 
 
 def _same(people: People, asked: Asked) -> Outcome:
-    if people.known.get(bytes.fromhex(asked.other)) is None:
+    person, other = (people.known.get(bytes.fromhex(one)) for one in (asked.person, asked.other))
+    if person is None:
+        return edit.merge_people(people, asked.person, [asked.other])
+    if other is None:
         return edit.assign_faces(people, asked.person, [asked.other])
     first, second = (people.meant(said) for said in (asked.person, asked.other))
     # Who has a name keeps it, and the address that goes with it.

@@ -66,7 +66,7 @@ class State:
             CollectionError: It has no people yet, or can't be read.
         """
         people = People.of(collection)
-        store = known
+        store = None if known is None or known.is_lost else known
         if store is None or not np.array_equal(store.directory.ids, people.face_ids):
             # A snapshot that is kept would hold every column of every photo.
             store = FaceStore.load(collection.snapshot(), people.face_ids)
@@ -116,7 +116,7 @@ class Desk:
     def __init__(self, collection: Collection, idle: float = IDLE_SECONDS) -> None:
         self.collection = collection
         self.state = State.load(collection)
-        self.asker = Asker(collection)
+        self.asker = Asker()
         self.later: OrderedDict[bytes, None] = OrderedDict()
         self.outcomes: OrderedDict[str, Outcome] = OrderedDict()
         self.is_running = False
@@ -198,7 +198,7 @@ class Desk:
         if self.state.people.pending and idle and not self.is_running:
             self._regroup()
         stands = self._listing()
-        if stands != self._stands:
+        if stands != self._stands or self.state.store.is_lost:
             self._reload()
             self._stands = stands
 

@@ -1,16 +1,16 @@
 """The faces of a collection for looking at: where each is, what it looks like, its chip.
 
-Small facts lie in memory, embeddings in a temporary file that is mapped into it, and chips in the
-collection, from which they are read one by one.
+Small facts lie in memory, embeddings in a temporary file that is mapped into it and filled beside
+the pages, and chips in the collection, from which they are read one by one.
 """
 
 from __future__ import annotations
 
-import mmap
-import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
+from facebatch.cluster.photos import conflicts
 from facebatch.collection import Snapshot
 from facebatch.errors import CollectionError
 from facebatch.ids import SortedIds
 from facebatch.storage.store import Storage
+from facebatch.workers.scratch import scratch
+from facebatch.workers.threads import in_order
 
 Rows = npt.NDArray[np.int64]
+Embeddings = npt.NDArray[np.float32]
 
 _COLUMNS = (
     *("face_id", "media_id", "timestamp_us", "score", "size", "x0", "y0", "x1", "y1"),
@@ -34,6 +38,9 @@ _MEDIA = (
     *("media_id", "root", "path", "path_bytes", "segment", "size", "marker", "content_id"),
     *("status", "reason", "message", "width", "height", "captured_at", "latitude", "longitude"),
 )
+_READERS = 2
+"""Threads that read embeddings, beside which pages are made."""
+
 _CHIPS_KEPT = 4096
 """Chips that are remembered: about 25 MB."""
 
@@ -54,7 +61,7 @@ class FaceStore:
         sizes: (n,) float32, shorter side of the box in pixels.
         shards: Names of shards.
         places: (n, 2) int32, number of the shard and row in it.
-        embeddings: (n, d) float32, mapped from a file.
+        reading: Gives the embeddings (n, d) float32, mapped from a file, once they are read.
         unclustered: Faces that are too new to have been clustered.
     """
 
@@ -69,7 +76,7 @@ class FaceStore:
     sizes: npt.NDArray[np.float32]
     shards: tuple[str, ...]
     places: npt.NDArray[np.int32]
-    embeddings: npt.NDArray[np.float32]
+    reading: Future[Embeddings]
     unclustered: int
 
     @classmethod
@@ -110,12 +117,44 @@ class FaceStore:
             sizes=_scattered(table["size"].to_numpy(), at, n),
             shards=shards,
             places=places,
-            embeddings=_mapped_embeddings(snapshot.storage, shards, places, at),
+            reading=_beside(partial(_mapped_embeddings, snapshot.storage, shards, places, at)),
             unclustered=fresh,
         )
 
     def __len__(self) -> int:
         return len(self.directory.ids)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """The embeddings (n, d); where they aren't read yet, it waits for that.
+
+        Raises:
+            CollectionError: They can't be read.
+        """
+        return self.reading.result()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the embeddings are there."""
+        return self.reading.done() and self.reading.exception() is None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the embeddings couldn't be read, of shards that were compacted meanwhile say."""
+        return self.reading.done() and self.reading.exception() is not None
+
+    @cached_property
+    def pictures(self) -> npt.NDArray[np.int32]:
+        """Which faces (n,) are different people, as `facebatch.cluster.photos.conflicts` gives it.
+
+        It is -1 for a face that is gone.
+        """
+        there = np.flatnonzero(self.media_rows >= 0)
+        _, moment = np.unique(self.timestamps[there], return_inverse=True)
+        frames = self.media_rows[there].astype(np.int64) * (moment.max(initial=0) + 1) + moment
+        pictures = np.full(len(self), -1, np.int32)
+        pictures[there] = conflicts(frames, self.boxes[there], self.scores[there])
+        return pictures
 
     def id_of(self, row: int) -> bytes:
         """Returns the id of the face in a row."""
@@ -157,6 +196,8 @@ def _chip(storage: Storage, shard: str, place: int) -> bytes | None:
 
 def _positions(wanted: npt.NDArray[np.void], among: SortedIds) -> Rows:
     """Returns the row of each id (n,), -1 where it isn't among those."""
+    if np.array_equal(wanted, among.ids):
+        return np.arange(len(wanted))
     places = pc.index_in(ids.to_arrow(wanted), ids.to_arrow(among.ids))
     return np.asarray(places.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
 
@@ -168,29 +209,43 @@ def _scattered(values: npt.NDArray[Any], at: Rows, n: int, fill: float = 0) -> n
     return made
 
 
+def _beside(read: Callable[[], Embeddings]) -> Future[Embeddings]:
+    """Returns what a function will give that runs beside everything else."""
+    promised: Future[Embeddings] = Future()
+
+    def fulfil() -> None:
+        try:
+            promised.set_result(read())
+        except Exception as error:
+            promised.set_exception(error)
+
+    threading.Thread(target=fulfil, name="embeddings", daemon=True).start()
+    return promised
+
+
 def _mapped_embeddings(
     storage: Storage, shards: Sequence[str], places: npt.NDArray[np.int32], at: Rows
-) -> npt.NDArray[np.float32]:
-    """Writes embeddings to a file that has no name and is gone with its process; maps it.
+) -> Embeddings:
+    """Returns embeddings (n, d) float32 in a temporary file; zeros in rows that aren't in ``at``.
 
-    Returns:
-        (n, d) float32; zeros in the rows that aren't in ``at``.
+    Raises:
+        CollectionError: A shard can't be read.
     """
     mine = places[at]
     order = np.argsort(mine[:, 0], kind="stable")
     bounds = np.searchsorted(mine[order, 0], np.arange(len(shards) + 1))
-    mapped: npt.NDArray[np.float32] = np.zeros((len(places), 1), np.float32)
-    memory: mmap.mmap | None = None
-    for number, shard in enumerate(shards):
+
+    def read(number: int) -> tuple[Rows, Embeddings]:
         chosen = order[bounds[number] : bounds[number + 1]]
-        rows = tables.read(storage, f"faces/{shard}.parquet", "faces", ["embedding"])
-        vectors = tables.matrix(rows["embedding"])
-        if memory is None:
-            with tempfile.TemporaryFile(prefix="facebatch-review-") as file:
-                file.truncate(len(places) * vectors.shape[1] * 4)
-                memory = mmap.mmap(file.fileno(), 0)
-            mapped = np.frombuffer(memory, np.float32).reshape(len(places), -1)
-        mapped[at[chosen]] = vectors[mine[chosen, 1]]
-    if memory is not None and hasattr(mmap, "MADV_DONTNEED"):
-        memory.madvise(mmap.MADV_DONTNEED)  # what was written is on its way to the disk
+        rows = tables.read(storage, f"faces/{shards[number]}.parquet", "faces", ["embedding"])
+        return at[chosen], tables.matrix(rows["embedding"])[mine[chosen, 1]]
+
+    mapped: Embeddings = np.zeros((len(places), 1), np.float32)
+    for number, (rows, vectors) in enumerate(in_order(read, range(len(shards)), _READERS)):
+        if not number:
+            try:
+                mapped = scratch(len(places), vectors.shape[1])
+            except OSError as error:
+                raise CollectionError(f"there is no room for the embeddings: {error}") from error
+        mapped[rows] = vectors
     return mapped

@@ -157,7 +157,9 @@ class Roster:
         return int(rows[0]) if len(rows) else None
 
     def typical(self, rows: Rows) -> Rows:
-        """Returns some faces, those nearest their mean first."""
+        """Returns some faces, those nearest their mean first; as they are until all are read."""
+        if not self.store.is_read:
+            return rows
         vectors = self.store.embeddings[rows]
         order = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")
         return rows[order]

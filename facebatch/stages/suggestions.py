@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,58 +20,29 @@ from facebatch.people.suggestions import (
     Floats,
     Groups,
     Likelihood,
-    Pictures,
     Rows,
     crowd,
+    d2_between,
     features,
     groups_of,
     likelihood_of,
     probability,
     recalibrated,
 )
-from facebatch.stages.centroids import Centroids, neighborhood
+from facebatch.stages.centroids import Centroids
 from facebatch.stages.common import embeddings_of
 from facebatch.stages.faces import PICTURE_COLUMNS, pictures_of
+from facebatch.stages.judged import Judged, Suggestion
+from facebatch.stages.loose import Loose, nearest
+from facebatch.stages.unasked import Unasked
 
-_ASKED_AT_ONCE = 65_536
-_PEOPLE_OF_A_FACE = 2
-"""People whose a face on its own may be that are asked about."""
+_CHANGED = 1000
+"""People who may change before all loose faces are looked at anew."""
 
 _ANSWERS = 1000
 """Newest decisions that the likelihood is recalibrated by."""
 
 Answers = tuple[Floats, npt.NDArray[np.bool_]]
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """Something to ask: whether two people are one, or whether a face is somebody's.
-
-    Args:
-        kind: ``people`` or ``face``.
-        person_id: The person of more faces, or the one whose the face may be.
-        other: The other person's id, or the face's.
-        probability: That of a yes.
-        gain: Pairs of faces that a yes brings together.
-        d2: Between the means of both, or the face and the person's mean.
-    """
-
-    kind: Literal["people", "face"]
-    person_id: bytes
-    other: bytes
-    probability: float
-    gain: int
-    d2: float
-
-    @property
-    def worth(self) -> float:
-        """What asking is worth, see `Suggester.best`."""
-        return self.probability * math.sqrt(self.gain)
-
-    def as_json(self) -> dict[str, Any]:
-        """Returns plain data."""
-        ids = {"person_id": self.person_id.hex(), "other": self.other.hex()}
-        return {**vars(self), **ids}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +55,7 @@ class Suggester:
         pictures: (n,) int32, as `facebatch.cluster.photos.conflicts` gives it.
         groups: The people's sums, by their number in ``people.labels``.
         near: (g, k) int64, the nearest groups of each, -1 for none.
-        crowds: (g,) as `facebatch.people.suggestions.crowd` gives it.
+        crowds: (g,) as `facebatch.people.suggestions.crowd` gives it, 4 where there is nobody.
         unit: The space's longest link, as d2.
         answers: By decision, the log odds that there were of it, and the answer.
     """
@@ -101,24 +70,31 @@ class Suggester:
     answers: Mapping[str, Answers] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, people: People, embeddings: npt.NDArray[np.floating] | None = None) -> Suggester:
+    def of(
+        cls,
+        people: People,
+        embeddings: npt.NDArray[np.floating] | None = None,
+        pictures: npt.NDArray[np.int32] | None = None,
+    ) -> Suggester:
         """Returns the suggestions for people.
 
         Args:
             people: The people.
             embeddings: (n, d) float16 or float32, in the order of ``people.face_ids``, mapped from
-                a file say; by default they are read.
+                a file say; by default they and the pictures are read.
+            pictures: (n,) int32, as for this class.
 
         Raises:
             UsageError: Nothing was measured of the collection's space.
-            CollectionError: Photos came or went since the people were made.
         """
-        pictures, read = _seen(people, wanted=embeddings is None)
-        embeddings = read if embeddings is None else embeddings
+        if embeddings is None or pictures is None:
+            pictures, embeddings = _read(people)
+        unit = choose_tau(1, people.collection.settings.thresholds().links)
         groups = groups_of(embeddings, people.labels, _count(people))
-        near, crowds = neighborhood(groups, np.flatnonzero(groups.sizes))
-        settings = people.collection.settings
-        unit = choose_tau(1, settings.thresholds().links)
+        near = np.full((len(groups.sizes), CANDIDATES), -1, np.int64)
+        crowds = np.full(len(groups.sizes), 4.0)
+        there = np.flatnonzero(groups.sizes)
+        near[there], crowds[there] = Centroids(groups).around(there)
         made = cls(people, embeddings, pictures, groups, near, crowds, unit)
         return replace(made, answers=made._answered(people.decisions[-_ANSWERS:]))
 
@@ -140,12 +116,11 @@ class Suggester:
         changed = np.unique(np.concatenate([was[rows], now[rows]]))
         changed = changed[changed >= 0]
         changed = changed[sizes[changed] > 0]
-        if len(changed):
-            near[changed], crowds[changed] = neighborhood(groups, changed, near.shape[1])
+        near[changed], crowds[changed] = Centroids(groups).around(changed)
         # What was likely before an answer, not after it, says how good the likelihood is.
         before = {one.decision for one in self.people.decisions}
         asked = self._answered([one for one in people.decisions if one.decision not in before])
-        return replace(
+        made = replace(
             self,
             people=people,
             groups=groups,
@@ -153,6 +128,12 @@ class Suggester:
             crowds=crowds,
             answers={**self.answers, **asked},
         )
+        if "_loose" in vars(self) and len(changed) <= _CHANGED:
+            fresh = rows[(now[rows] < 0) & ~np.isin(rows, self._loose.rows)]
+            loose = self._loose.with_people(changed, groups.centroids)
+            loose = loose.with_faces(self.embeddings, fresh, made._centroids)
+            vars(made)["_loose"] = loose
+        return made
 
     @cached_property
     def likelihood(self) -> Likelihood:
@@ -202,152 +183,115 @@ class Suggester:
         second = self.near.reshape(-1)
         found = second >= 0
         pairs = np.sort(np.stack([first[found], second[found]], axis=1), axis=1)
-        judged = self._people(np.unique(pairs, axis=0))
+        judged = [self._people(np.unique(pairs, axis=0))]
         if loose:
-            judged += self._faces(self._loose_rows, _PEOPLE_OF_A_FACE)
-        judged.sort(key=lambda one: (-one.worth, one.person_id, one.other))
-        return judged[:limit]
+            judged += [self._faces(self._loose.asked), self._couples(self._loose.couples)]
+        best = [one for each in judged for one in self._said(each.most(each.worth, limit))]
+        best.sort(key=lambda one: (-one.worth, one.person_id, one.other))
+        return best[:limit]
 
     def same(self, person_id: bytes, limit: int = 5) -> list[Suggestion]:
         """Returns who is likely the same as a person, the likeliest first."""
         mine = self.people.known[person_id].cluster
         if mine is None or not self.groups.sizes[mine]:
             return []
-        near, _ = neighborhood(self.groups, np.array([mine]), CANDIDATES + limit)
+        near, _ = self._centroids.around(np.array([mine]), CANDIDATES + limit)
         other = near[0][near[0] >= 0]
         judged = self._people(np.stack([np.full(len(other), mine), other], axis=1))
-        return _likeliest([_as_of(one, person_id) for one in judged], limit)
+        return self._likeliest(judged, limit, person_id)
 
     def person_of(self, face_id: bytes, limit: int = 5) -> list[Suggestion]:
         """Returns whose a face that is nobody's likely is, the likeliest first."""
         row = self.people.places.row(face_id)
         if row is None or self.people.labels[row] >= 0:
             return []
-        return _likeliest(self._faces(np.array([row]), CANDIDATES), limit)
+        looks = np.asarray(self.embeddings[[row]], np.float32)
+        d2, near = self._centroids.near(looks, CANDIDATES)
+        who = near[0][near[0] >= 0]
+        crowds = np.full(len(who), crowd(d2)[0])
+        pairs = np.stack([np.full(len(who), row), who], axis=1)
+        return self._likeliest(self._faces(pairs, crowds), limit)
 
     def loose(self, person_id: bytes, limit: int = 24) -> list[Suggestion]:
         """Returns the faces that are nobody's and likely a person's, the likeliest first."""
         mine = self.people.known[person_id].cluster
-        rows = self._loose_rows
-        if mine is None or not self.groups.sizes[mine] or not len(rows):
+        if mine is None or not self.groups.sizes[mine]:
             return []
-        centroid = self.groups.centroids[mine]
-        blocks = range(0, len(rows), _ASKED_AT_ONCE)
-        dots = [
-            np.asarray(self.embeddings[rows[start : start + _ASKED_AT_ONCE]], np.float32) @ centroid
-            for start in blocks
-        ]
-        nearest = np.argsort(-np.concatenate(dots), kind="stable")[: CANDIDATES + 2 * limit]
-        judged = self._faces(rows[nearest], CANDIDATES, only=mine)
-        return _likeliest(judged, limit)
+        rows, dots = self._loose.dots(self.groups.centroids[mine])
+        dots[self.people.labels[rows] >= 0] = -np.inf
+        rows = rows[nearest(dots, CANDIDATES + 2 * limit)]
+        judged = self._faces(np.stack([rows, np.full(len(rows), mine)], axis=1))
+        return self._likeliest(judged, limit)
 
     @cached_property
-    def _loose_rows(self) -> Rows:
-        loose = self.people.labels < 0
-        loose[list(self.people.effective_decisions.no_faces)] = False
-        return np.flatnonzero(loose)
+    def _loose(self) -> Loose:
+        rows = np.flatnonzero(self.people.labels < 0)
+        return Loose.of(self.embeddings, rows, self._centroids)
 
     @cached_property
-    def _hidden(self) -> Rows:
-        known = self.people.known.values()
-        return np.array(
-            [one.cluster for one in known if one.hidden and one.cluster is not None], int
-        )
+    def _unasked(self) -> Unasked:
+        return Unasked(self.people, self.pictures, self.groups.sizes)
 
-    @cached_property
-    def _barred(self) -> Rows:
-        """Pairs of people who aren't one, as numbers: smaller times their count plus larger."""
-        effective, labels = self.people.effective_decisions, self.people.labels
-        pairs = [[self._number(who) for who in pair] for pair in effective.apart]
-        pairs += [[int(labels[row]), self._number(who)] for row, who, _ in effective.forbidden]
-        pairs += [[int(labels[row]) for row in both] for both in effective.strangers]
-        known = np.array([pair for pair in pairs if min(pair) >= 0], np.int64).reshape(-1, 2)
-        return self._coded(known)
-
-    @cached_property
-    def _forbidden(self) -> frozenset[tuple[int, int]]:
-        """Faces and the numbers of people whose they aren't."""
-        effective, labels = self.people.effective_decisions, self.people.labels
-        found = {(row, self._number(who)) for row, who, _ in effective.forbidden}
-        for one, other in effective.strangers:
-            found |= {(one, int(labels[other])), (other, int(labels[one]))}
-        return frozenset(found)
-
-    def _number(self, who: bytes) -> int:
-        person = self.people.known.get(who)
-        return -1 if person is None or person.cluster is None else person.cluster
-
-    def _coded(self, pairs: Rows) -> Rows:
-        ordered = np.sort(pairs, axis=1)
-        return ordered[:, 0] * len(self.groups.sizes) + ordered[:, 1]
-
-    def _people(self, pairs: Rows) -> list[Suggestion]:
-        """Returns what to say of pairs (m, 2) of people, without those that aren't asked."""
+    def _people(self, pairs: Rows) -> Judged:
+        """Returns what is known of pairs (m, 2) of people, without those that aren't asked."""
         sizes = self.groups.sizes
-        asked = (sizes[pairs] > 0).all(axis=1) & ~np.isin(pairs, self._hidden).any(axis=1)
-        asked &= ~np.isin(self._coded(pairs), self._barred)
-        pairs = pairs[asked]
-        pairs = pairs[~self._in_pictures.shared(pairs[:, 0], pairs[:, 1])]
+        pairs = pairs[self._unasked.people_left(pairs)]
+        swapped = sizes[pairs[:, 0]] < sizes[pairs[:, 1]]
+        pairs = np.where(swapped[:, None], pairs[:, ::-1], pairs)
         d2 = self.groups.d2(pairs[:, 0], pairs[:, 1])
         likely = self._probability(d2, sizes[pairs], self.crowds[pairs])
-        larger_first = np.where(
-            (sizes[pairs[:, 0]] >= sizes[pairs[:, 1]])[:, None], pairs, pairs[:, ::-1]
-        )
-        gains = sizes[pairs].prod(axis=1)
-        by_cluster = self.people.by_cluster
-        return [
-            Suggestion("people", by_cluster[one], by_cluster[other], p, gain, distance)
-            for (one, other), p, gain, distance in zip(
-                larger_first.tolist(), likely.tolist(), gains.tolist(), d2.tolist(), strict=True
-            )
-            if one in by_cluster and other in by_cluster
-        ]
+        return Judged("people", pairs, likely, sizes[pairs].prod(axis=1), d2)
 
-    def _faces(self, rows: Rows, most: int, only: int | None = None) -> list[Suggestion]:
-        """Returns whose some faces (m,) that are nobody's may be, each the ``most`` nearest."""
-        found: list[Suggestion] = []
-        for start in range(0, len(rows), _ASKED_AT_ONCE):
-            found += self._few_faces(rows[start : start + _ASKED_AT_ONCE], most, only)
+    def _faces(self, pairs: Rows, crowds: Floats | None = None) -> Judged:
+        """Returns what is known of pairs (m, 2) of a face and a person, without those not asked.
+
+        Args:
+            pairs: Rows and numbers.
+            crowds: (m,) of the faces; those of `Loose` by default.
+        """
+        around = self._loose.crowds[pairs[:, 0]] if crowds is None else crowds
+        asked = self._unasked.faces_left(pairs)
+        pairs, around = pairs[asked], around[asked].astype(np.float64)
+        rows, who = pairs[:, 0], pairs[:, 1]
+        d2 = d2_between((self.embeddings, rows), (self.groups.centroids, who))
+        sizes = np.stack([np.ones(len(who), np.int64), self.groups.sizes[who]], axis=1)
+        likely = self._probability(d2, sizes, np.stack([around, self.crowds[who]], axis=1))
+        return Judged("face", pairs, likely, self.groups.sizes[who], d2)
+
+    def _couples(self, pairs: Rows) -> Judged:
+        """Returns what is known of pairs (m, 2) of faces, without those that aren't asked."""
+        pairs = pairs[self._unasked.couples_left(pairs)]
+        d2 = d2_between((self.embeddings, pairs[:, 0]), (self.embeddings, pairs[:, 1]))
+        ones = np.ones(pairs.shape, np.int64)
+        crowds = self._loose.crowds[pairs].astype(np.float64)
+        return Judged("faces", pairs, self._probability(d2, ones, crowds), ones[:, 0], d2)
+
+    def _said(self, judged: Judged) -> list[Suggestion]:
+        by_cluster, faces = self.people.by_cluster, self.people.face_ids
+        columns = (judged.pairs, judged.probability, judged.gain, judged.d2)
+        found = []
+        for (one, other), *figures in zip(*(each.tolist() for each in columns), strict=True):
+            if judged.kind == "people":
+                both = by_cluster[one], by_cluster[other]
+            elif judged.kind == "face":
+                both = by_cluster[other], faces[one].tobytes()
+            else:
+                both = faces[one].tobytes(), faces[other].tobytes()
+            found.append(Suggestion(judged.kind, *both, *figures))
         return found
 
-    def _few_faces(self, rows: Rows, most: int, only: int | None) -> list[Suggestion]:
-        looks = np.asarray(self.embeddings[rows], np.float32)
-        distances, near = self._centroids.near(looks, CANDIDATES)
-        crowds = crowd(distances)
-        asked = near[:, :most] if only is None else np.full((len(rows), 1), only)
-        face = np.repeat(np.arange(len(rows)), asked.shape[1])
-        who = asked.reshape(-1)
-        there = (who >= 0) & ~np.isin(who, self._hidden)
-        face, who = face[there], who[there]
-        in_picture = self._in_pictures.hold(self.pictures[rows[face]], who)
-        face, who = face[~in_picture], who[~in_picture]
-        dots = np.einsum("md,md->m", looks[face], self.groups.centroids[who])
-        d2 = np.maximum(0.0, 2 - 2 * dots.astype(np.float64))
-        sizes = np.stack([np.ones(len(who), np.int64), self.groups.sizes[who]], axis=1)
-        likely = self._probability(d2, sizes, np.stack([crowds[face], self.crowds[who]], axis=1))
-        by_cluster = self.people.by_cluster
-        return [
-            Suggestion(
-                "face",
-                by_cluster[other],
-                self.people.face_ids[row].tobytes(),
-                p,
-                int(self.groups.sizes[other]),
-                distance,
-            )
-            for row, other, p, distance in zip(
-                rows[face].tolist(), who.tolist(), likely.tolist(), d2.tolist(), strict=True
-            )
-            if (row, other) not in self._forbidden and other in by_cluster
-        ]
+    def _likeliest(
+        self, judged: Judged, limit: int, person_id: bytes | None = None
+    ) -> list[Suggestion]:
+        """Returns the likeliest; a person who is given is named first."""
+        found = self._said(judged.most(judged.probability, limit))
+        if person_id is not None:
+            found = [_as_of(one, person_id) for one in found]
+        return sorted(found, key=lambda one: (-one.probability, one.other))[:limit]
 
     @cached_property
     def _centroids(self) -> Centroids:
         return Centroids(self.groups)
-
-    @cached_property
-    def _in_pictures(self) -> Pictures:
-        return Pictures(self.people.labels, self.pictures)
 
     def _look(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Returns the mean of some faces, scaled to length 1, (d,)."""
@@ -365,26 +309,21 @@ def _count(people: People) -> int:
     return max([int(people.labels.max(initial=-1)), *numbers]) + 1
 
 
-def _seen(people: People, wanted: bool) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Returns the pictures (n,) and, where they are wanted, the embeddings (n, d) of the faces.
+def _read(people: People) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Returns the pictures (n,) and the embeddings (n, d) of the faces.
 
     Of a face that isn't there any more they are -1 and zero.
     """
-    columns = [*PICTURE_COLUMNS, *(["embedding"] if wanted else [])]
-    rows = people.snapshot.faces(["face_id", *columns])
+    rows = people.snapshot.faces(["face_id", *PICTURE_COLUMNS, "embedding"])
     places = pc.index_in(ids.to_arrow(people.face_ids), rows["face_id"].combine_chunks())
     there = places.is_valid().to_numpy(zero_copy_only=False)
     found = places.drop_null().to_numpy()
     pictures = np.full(len(there), -1, np.int32)
     pictures[there] = pictures_of(rows)[found] if len(rows) else -1
-    vectors = embeddings_of(people.collection, rows) if wanted else np.zeros((0, 0), np.float32)
+    vectors = embeddings_of(people.collection, rows)
     embeddings = np.zeros((len(there), vectors.shape[1]), np.float32)
-    embeddings[there] = vectors[found] if wanted else 0
+    embeddings[there] = vectors[found]
     return pictures, embeddings
-
-
-def _likeliest(found: list[Suggestion], limit: int) -> list[Suggestion]:
-    return sorted(found, key=lambda one: (-one.probability, one.other))[:limit]
 
 
 def _as_of(one: Suggestion, person_id: bytes) -> Suggestion:

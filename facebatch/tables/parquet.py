@@ -141,8 +141,14 @@ def _arrow_type(text: str, dimension: int | None) -> pa.DataType:
 def from_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Returns a table of the contract's schema from dictionaries, missing keys being null."""
     table_schema = schema(table)
+    present: set[str] = set()
+    for row in rows:
+        present.update(row)
     columns = [
-        pa.array([row.get(field.name) for row in rows], type=field.type) for field in table_schema
+        pa.array([row.get(field.name) for row in rows], type=field.type)
+        if field.name in present
+        else pa.nulls(len(rows), field.type)
+        for field in table_schema
     ]
     return pa.Table.from_arrays(columns, schema=table_schema)
 

@@ -294,3 +294,22 @@ def test_what_is_erased_is_gone_from_a_running_review(review) -> None:
     assert first not in review.page("/people")
     assert review.page(f"/who?person={second}")
     assert review.page("/same")
+
+
+@pytest.mark.parametrize("action", ["same", "apart"])
+def test_two_faces_of_nobodys_are_asked_about(review, action: str) -> None:
+    asker = review.site.desk.asker
+    asked = list(asker.questions(review.people))
+    couple = next(one for one in asked if one.kind == "faces")
+    asker.put_off.update((one.person_id, one.other) for one in asked if one != couple)
+    form = review.form("/same", action)
+    assert form["person"] + form["other"] == [couple.person_id.hex(), couple.other.hex()]
+    review.send(form)
+    owners = {review.people.owner_of(face) for face in (couple.person_id, couple.other)}
+    if action == "same":
+        assert len(owners) == 1
+        assert owners != {None}
+    else:
+        assert owners == {None}
+        assert len(review.people.effective_decisions.strangers) == 1
+    assert couple not in list(asker.questions(review.people))
