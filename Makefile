@@ -32,10 +32,11 @@ $(STAMP): pyproject.toml constraints.txt $(LISTING)
 		echo 'Not all recommended models are here; facebatch works without them (docs/models.md).'
 	@touch $@
 
-check: setup  ## lint, formatting, types
+check: setup  ## lint, formatting, types, translations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/translations.py
 
 test: setup  ## run the tests, in a few minutes
 	$(PYTEST) -m 'not full and not cluster'

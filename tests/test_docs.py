@@ -9,6 +9,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def build_module() -> object:
-    spec = importlib.util.spec_from_file_location("docs_build", ROOT / "docs" / "build.py")
+def load(name: str) -> Any:
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -29,7 +31,7 @@ def build_module() -> object:
 
 @pytest.mark.parametrize("page", ["tables.md", "cli.md"])
 def test_made_pages_are_what_the_code_makes(page: str) -> None:
-    made = build_module().PAGES[page]()  # type: ignore[attr-defined]
+    made = load("build").PAGES[page]()
     assert (ROOT / "docs" / page).read_text("utf-8") == made, "run `make docs`"
 
 
@@ -110,3 +112,50 @@ def test_the_site_asks_nothing_of_the_network(site: Path) -> None:
     assert any(url.endswith(".css") for url in loaded)
     outside = [url for url in loaded if re.match(r"(?i)([a-z]+:)?//", url)]
     assert outside == []
+
+
+ENGLISH = """# It
+
+What it is.
+
+## Install
+
+    make setup  # into .venv
+"""
+CHINESE = """# 它
+
+<!-- en: It 00000000 -->
+
+是什么。
+
+## 安装
+
+<!-- en: Install 00000000 -->
+"""
+
+
+def test_a_section_that_its_translation_is_older_than_is_named() -> None:
+    module = load("translations")
+    told = list(module.stale(ENGLISH, CHINESE))
+    assert [line.split()[0] for line in told] == ["'它'", "'安装'"]
+    renewed = module.renewed(ENGLISH, CHINESE)
+    assert list(module.stale(ENGLISH, renewed)) == []
+    # Other line breaks are the same words.
+    assert list(module.stale(ENGLISH.replace("What it", "What\nit"), renewed)) == []
+    [told] = module.stale(ENGLISH.replace("What it is", "What it was"), renewed)
+    assert told == "'它' translates 'It', which README.md says otherwise now"
+    [told] = module.stale(ENGLISH.replace("Install", "Set up"), renewed)
+    assert told == "'安装' translates 'Install', which README.md has no longer"
+    [told] = module.stale(ENGLISH, renewed.replace("en: It", "It"))
+    assert "doesn't say what it translates" in told
+
+
+def test_the_chinese_readme_is_short_and_translates_sections_that_there_are() -> None:
+    module = load("translations")
+    original, translation = (
+        (ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md")
+    )
+    assert len(translation.splitlines()) <= 80
+    # Whether it is up to date `make check` says: who changes the English may not know Chinese.
+    assert list(module.stale(original, module.renewed(original, translation))) == []
+    assert "README.zh-CN.md" in "".join(original.splitlines(keepends=True)[:15])
