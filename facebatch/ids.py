@@ -43,6 +43,26 @@ def content_id_of(file: BinaryIO) -> bytes:
     return hasher.digest()
 
 
+def framed(content: bytes, orientation: int | None) -> bytes:
+    """Returns the content id of a photo that a sidecar turns, or of its bytes where that is given.
+
+    A file's bytes say how a photo lies, but for a sidecar beside it, which one copy may have and
+    another not. Faces belong to a content, and their boxes lie in one frame: so a photo that a
+    sidecar turns otherwise than its own bytes do is a content of its own. The id is that of the
+    bytes, its bits flipped where those of a hash of the orientation are set, so that either id
+    gives the other.
+
+    Args:
+        content: Content id of the bytes, or of the photo as the sidecar turns it.
+        orientation: EXIF orientation that the sidecar gives, 1..8; None where no sidecar has a say,
+            and the content id is that of the bytes.
+    """
+    if orientation is None:
+        return content
+    mask = digest(b"orientation by a sidecar", bytes([orientation]))
+    return bytes(one ^ other for one, other in zip(content, mask, strict=True))
+
+
 def media_id(root: str, path: str, segment: int = 0) -> bytes:
     """Returns the id of one media item.
 

@@ -30,6 +30,7 @@ from facebatch.extract.decide import (
     Decision,
     Rules,
     State,
+    decide_beside,
     decide_file,
     decide_foreign,
     decide_segments,
@@ -39,8 +40,9 @@ from facebatch.extract.decide import (
     look_first,
 )
 from facebatch.extract.decoder import Decoder, LocalDecoder
+from facebatch.extract.frames import orientation_beside
 from facebatch.extract.guarded_decoder import DecoderPool
-from facebatch.extract.items import Item, Known, Unsure, Video
+from facebatch.extract.items import Beside, Item, Known, Noted, Unsure, Video
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Tally
 from facebatch.media.kinds import extension_of
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
 
 FILES_TOGETHER = 10_000
 """Files of one folder that are one element of the listing, at most."""
+
+_LOOKED_INTO = Unsure | Video | Beside
 
 LONGEST_SECONDS = 10_000_000
 """Longest video that is taken at its word, 116 days: broken files claim any length."""
@@ -100,7 +104,8 @@ class Planned:
     Args:
         total: The plan, one `Plan` that has been written down.
         items: The items to extract.
-        vanished: The rows of items that aren't below their roots any more.
+        vanished: The rows of items that aren't below their roots any more, and those of photos
+            whose sidecars are to be remembered.
     """
 
     total: beam.PCollection
@@ -134,13 +139,13 @@ def plan(
     )
     looked = (
         decisions
-        | "unsure" >> beam.Filter(lambda decision: isinstance(decision[1], Unsure | Video))
+        | "unsure" >> beam.Filter(lambda decision: isinstance(decision[1], _LOOKED_INTO))
         | beam.Reshuffle()
         | "look" >> beam.ParDo(_LookInside(job, decoders or PerProcess()))
     )
     settled = (
         decisions
-        | "others" >> beam.Filter(lambda decision: not isinstance(decision[1], Unsure | Video)),
+        | "others" >> beam.Filter(lambda decision: not isinstance(decision[1], _LOOKED_INTO)),
         looked | "media" >> beam.Filter(lambda entry: isinstance(entry, tuple)),
     ) | "settled" >> beam.Flatten()
     foreign = looked | "foreign" >> beam.Filter(lambda entry: isinstance(entry, Ignored))
@@ -155,7 +160,7 @@ def plan(
     )
     work = settled | "work" >> beam.Map(lambda decision: decision[1])
     items = work | "items" >> beam.Filter(lambda item: isinstance(item, Item))
-    vanished = work | "vanished" >> beam.Filter(lambda row: isinstance(row, Known))
+    vanished = work | "vanished" >> beam.Filter(lambda row: isinstance(row, Known | Noted))
     return Planned(total, items, vanished)
 
 
@@ -279,17 +284,22 @@ class _Decide(beam.DoFn):
 
 
 class _LookInside(beam.DoFn):
-    """Tells files that are no media by their first bytes, and opens videos for their segments."""
+    """Tells files that are no media by their first bytes, opens videos and reads sidecars."""
 
     def __init__(self, job: PlanJob, decoders: PerProcess) -> None:
         self._job = job
         self._decoders = decoders
         self._reader = MediaReader()
 
-    def process(self, decision: tuple[str, Unsure | Video]) -> Iterator[Decision | Ignored]:
+    def process(
+        self, decision: tuple[str, Unsure | Video | Beside]
+    ) -> Iterator[Decision | Ignored]:
         """Yields a decision for each item, or says that the file is ignored."""
         work, rules = decision[1], self._job.rules
-        if isinstance(work, Video):
+        if isinstance(work, Beside):
+            said, _ = orientation_beside(self._reader, work.file)
+            yield decide_beside(work, said, rules)
+        elif isinstance(work, Video):
             yield from self._decide_video(work)
         elif self._is_foreign(work.file):
             place = f"{work.file.root}/{shown(work.file.path)}"

@@ -1,9 +1,10 @@
 """Shots: files of one press of the button, whose people count once.
 
 A camera that saves raw and JPEG writes two files of one picture, a phone a short video beside the
-photo (Apple's Live Photo, Google's Motion Photo). They have one name in one folder and one moment.
-Every file keeps its row and its faces; those of the best one count. Nothing is stored of it: which
-files are one shot follows from the media rows, so that it holds for collections of any age.
+photo (Apple's Live Photo, Google's Motion Photo). They have one name in one folder and one moment,
+and Apple's have an identifier in common, whatever they are called. Every file keeps its row and its
+faces; those of the best one count. Nothing is stored of it: which files are one shot follows from
+the media rows, so that it holds for collections of any age.
 """
 
 from __future__ import annotations
@@ -47,9 +48,11 @@ def shots(media: pa.Table, contents: pa.Array, live: Mask) -> pa.Table:
     """Groups contents of one shot.
 
     Files are of one shot that lie in one folder under one name but for its extensions, whose
-    capture times agree, and of which a video is short. The content that stands for a shot is that
-    of a file that is still there, before others; with faces, before those without; of a photo,
-    before videos; the largest; and not a raw file's.
+    capture times agree, and of which a video is short; but not those of which Apple's identifiers
+    differ. A photo and what has its identifier in its root are one shot under any name.
+
+    The content that stands for a shot is that of a file that is still there, before others; with
+    faces, before those without; of a photo, before videos; the largest; and not a raw file's.
 
     Args:
         media: Winning media rows (n,).
@@ -63,6 +66,11 @@ def shots(media: pa.Table, contents: pa.Array, live: Mask) -> pa.Table:
     rows = _of_one_name(media, contents)
     taken = _of_one_moment(media.take(pa.array(rows[:, 0])), rows[:, 1])
     rows, groups = rows[taken >= 0, 0], taken[taken >= 0]
+    identifiers = _identifiers(media)
+    groups = _parted(groups, identifiers[rows], _is_video(media)[rows])
+    same, theirs = _of_one_identifier(media, contents, identifiers)
+    rows = np.concatenate([rows, same])
+    groups = np.concatenate([groups, theirs + groups.max(initial=-1) + 1])
     if not len(rows):
         return _SCHEMA.empty_table()
     held = contents.take(pa.array(rows)).dictionary_encode()
@@ -87,15 +95,51 @@ def shot_names(media: pa.Table) -> pa.Array:
 
 def _of_one_name(media: pa.Table, contents: pa.Array) -> Rows:
     """Returns rows and the number of their name, (m, 2), of names that several rows have."""
-    length = pc.subtract(media["end_us"], media["begin_us"])
-    is_short = pc.and_(pc.equal(media["segments"], 1), pc.less_equal(length, LONGEST_LIVE_US))
-    fits = pc.or_kleene(pc.is_null(media["segments"]), is_short)
-    known = pc.and_(pc.is_valid(media["captured_at"]), pc.is_valid(pa.chunked_array([contents])))
-    rows = np.flatnonzero(pc.and_(known, pc.fill_null(fits, False)).to_numpy())
+    known = _fits(media, contents) & media["captured_at"].is_valid().to_numpy()
+    rows = np.flatnonzero(known)
     names = shot_names(media.select(["root", "path"]).take(pa.array(rows)))
     codes = names.dictionary_encode().indices.to_numpy()
     several = np.bincount(codes, minlength=1)[codes] > 1
     return np.stack([rows[several], codes[several]], axis=1)
+
+
+def _fits(media: pa.Table, contents: pa.Array) -> Mask:
+    """Tells which rows (n,) may be of a shot: photos and short videos that hold a content."""
+    length = pc.subtract(media["end_us"], media["begin_us"])
+    is_short = pc.and_(pc.equal(media["segments"], 1), pc.less_equal(length, LONGEST_LIVE_US))
+    fits = pc.or_kleene(pc.is_null(media["segments"]), is_short)
+    held = pc.is_valid(pa.chunked_array([contents]))
+    return np.asarray(pc.and_(held, pc.fill_null(fits, False)).to_numpy(), bool)
+
+
+def _identifiers(media: pa.Table) -> Rows:
+    """Returns a number for each row's identifier in its root, (n,); -1 where it has none."""
+    keys = pc.binary_join_element_wise(media["root"], media["live_photo_id"], "/")
+    keys = keys.combine_chunks().dictionary_encode()
+    return np.asarray(pc.fill_null(keys.indices, -1).to_numpy(zero_copy_only=False), np.intp)
+
+
+def _parted(groups: Rows, identifiers: Rows, is_video: Mask) -> Rows:
+    """Returns groups (n,) anew, so that no two rows of one have different identifiers.
+
+    A row without one stays with that of the group's first photo that has one.
+    """
+    mine = np.where(identifiers >= 0, identifiers, np.iinfo(np.intp).max)
+    by_group = np.lexsort((mine, is_video, groups))
+    first = np.full(groups.max(initial=-1) + 1, -1, np.intp)
+    with_one = by_group[identifiers[by_group] >= 0][::-1]
+    first[groups[with_one]] = identifiers[with_one]  # the first is written last
+    pairs = np.stack([groups, np.where(identifiers >= 0, identifiers, first[groups])], axis=1)
+    return np.asarray(np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1), np.intp)
+
+
+def _of_one_identifier(media: pa.Table, contents: pa.Array, identifiers: Rows) -> tuple[Rows, Rows]:
+    """Returns rows (m,) that share an identifier with a photo, and its number, (m,)."""
+    rows = np.flatnonzero(_fits(media, contents) & (identifiers >= 0))
+    theirs = identifiers[rows]
+    photos = np.bincount(theirs[~_is_video(media)[rows]], minlength=identifiers.max(initial=-1) + 1)
+    taken = (photos[theirs] > 0) & (np.bincount(theirs, minlength=len(photos))[theirs] > 1)
+    return rows[taken], theirs[taken]
 
 
 def _of_one_moment(media: pa.Table, groups: Rows) -> Rows:

@@ -26,7 +26,7 @@ _FACE_IDS = ("face_id", "media_id", "content_id")
 def every_media_row(storage: Storage) -> pa.Table:
     """Returns the rows of every media file that can be read, superseded and replaced ones too."""
     columns = ["media_id", "root", "path", "path_bytes", "segment", "content_id"]
-    columns += ["size", "marker", "captured_at"]
+    columns += ["size", "marker", "captured_at", "sidecar_orientation"]
     empty = tables.from_rows("media", []).select(columns)
     return pa.concat_tables([empty, *_readable(storage, "media", columns)])
 
@@ -50,23 +50,43 @@ def with_copies(
 ) -> tuple[set[bytes], set[bytes]]:
     """Returns items with their copies and the files of their shots, and the contents that go.
 
-    An older content of an item goes too, unless another item holds it today.
+    An older content of an item goes too, unless another item holds it today. Files of the same
+    bytes are copies however their sidecars turn them, and the content of the bytes themselves goes
+    with that of any of them.
     """
     if not media:
         return set(), set()
     winning = snapshot.media.filter(pc.is_valid(snapshot.media["content_id"]))
     mine = pc.is_in(winning["media_id"], id_array(media))
     held = _of_their_shots(snapshot, winning.filter(mine)["content_id"])
-    copies = winning.filter(pc.is_in(winning["content_id"], held))
+    bytes_of = bytes_held(winning)
+    theirs = bytes_of.filter(pc.is_in(winning["content_id"], held))
+    copies = winning.filter(pc.is_in(bytes_of, theirs))
     media = media | set(copies["media_id"].to_pylist())
     media |= _undecoded_beside(snapshot.media, media)
     others = pc.invert(pc.is_in(winning["media_id"], id_array(media)))
     kept = set(winning.filter(others)["content_id"].to_pylist())
-    ever = listed.filter(pc.is_in(listed["media_id"], id_array(media)))["content_id"]
+    kept |= set(bytes_of.filter(others).to_pylist())
+    ever = listed.filter(pc.is_in(listed["media_id"], id_array(media)))
+    ever = ever.filter(pc.is_valid(ever["content_id"]))
     found = every_face(snapshot.storage)
     seen = found.filter(pc.is_in(found["media_id"], id_array(media)))["content_id"]
-    contents = {*held.to_pylist(), *ever.drop_null().to_pylist(), *seen.to_pylist()}
+    contents = {*held.to_pylist(), *seen.to_pylist()}
+    contents |= {*ever["content_id"].to_pylist(), *bytes_held(ever).to_pylist()}
     return media, contents - kept
+
+
+def bytes_held(rows: pa.Table) -> pa.Array:
+    """Returns the content ids of the bytes that media rows hold, as if no sidecar turned any.
+
+    Args:
+        rows: Rows with a content id.
+    """
+    contents = ids.from_arrow(rows["content_id"]).copy()
+    turned = rows["sidecar_orientation"].to_pylist()
+    for at in np.flatnonzero(rows["sidecar_orientation"].is_valid().to_numpy()).tolist():
+        contents[at] = np.void(ids.framed(contents[at].tobytes(), turned[at]))
+    return ids.to_arrow(contents)
 
 
 def _of_their_shots(snapshot: Snapshot, contents: pa.ChunkedArray) -> pa.Array:

@@ -10,14 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element
 
-from facebatch.export.xmp import is_ours
-from facebatch.media.photo.xmp import XmpError
+from facebatch.media.photo.xmp_tree import RDF, is_ours, parsed
 
-_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _MWG = "{http://www.metadataworkinggroup.com/schemas/regions/}"
 _AREA = "{http://ns.adobe.com/xmp/sType/Area#}"
 _DIMENSIONS = "{http://ns.adobe.com/xap/1.0/sType/Dimensions#}"
@@ -28,7 +24,6 @@ _DC = "{http://purl.org/dc/elements/1.1/}"
 _IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 
 _IGNORED_BY_PICASA = "ffffffffffffffff"
-_DEEPEST, _MOST_ELEMENTS = 100, 100_000
 _LONGEST_NAME = 1000
 
 
@@ -69,8 +64,8 @@ def read_facts(packet: bytes) -> XmpFacts:
         XmpError: It isn't well-formed, has a document type (whose entities can ask for memory
             without end), or is larger or deeper than anything that a program writes.
     """
-    root = _parsed(packet)
-    described = list(root.iter(f"{_RDF}Description"))
+    root = parsed(packet)
+    described = list(root.iter(f"{RDF}Description"))
     mwg = [region for node in described for region in _of_mwg(node)]
     microsoft = [region for node in described for region in _of_microsoft(node)]
     return XmpFacts(
@@ -155,13 +150,13 @@ def _numbers(texts: list[str]) -> list[float]:
 
 def _properties(node: Element, name: str) -> Iterator[Element]:
     """Yields the values of a property of a structure, in whichever of RDF's forms it stands."""
-    for holder in (node, *node.findall(f"{_RDF}Description")):
+    for holder in (node, *node.findall(f"{RDF}Description")):
         yield from holder.findall(name)
 
 
 def _text(node: Element, name: str) -> str:
     """Returns a property that is text, empty where it is missing: an attribute or an element."""
-    for holder in (node, *node.findall(f"{_RDF}Description")):
+    for holder in (node, *node.findall(f"{RDF}Description")):
         if name in holder.attrib:
             return _plain(holder.attrib[name])
         for child in holder.findall(name):
@@ -173,7 +168,7 @@ def _members(node: Element, name: str) -> Iterator[Element]:
     """Yields the members of a property that is a list."""
     for listed in _properties(node, name):
         for bag in listed:
-            yield from bag.findall(f"{_RDF}li")
+            yield from bag.findall(f"{RDF}li")
 
 
 def _texts(node: Element, name: str) -> Iterator[str]:
@@ -185,54 +180,3 @@ def _texts(node: Element, name: str) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     return " ".join(text[:_LONGEST_NAME].split())
-
-
-class _Reader:
-    """Builds a tree from what expat finds, within bounds."""
-
-    def __init__(self) -> None:
-        self._builder = TreeBuilder()
-        self._depth = self._count = 0
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        self._depth += 1
-        self._count += 1
-        if self._depth > _DEEPEST or self._count > _MOST_ELEMENTS:
-            raise XmpError("more elements than a program writes")
-        named = {_qualified(key): value for key, value in attributes.items()}
-        self._builder.start(_qualified(name), named)
-
-    def end(self, name: str) -> None:
-        self._depth -= 1
-        self._builder.end(_qualified(name))
-
-    def text(self, data: str) -> None:
-        self._builder.data(data)
-
-    def refuse(self, *_: Any) -> None:
-        raise XmpError("it has a document type")
-
-    def tree(self) -> Element:
-        return self._builder.close()
-
-
-def _parsed(packet: bytes) -> Element:
-    reader = _Reader()
-    parser = expat.ParserCreate(namespace_separator="}")
-    parser.buffer_text = True
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
-    parser.StartDoctypeDeclHandler = reader.refuse
-    try:
-        is_wide = packet.startswith((b"\xff\xfe", b"\xfe\xff"))
-        parser.Parse(packet if is_wide else packet.strip(b"\0 \r\n\t"), True)
-        return reader.tree()
-    except XmpError:
-        raise
-    except (expat.ExpatError, LookupError, AssertionError, ValueError) as error:
-        raise XmpError(f"no well-formed XMP: {error}") from error
-
-
-def _qualified(name: str) -> str:
-    return "{" + name if "}" in name else name

@@ -26,6 +26,7 @@ from facebatch.export import xmp
 from facebatch.export.placing import Placed, place_regions
 from facebatch.export.regions import XmpFacts, facts_of
 from facebatch.media.photo.xmp import XmpError, read_packets
+from facebatch.media.photo.xmp_tree import is_ours
 from facebatch.storage.local_files import whole_file
 
 Naming = Literal["append", "replace"]
@@ -193,12 +194,12 @@ def _put(
     try:
         there = _there(place)
         if not rows["name"]:
-            if there is not None and xmp.is_ours(there):
+            if there is not None and is_ours(there):
                 place.unlink()
                 done.removed += 1
             return
         data, regions = _content(item, rows, own)
-        if there is not None and not xmp.is_ours(there):
+        if there is not None and not is_ours(there):
             _skip(done, "not_ours", item)
             return
         if there == data:

@@ -18,13 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.media.orientation import MIRRORS_X, MIRRORS_Y, SWAPS_SIDES, inverse
-
-TOOLKIT = "facebatch"
-"""What a sidecar names as its writer. Every XMP toolkit puts its own name there, so that a sidecar
-that another program changed isn't taken for ours any more."""
-
-_OURS = re.compile(rb'<x:xmpmeta\b[^>]*\bx:xmptk="facebatch"')
-_LOOKED_AT = 1024  # bytes, in which the packet's first element stands
+from facebatch.media.photo.xmp_tree import TOOLKIT
 
 _NAMESPACES = {
     "xmlns:dc": "http://purl.org/dc/elements/1.1/",
@@ -148,11 +142,6 @@ def _add_regions(
         numbers = zip("xywh", region.area, strict=True)
         area = {f"stArea:{side}": f"{number:.6f}" for side, number in numbers}
         ElementTree.SubElement(item, "mwg-rs:Area", {**area, "stArea:unit": "normalized"})
-
-
-def is_ours(data: bytes) -> bool:
-    """Tells whether a sidecar is as this program wrote it, and no other wrote it since."""
-    return _OURS.search(data[:_LOOKED_AT]) is not None
 
 
 def _plain(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from facebatch.collection.suppression import version_id
-from facebatch.extract.items import Item, Known, Unsure, Video, version_key
+from facebatch.extract.items import Beside, Item, Known, Noted, Unsure, Video, version_key
 from facebatch.media.kinds import decoder_has_come
 from facebatch.media.sources.listing import MediaFile, shown
 from facebatch.media.sources.roots import Root
@@ -102,9 +102,9 @@ class Rules:
     reread: bool = False
 
 
-Decision = tuple[State, Item | Known | Video | Unsure | None]
-"""A state, and what there is to do: an item to extract, a row whose item has vanished, a video to
-open, a file to look into, or nothing."""
+Decision = tuple[State, Item | Known | Noted | Video | Unsure | Beside | None]
+"""A state, and what there is to do: an item to extract, a row whose item has vanished or whose
+sidecars are to be remembered, a video to open, a file or sidecars to look into, or nothing."""
 
 
 def decide_file(
@@ -129,7 +129,11 @@ def decide_file(
             yield from (("vanished", row) for row in others if not row.is_gone)
         return
     if not listed.is_video:
-        yield decide(Item(listed), newest[0] if newest else None, rules)
+        state, work = decide(Item(listed), newest[0] if newest else None, rules)
+        if state == "unchanged" and newest[0].sidecar != listed.sidecar_version:
+            yield state, Beside(listed, newest[0])
+        else:
+            yield state, work
         return
     newest = [row for row in newest if not row.is_gone]
     # A video that couldn't be opened has one row that says so, and no number of segments.
@@ -234,6 +238,29 @@ def decide(item: Item, known: Known | None, rules: Rules) -> tuple[State, Item |
     state = _state(item.file, known, rules)
     if state in ("unchanged", "given_up"):
         return state, None
+    return state, _to_extract(item, known, state, rules)
+
+
+def decide_beside(photo: Beside, said: int | None, rules: Rules) -> Decision:
+    """Says what is to be done with a photo whose sidecars aren't what they were.
+
+    It is read again only if it may lie otherwise now; a sidecar that says what was applied already
+    is remembered, and not looked at a second time.
+
+    Args:
+        photo: The photo.
+        said: The orientation that its sidecars give now.
+        rules: Attempts.
+    """
+    known, file = photo.known, photo.file
+    applied = known.sidecar_orientation
+    if said == applied or (applied is None and said == known.orientation):
+        return "unchanged", Noted(known, file.sidecar_version)
+    return "changed", _to_extract(Item(file), known, "changed", rules)
+
+
+def _to_extract(item: Item, known: Known | None, state: State, rules: Rules) -> Item:
+    """Returns an item with what it takes over from, and how it is extracted."""
     if known is not None:
         attempt = known.attempts + 1 if state == "retried" else 1
         item = replace(
@@ -241,7 +268,7 @@ def decide(item: Item, known: Known | None, rules: Rules) -> tuple[State, Item |
         )
     dead = rules.dead_attempts.get(version_key(item), 0)
     crashed = state in ("retried", "reread") and known is not None and known.reason == "crashed"
-    return state, replace(item, isolated=crashed or dead >= DEAD_ATTEMPTS)
+    return replace(item, isolated=crashed or dead >= DEAD_ATTEMPTS)
 
 
 def _state(listed: MediaFile, known: Known | None, rules: Rules) -> State:

@@ -23,15 +23,19 @@ if TYPE_CHECKING:
 class Decoder(Protocol):
     """What turns media files into pictures; one item at a time."""
 
-    def facts(self, data: bytes) -> PhotoFacts:
+    def facts(self, data: bytes, sidecar: int | None = None) -> PhotoFacts:
         """Returns what is known of a photo without decoding it.
+
+        Args:
+            data: Its bytes.
+            sidecar: Orientation that a sidecar gives, as for `Photo`.
 
         Raises:
             MediaError: The bytes are no photo that can be decoded.
         """
 
-    def photo(self, data: bytes) -> tuple[PhotoFacts, FacePicture]:
-        """Returns a photo and what is known of it; errors as for `facts`."""
+    def photo(self, data: bytes, sidecar: int | None = None) -> tuple[PhotoFacts, FacePicture]:
+        """Returns a photo and what is known of it; as for `facts`."""
 
     def video_facts(self, file: MediaFile) -> VideoFacts:
         """Returns what is known of a video; decodes its first frame.
@@ -63,13 +67,13 @@ class LocalDecoder:
         self._limits = limits
         self._reader = MediaReader()
 
-    def facts(self, data: bytes) -> PhotoFacts:
+    def facts(self, data: bytes, sidecar: int | None = None) -> PhotoFacts:
         """As `Decoder.facts`."""
-        return Photo(data, self._limits).facts
+        return Photo(data, self._limits, sidecar).facts
 
-    def photo(self, data: bytes) -> tuple[PhotoFacts, FacePicture]:
+    def photo(self, data: bytes, sidecar: int | None = None) -> tuple[PhotoFacts, FacePicture]:
         """As `Decoder.photo`."""
-        photo = Photo(data, self._limits)
+        photo = Photo(data, self._limits, sidecar)
         return photo.facts, PhotoPicture(photo, self._settings)
 
     def video_facts(self, file: MediaFile) -> VideoFacts:

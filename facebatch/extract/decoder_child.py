@@ -44,11 +44,13 @@ class _Server:
         self._picture: FacePicture | None = None
         self._frames: Iterator[tuple[int, FacePicture]] = iter(())
 
-    def facts(self, data: memoryview) -> PhotoFacts:
-        return self._decoder.facts(bytes(data))
+    def facts(self, data: memoryview, sidecar: int | None) -> PhotoFacts:
+        return self._decoder.facts(bytes(data), sidecar)
 
-    def photo(self, data: memoryview) -> tuple[PhotoFacts, Pixels, Scale, str | None]:
-        facts, self._picture = self._decoder.photo(bytes(data))
+    def photo(
+        self, data: memoryview, sidecar: int | None
+    ) -> tuple[PhotoFacts, Pixels, Scale, str | None]:
+        facts, self._picture = self._decoder.photo(bytes(data), sidecar)
         return facts, *self._picture.for_detection(), self._picture.note
 
     def video_facts(self, file: MediaFile) -> VideoFacts:

@@ -72,14 +72,14 @@ class GuardedDecoder:
         self._limits = limits
         self._child: _Child | None = None
 
-    def facts(self, data: bytes) -> PhotoFacts:
+    def facts(self, data: bytes, sidecar: int | None = None) -> PhotoFacts:
         """As `Decoder.facts`."""
-        found: PhotoFacts = self._ask("facts", pickle.PickleBuffer(data))
+        found: PhotoFacts = self._ask("facts", pickle.PickleBuffer(data), sidecar)
         return found
 
-    def photo(self, data: bytes) -> tuple[PhotoFacts, FacePicture]:
+    def photo(self, data: bytes, sidecar: int | None = None) -> tuple[PhotoFacts, FacePicture]:
         """As `Decoder.photo`."""
-        facts, pixels, scale, note = self._ask("photo", pickle.PickleBuffer(data))
+        facts, pixels, scale, note = self._ask("photo", pickle.PickleBuffer(data), sidecar)
         return facts, _ChildsPicture(self, pixels, scale, note)
 
     def video_facts(self, file: MediaFile) -> VideoFacts:

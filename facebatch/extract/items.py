@@ -45,6 +45,9 @@ class Known:
     message: str | None = None
     segment: int = 0
     segments: int | None = None
+    orientation: int | None = None
+    sidecar: str | None = None
+    sidecar_orientation: int | None = None
 
     @property
     def is_gone(self) -> bool:
@@ -152,6 +155,32 @@ class Unsure:
 
     file: MediaFile
     known: tuple[Known, ...] = ()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A photo that is as it was, and whose sidecars aren't.
+
+    Args:
+        file: What was listed.
+        known: Its row.
+    """
+
+    file: MediaFile
+    known: Known
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A photo whose sidecars changed without a change of its frame, which is to be remembered.
+
+    Args:
+        known: Its row.
+        sidecar: What the row is to say of its sidecars now.
+    """
+
+    known: Known
+    sidecar: str | None
 
 
 def version_key(item: Item) -> str:

@@ -17,6 +17,7 @@ from facebatch.embed import TTA, Embedder, load_embedder
 from facebatch.errors import InputError, MediaError, UsageError
 from facebatch.extract.chosen import CENTRAL, DEFAULT_FACE, choose_face, sure_faces
 from facebatch.extract.detect_and_crop import faces_of
+from facebatch.extract.frames import orientation_at
 from facebatch.extract.pictures import FacePicture, FramePicture, PhotoPicture
 from facebatch.media.photo.decode import Photo
 from facebatch.media.photo.to_rgb import as_rgb
@@ -119,7 +120,8 @@ def detect_faces(
 
     Args:
         photo: A path or fsspec URL, a file's bytes, a Pillow image, or uint8 (height, width, 3)
-            RGB pixels. EXIF orientation is applied, but to pixels, which have none.
+            RGB pixels. EXIF orientation is applied, but to pixels, which have none; to a file that
+            is named, its sidecar's where a run applies it.
         settings: The extraction settings; the defaults of a new collection by default.
         engine: What runs the networks: ``torch``, ``openvino`` or ``auto``.
         device: Where they run: ``cpu``, ``cuda``, ``mps`` or ``auto``.
@@ -193,14 +195,16 @@ def _picture_of(photo: PhotoLike, settings: ExtractSettings) -> tuple[FacePictur
     if isinstance(photo, Image.Image):
         upright = _upright(photo)
         return FramePicture(upright, settings), *upright.size
+    said = None
     if isinstance(photo, str | Path):
+        said = orientation_at(str(photo))
         photo = read_photo(str(photo))
     if not isinstance(photo, bytes | bytearray | memoryview):
         raise UsageError(
             "a photo is a path, a URL, a file's bytes, a Pillow image or an array of pixels, not "
             f"a {type(photo).__name__}"
         )
-    decoded = Photo(bytes(photo))
+    decoded = Photo(bytes(photo), sidecar=said)
     return PhotoPicture(decoded, settings), decoded.facts.width, decoded.facts.height
 
 

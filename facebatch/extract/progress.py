@@ -80,10 +80,15 @@ def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Prog
         plan: What was to be done.
     """
     media = snapshot.media.select(
-        ["media_id", "content_id", "segment", "status", "reason", "message", "faces", "shard"]
+        [
+            *("media_id", "content_id", "segment", "status", "reason", "message", "faces"),
+            *("shard", "attempts"),
+        ]
     )
     is_old = _of_shards(media, before)
-    committed = media.filter(pc.invert(is_old))
+    # A row without an attempt says what is known already, and of which sidecars.
+    is_tried = pc.or_(pc.greater(media["attempts"], 0), pc.equal(media["status"], "vanished"))
+    committed = media.filter(pc.and_(pc.invert(is_old), is_tried))
     new = committed.drop_columns("message").to_pylist()
     held = _contents(media.filter(is_old), ["ok", "duplicate"])
     left = _contents(committed, ["vanished"])
@@ -235,6 +240,8 @@ class ProgressReader:
             except CollectionError:
                 continue  # a store that fails for a moment may answer the next look
             self._seen.add(file.path)
+            if not any(rows["attempts"]):
+                continue  # nothing but sidecars were looked at
             if cost and plan is not None:
                 self._shards += 1
                 self._last = Commits(self._last.cost + cost, self._clock() - self._planned_at)
@@ -258,7 +265,7 @@ class ProgressReader:
         return replace(self._progress, seconds=now, seconds_left=pace.seconds_left(now))
 
     def _rows(self, path: str) -> dict[str, list[Any]]:
-        columns = ["status", "reason", "faces"]
+        columns = ["status", "reason", "faces", "attempts"]
         return dict(tables.read(self._storage, path, "media", columns).to_pydict())
 
     def _read_plan(self) -> Plan | None:

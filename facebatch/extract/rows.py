@@ -85,6 +85,7 @@ def media_row(item: Item, outcome: Outcome) -> dict[str, Any]:
         "segments": item.segments or None,
         "size": file.size,
         "marker": file.marker,
+        "sidecar": file.sidecar_version,
         "attempts": item.attempt,
         "content_id": outcome.content,
         "status": "ok",
@@ -108,11 +109,13 @@ def _facts(facts: PhotoFacts | VideoFacts) -> dict[str, Any]:
         "width": facts.width,
         "height": facts.height,
         "orientation": exif.orientation,
+        "sidecar_orientation": facts.turned_by_sidecar if isinstance(facts, PhotoFacts) else None,
         "captured_at": exif.captured_at,
         "captured_utc_offset": exif.captured_utc_offset,
         "latitude": exif.latitude,
         "longitude": exif.longitude,
         "altitude": exif.altitude,
+        "live_photo_id": exif.live_photo_id,
     }
 
 

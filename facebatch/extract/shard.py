@@ -24,6 +24,7 @@ from facebatch.embed import Embedder
 from facebatch.errors import MediaError
 from facebatch.extract.decoder import Decoder, LocalDecoder
 from facebatch.extract.detect_and_crop import Faces, faces_of, no_faces
+from facebatch.extract.frames import erased_frames, orientation_beside, said_for
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Item, Shard
 from facebatch.extract.pictures import FacePicture
@@ -125,22 +126,44 @@ def process(
         so_far = Outcome(content)
         if tools.erased and tools.erased.hides_content(content):
             return replace(so_far, is_erased=True)
-        is_known = (content, item.number) in known or content in dict(item.contents)
         with tools.decoder() as decoder:
+            said = None
+            if not is_video:
+                said, problem = _said_by_sidecar(item, data, content, decoder, tools)
+                so_far = replace(so_far, note=problem)
+            if said is not None:
+                facts = decoder.facts(data, said)
+                content = ids.framed(content, facts.turned_by_sidecar)
+                so_far = replace(so_far, content=content, facts=facts)
+                if tools.erased and tools.erased.hides_content(content):
+                    return replace(so_far, is_erased=True)
+            is_known = (content, item.number) in known or content in dict(item.contents)
             if item.segment is not None:
                 so_far = replace(so_far, facts=decoder.video_facts(item.file))
                 pictures = decoder.frames(item.file, item.segment)
                 return so_far if is_known else _filmed(so_far, pictures, tools)
             if is_known:
-                return replace(so_far, facts=decoder.facts(data))
-            facts, picture = decoder.photo(data)
+                return replace(so_far, facts=so_far.facts or decoder.facts(data))
+            facts, picture = decoder.photo(data, said)
             so_far = replace(so_far, facts=facts)
             faces = faces_of(picture, tools.detector(), tools.settings)
-            return replace(so_far, faces=faces, note=picture.note)
+            notes = [note for note in (picture.note, so_far.note) if note]
+            return replace(so_far, faces=faces, note="; ".join(notes) or None)
     except MediaError as error:
         return replace(so_far, failure=(error.reason, error.message))
     except MemoryError:
         return replace(so_far, failure=("too_large", "not enough memory to decode it"))
+
+
+def _said_by_sidecar(
+    item: Item, data: bytes, content: bytes, decoder: Decoder, tools: Tools
+) -> tuple[int | None, str | None]:
+    """Returns the orientation that a photo is decoded with beside its own, and what is wrong."""
+    said, problem = orientation_beside(tools.reader, item.file)
+    kept = [*erased_frames(tools.erased, content)] if tools.erased else []
+    if kept and decoder.facts(data, said).turned_by_sidecar not in kept:
+        said = said_for(decoder, data, kept[0])
+    return said, problem
 
 
 def _filmed(so_far: Outcome, pictures: Iterable[tuple[int, FacePicture]], tools: Tools) -> Outcome:

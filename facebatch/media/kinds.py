@@ -55,6 +55,11 @@ def kind_of(path: str) -> Kind | None:
     return "video" if extension in VIDEO_EXTENSIONS else None
 
 
+def is_sidecar(path: str) -> bool:
+    """Tells whether a file is taken for an XMP sidecar by its name."""
+    return posixpath.splitext(path)[1].lower() == ".xmp"
+
+
 DECODER_PACKAGES: Mapping[str, str] = MappingProxyType(
     {"heif": "pillow_heif", "jxl": "pillow_jxl", "raw": "rawpy"}
 )

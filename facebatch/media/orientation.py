@@ -5,6 +5,8 @@ Sides change places first (a transposition); then x, then y may count from the o
 
 from __future__ import annotations
 
+from functools import cache
+
 from PIL import Image
 
 SWAPS_SIDES = frozenset({5, 6, 7, 8})
@@ -25,6 +27,20 @@ _TRANSPOSES = {
 def inverse(orientation: int) -> int:
     """Returns the orientation whose turn undoes another's: what stores an upright picture."""
     return _INVERSE.get(orientation, orientation)
+
+
+@cache
+def composed(first: int, second: int) -> int:
+    """Returns the orientation that turns a picture as two do, one after the other.
+
+    Args:
+        first: 1..8.
+        second: 1..8.
+    """
+    corners = Image.new("L", (2, 2))
+    corners.putdata([0, 1, 2, 3])
+    wanted = turned(turned(corners, first), second).tobytes()
+    return next(one for one in range(1, 9) if turned(corners, one).tobytes() == wanted)
 
 
 def turned(picture: Image.Image, orientation: int) -> Image.Image:

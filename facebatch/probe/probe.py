@@ -20,6 +20,7 @@ from facebatch.embed import Embedder, load_embedder
 from facebatch.errors import InputError, MediaError
 from facebatch.extract.chosen import CENTRAL, DEFAULT_FACE, LARGEST, choose_face, sure_faces
 from facebatch.extract.detect_and_crop import Faces, cut_faces, detect_faces, find_faces
+from facebatch.extract.frames import orientation_at
 from facebatch.extract.photo import read_photo
 from facebatch.extract.pictures import FramePicture
 from facebatch.faces.choice import numbers
@@ -155,7 +156,7 @@ class Prober:
             InputError: The photo can't be read or decoded.
         """
         try:
-            photo = Photo(read_photo(path))
+            photo = Photo(read_photo(path), sidecar=orientation_at(path))
             faces = find_faces(photo, self._detector, self.settings)
         except MediaError as error:
             raise InputError(f"{public_url(path)}: {error.message} ({error.reason})") from error

@@ -37,6 +37,7 @@ _COLUMNS = (
 _MEDIA = (
     *("media_id", "root", "path", "path_bytes", "segment", "size", "marker", "content_id"),
     *("status", "reason", "message", "width", "height", "captured_at", "latitude", "longitude"),
+    "sidecar_orientation",
 )
 _READERS = 2
 """Threads that read embeddings, beside which pages are made."""

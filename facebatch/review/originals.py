@@ -18,6 +18,7 @@ from facebatch import ids
 from facebatch.collection import Collection
 from facebatch.collection.sources import Sources
 from facebatch.errors import InputError, MediaError
+from facebatch.extract.frames import said_for
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.media.limits import Limits
 from facebatch.media.sources.listing import MediaFile
@@ -86,10 +87,12 @@ class Originals:
                 pixels = self._frame(file, timestamp_us)
             else:
                 data = self._reader.read(file, _LIMITS.max_bytes)
-                if ids.content_id(data) != item["content_id"]:
+                turned = item["sidecar_orientation"]
+                if ids.framed(ids.content_id(data), turned) != item["content_id"]:
                     raise MediaError("vanished", "the file has changed since its faces were found")
                 with self._decoders.acquire() as decoder:
-                    pixels = decoder.photo(data)[1].for_detection()[0].copy()
+                    said = said_for(decoder, data, turned)
+                    pixels = decoder.photo(data, said)[1].for_detection()[0].copy()
         except InputError as error:
             raise MediaError("io_error", str(error)) from error
         return _jpeg(pixels)

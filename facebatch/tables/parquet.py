@@ -1,8 +1,8 @@
 """Arrow schemas from the JSON contract in schemas/, and the only reader and writer of tables.
 
 Every Parquet file carries its table's name, schema version and fingerprint. A reader accepts the
-current and the previous version and fills columns that are new since with nulls; it refuses
-anything else by name.
+current version and every earlier one, since columns are only added, and fills those that are new
+since with nulls; it refuses anything else by name.
 """
 
 from __future__ import annotations
@@ -331,10 +331,10 @@ def _check(raw: Mapping[bytes, bytes] | None, path: str, table: str) -> TableCon
         raise CollectionError(f"{path} holds {found}, not {table}")
     newest = contract(table).version
     version = int(metadata["schema_version"])
-    if version not in (newest, newest - 1):
+    if not 1 <= version <= newest:
         raise CollectionError(
             f"{path} is of schema version {version} of {table}; this facebatch reads "
-            f"{newest} and the one before it"
+            f"{newest} and those before it"
         )
     return contract(table)
 

@@ -20,9 +20,10 @@ RELEASED = Path(__file__).parents[1] / "released"
 HELD = {
     "v1": {"ok": 3, "duplicate": 0, "quarantined": 1, "vanished": 0},
     "v2": {"ok": 4, "duplicate": 0, "quarantined": 1, "vanished": 2},
+    "v3": {"ok": 7, "duplicate": 0, "quarantined": 1, "vanished": 0},
 }
-FACES = {"v1": 3, "v2": 6}
-UNCLUSTERED = {"v1": 0, "v2": 4}
+FACES = {"v1": 3, "v2": 6, "v3": 5}
+UNCLUSTERED = {"v1": 0, "v2": 4, "v3": 1}
 
 
 @pytest.fixture(params=sorted(HELD))
@@ -31,6 +32,9 @@ def version(request: pytest.FixtureRequest) -> str:
 
     Version 2: such photos of which one was moved and one of another person has vanished, and a
     film.
+
+    Version 3: such photos of which a sidecar turns one and not its copy, and a Live Photo whose
+    files have two names.
     """
     return str(request.param)
 
@@ -52,6 +56,16 @@ def test_its_tables_say_what_they_said(collection: Collection, version: str) -> 
     assert summary["people"] == 1
     assert summary["unclustered"] == summary["alone"] == UNCLUSTERED[version]
     assert summary["reasons"] == {"truncated": 1}
+
+
+def test_what_a_version_knew_first_is_there_and_null_before_it(
+    collection: Collection, version: str
+) -> None:
+    snapshot = collection.snapshot()
+    by_path = {row["path"]: row for row in snapshot.media.to_pylist()}
+    turned = [path for path, row in by_path.items() if row["sidecar_orientation"] is not None]
+    assert turned == (["turned.jpg"] if version == "v3" else [])
+    assert snapshot.n_shots == (1 if version == "v3" else 0)
 
 
 def test_it_is_sound(collection: Collection) -> None:

@@ -201,3 +201,47 @@ def test_names_of_any_bytes_are_grouped() -> None:
     rows = [photo(odd % one, one, path_bytes=b"caf\xe9/x") for one in range(3)]
     assert standing(*rows) == {}
     assert np.unique(list(standing(photo("É.JPG", 1), photo("é.cr2", 2)).values())).size == 1
+
+
+ONE, OTHER = "7E1C-A", "7E1C-B"
+
+
+def test_a_live_photo_is_one_shot_whatever_its_files_are_called() -> None:
+    still = photo("a/IMG_1.HEIC", 1, live_photo_id=ONE)
+    assert standing(still, video("b/export 2.MOV", 2, 900, live_photo_id=ONE)) == {1: 1, 2: 1}
+    undated = video("b/x.MOV", 2, captured_at=None, live_photo_id=ONE)
+    assert standing(still, undated) == {1: 1, 2: 1}
+    assert standing(still, video("b/x.MOV", 2, live_photo_id=OTHER)) == {}
+    assert standing(still, video("b/x.MOV", 2, root="other", live_photo_id=ONE)) == {}
+    assert standing(still, video("b/x.MOV", 2, seconds=60, live_photo_id=ONE)) == {}
+    moving = video("a/x.MOV", 1, live_photo_id=ONE)
+    assert standing(moving, video("b/x.MOV", 2, live_photo_id=ONE)) == {}, "there is no photo"
+
+
+def test_files_of_one_name_whose_identifiers_differ_are_no_shot() -> None:
+    still, moving = photo("x.HEIC", 1, live_photo_id=ONE), video("x.MOV", 2, live_photo_id=OTHER)
+    assert standing(still, moving) == {}
+    assert standing(still, video("x.MOV", 2)) == {1: 1, 2: 1}, "one that says nothing agrees"
+    assert standing(photo("x.HEIC", 1), moving) == {1: 1, 2: 1}
+    edited = photo("x.JPG", 3, live_photo_id=None, width=50)
+    assert standing(still, moving, edited) == {1: 1, 3: 1}
+    other = photo("y.HEIC", 4, live_photo_id=OTHER)
+    assert standing(still, moving, edited, other) == {1: 1, 3: 1, 2: 4, 4: 4}
+
+
+@given(st.lists(st.sampled_from([None, ONE, OTHER]), min_size=2, max_size=6))
+def test_no_shot_has_two_identifiers(identifiers: list[str | None]) -> None:
+    rows = [
+        photo(f"x.{kind}", n, live_photo_id=identifier)
+        for n, (kind, identifier) in enumerate(
+            zip(("jpg", "heic", "dng", "png", "cr2", "tif"), identifiers, strict=False)
+        )
+    ]
+    found = standing(*rows)
+    shown: dict[int, set[str]] = {}
+    for one, stands in found.items():
+        if (identifier := identifiers[one]) is not None:
+            shown.setdefault(stands, set()).add(identifier)
+    assert all(len(some) == 1 for some in shown.values())
+    ours = [n for n, one in enumerate(identifiers) if one == ONE]
+    assert len({found.get(n) for n in ours}) <= 1

@@ -13,7 +13,7 @@ from support.rows import NOON
 from facebatch.errors import InputError, UsageError
 from facebatch.export import Target, named_faces, write_sidecars
 from facebatch.export.sidecars import Written
-from facebatch.export.xmp import is_ours
+from facebatch.media.photo.xmp_tree import is_ours
 
 BOX = (10.0, 10.0, 30.0, 40.0)
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageOps
 
-from facebatch.export.xmp import Region, StoredPicture, is_ours, sidecar
+from facebatch.export.xmp import Region, StoredPicture, sidecar
+from facebatch.media.photo.xmp_tree import is_ours
 
 # As the Metadata Working Group's guidelines 2.0 and the IPTC's standard 2008-02-29 write them.
 SPACES = {

@@ -13,7 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,20 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from facebatch.errors import MediaError
 from facebatch.media.limits import DEFAULT_LIMITS, Limits
-from facebatch.media.orientation import MIRRORS_X, MIRRORS_Y, SWAPS_SIDES, turned
+from facebatch.media.orientation import (
+    MIRRORS_X,
+    MIRRORS_Y,
+    SWAPS_SIDES,
+    composed,
+    inverse,
+    turned,
+)
 from facebatch.media.photo import tiff
 from facebatch.media.photo.exif import ExifFacts, has_late_facts, read_exif
 from facebatch.media.photo.exif_bombs import guarded
 from facebatch.media.photo.heif import open_avif, open_heif
 from facebatch.media.photo.jxl import open_jxl
-from facebatch.media.photo.raw import read_shot
+from facebatch.media.photo.raw import Shot, read_shot
 from facebatch.media.photo.sniff import content_of, ends_early
 from facebatch.media.photo.to_rgb import as_rgb
 
@@ -69,6 +76,9 @@ _TURNED_BY_PILLOW = frozenset({"TIFF"})
 """Formats whose pictures Pillow turns upright itself while it loads them, and gives the upright
 size of from the start."""
 
+_ALWAYS_SAY = frozenset({"HEIF", "AVIF", "JXL"})
+"""Formats that say themselves how they lie, upright where they say nothing of it."""
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
 
@@ -84,12 +94,15 @@ class PhotoFacts:
         width: Width of the upright full-size picture, pixels.
         height: Its height.
         exif: Orientation, capture time and place.
+        turned_by_sidecar: The orientation, where a sidecar makes it another than the file's own;
+            else None.
     """
 
     format: str
     width: int
     height: int
     exif: ExifFacts
+    turned_by_sidecar: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,12 +176,17 @@ class Photo:
     primary one, of a raw file the preview (see `facebatch.media.photo.raw`).
     """
 
-    def __init__(self, data: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, data: bytes, limits: Limits = DEFAULT_LIMITS, sidecar: int | None = None
+    ) -> None:
         """Recognises the bytes.
 
         Args:
             data: The file's bytes.
             limits: What the photo may ask for: pixels and bytes.
+            sidecar: Orientation, 1..8, that a sidecar gives. Of a raw file it counts before the
+                file's own, as programs that can't write into one have it; of any other only where
+                the file says nothing of how it lies.
 
         Raises:
             MediaError: ``empty``, ``not_an_image``, ``truncated``, ``corrupt``, ``too_large`` or
@@ -192,13 +210,27 @@ class Photo:
                     f"{width} x {height} pixels; at most {limits.max_pixels:,} are decoded",
                 )
             exif = read_exif(image) if shot is None else shot.exif
-            if exif.orientation in SWAPS_SIDES and image.format not in _TURNED_BY_PILLOW:
+            by_sidecar = self._by_sidecar(sidecar, exif, shot)
+            if by_sidecar is not None:
+                exif = replace(exif, orientation=by_sidecar)
+            self._is_turned = by_sidecar is None and image.format in _TURNED_BY_PILLOW
+            if exif.orientation in SWAPS_SIDES and not self._is_turned:
                 width, height = height, width
             self._has_scales = image.format in _SCALED
             stored = str(image.format) if shot is None else "RAW"
-        self.facts = PhotoFacts(stored, width, height, exif)
+        self.facts = PhotoFacts(stored, width, height, exif, by_sidecar)
         self.note: str | None = None
         """What a person should know of a picture that was decoded all the same."""
+
+    def _by_sidecar(self, said: int | None, own: ExifFacts, shot: Shot | None) -> int | None:
+        """Returns the orientation that a sidecar makes another than the file's own."""
+        if said is None:
+            return None
+        if shot is not None:
+            said = composed(inverse(shot.turned_by), said)
+        elif own.says_orientation or self._content in _ALWAYS_SAY:
+            return None
+        return None if said == own.orientation else said
 
     def scale_for(self, min_side: float) -> int:
         """Returns the largest decoding scale that keeps the long side at ``min_side`` or more."""
@@ -246,7 +278,7 @@ class Photo:
             overhang = (full[0] - scale * image.size[0], full[1] - scale * image.size[1])
             pixels = as_rgb(image)
         orientation = self.facts.exif.orientation
-        if self.facts.format in _TURNED_BY_PILLOW:
+        if self._is_turned:
             orientation = 1
         return Picture(
             turned(pixels, orientation), scale, _offset(overhang, orientation), self.facts

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from facebatch.media.photo import tiff
-from facebatch.media.photo.maker_note import canon_orientation
+from facebatch.media.photo.maker_note import canon_orientation, live_photo_id
 
 _PNG_TEXTS = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
 _FROM_CAMERAS = frozenset({"JPEG", "MPO"})
@@ -56,6 +56,8 @@ class ExifFacts:
         latitude: Degrees, north positive.
         longitude: Degrees, east positive.
         altitude: Metres above sea level.
+        says_orientation: Whether the file itself says how it lies, so that no sidecar has a say.
+        live_photo_id: Apple's content identifier, which a Live Photo's picture and video share.
     """
 
     orientation: int = 1
@@ -64,6 +66,8 @@ class ExifFacts:
     latitude: float | None = None
     longitude: float | None = None
     altitude: float | None = None
+    says_orientation: bool = False
+    live_photo_id: str | None = None
 
 
 def read_exif(image: Image.Image) -> ExifFacts:
@@ -76,7 +80,8 @@ def read_exif(image: Image.Image) -> ExifFacts:
         return ExifFacts()
     facts = _facts(image.getexif)
     if image.format in _FROM_CAMERAS and _orientation(_readable(image.getexif)) is None:
-        return replace(facts, orientation=_noted_orientation(image, block))
+        noted = _noted_orientation(image, block)
+        return replace(facts, orientation=noted, says_orientation=noted != 1)
     return facts
 
 
@@ -139,13 +144,16 @@ def _facts(read: Callable[[], Image.Exif]) -> ExifFacts:
     place = _readable(lambda: read().get_ifd(ExifTags.IFD.GPSInfo))
     moment, offset = _moment({**details, **tags})
     latitude, longitude = _place(place)
+    said, note = _orientation(tags), details.get(_MAKER_NOTE)
     return ExifFacts(
-        orientation=_orientation(tags) or 1,
+        orientation=said or 1,
         captured_at=moment,
         captured_utc_offset=offset,
         latitude=latitude,
         longitude=longitude,
         altitude=_altitude(place),
+        says_orientation=said is not None,
+        live_photo_id=live_photo_id(note) if isinstance(note, bytes) else None,
     )
 
 

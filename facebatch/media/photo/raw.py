@@ -37,10 +37,13 @@ class Shot:
     Args:
         picture: The picture, a JPEG or BMP file.
         exif: The photo's facts; their orientation is that of the picture.
+        turned_by: Orientation by which the sensor's picture was turned to give this one; 1 where it
+            lies as the sensor does.
     """
 
     picture: bytes
     exif: ExifFacts
+    turned_by: int = 1
 
 
 def read_shot(data: bytes, limits: Limits) -> Shot:
@@ -68,13 +71,11 @@ def read_shot(data: bytes, limits: Limits) -> Shot:
     except (rawpy.LibRawError, rawpy.NotSupportedError, ValueError) as error:
         raise MediaError("corrupt", f"LibRaw can't read it: {_said(error)}") from error
     exif = _facts(data, picture)
+    orientation, turned_by = _orientation(flip, stored, size)
     return Shot(
         picture,
-        replace(
-            exif,
-            orientation=_orientation(flip, stored, size),
-            captured_at=exif.captured_at or moment,
-        ),
+        replace(exif, orientation=orientation, captured_at=exif.captured_at or moment),
+        turned_by,
     )
 
 
@@ -146,8 +147,8 @@ def _moment(raw: rawpy.RawPy) -> datetime | None:
     return moment if moment.year > _NO_YEAR else None
 
 
-def _orientation(flip: int, stored: tuple[int, int], size: tuple[int, int]) -> int:
-    """Returns how to turn a raw file's picture.
+def _orientation(flip: int, stored: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Returns how to turn a raw file's picture, and how it was turned already.
 
     Args:
         flip: LibRaw's flip of the raw picture, 0..7.
@@ -156,7 +157,7 @@ def _orientation(flip: int, stored: tuple[int, int], size: tuple[int, int]) -> i
     """
     orientation = _ORIENTATIONS[flip & 7]
     is_turned = orientation >= 5 and (stored[0] - stored[1]) * (size[0] - size[1]) < 0
-    return 1 if is_turned else orientation
+    return (1, orientation) if is_turned else (orientation, 1)
 
 
 def _said(error: Exception) -> str:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from facebatch.media.kinds import kind_of
+from facebatch.media.kinds import is_sidecar, kind_of
 from facebatch.media.sources.archives import Listed, Member, list_archive, split_url
 from facebatch.media.sources.roots import Root, is_archive
 from facebatch.storage.retry import retried
@@ -124,7 +124,7 @@ class LocalPlace:
         if found.is_symlink() and found.is_dir():
             followed = self._follow_links and not self._is_inside(found.path)
             return Entry(name, followed, False, is_link=not followed)
-        if kind_of(name) is None or name.startswith("."):
+        if (kind_of(name) is None and not is_sidecar(name)) or name.startswith("."):
             return Entry(name, False, True)  # no candidate, whatever its size is
         try:
             status = found.stat()

@@ -7,8 +7,10 @@ that folder, is reported, and what is known of it isn't taken for vanished.
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from facebatch import ids
@@ -18,6 +20,7 @@ from facebatch.media.sources.exclusion import MARKS, Exclusion
 from facebatch.media.sources.folders import ArchivePlace, Entry, Place, place_of
 from facebatch.media.sources.ignored import EXAMPLES, Ignored
 from facebatch.media.sources.roots import Root
+from facebatch.media.sources.sidecars import Sidecars
 from facebatch.storage.urls import public_text, public_url
 
 
@@ -32,6 +35,7 @@ class MediaFile:
         size: Bytes; 0 where the store doesn't say.
         marker: The store's etag, else the modification time in whole seconds.
         query: What its web address ends in; needed to read it and never written down.
+        sidecars: A photo's XMP sidecars, the one that counts before the other first.
     """
 
     root: str
@@ -40,6 +44,7 @@ class MediaFile:
     size: int
     marker: str
     query: str = ""
+    sidecars: tuple[MediaFile, ...] = ()
 
     def __repr__(self) -> str:
         place = f"{self.root!r}, {public_url(self.url)!r}, {self.path!r}"
@@ -54,6 +59,15 @@ class MediaFile:
     def container(self) -> bytes:
         """Key of the folder that the file lies in, as bytes that group alike everywhere."""
         return os.fsencode(f"{self.root}\0{self.path.rpartition('/')[0]}")
+
+    @property
+    def sidecar_version(self) -> str | None:
+        """What changes when its sidecars do, as the table ``media`` has it; None without any."""
+        versions = [
+            f"{shown(posixpath.basename(one.path))}:{one.size}:{one.marker}"
+            for one in self.sidecars
+        ]
+        return "/".join(versions) or None
 
     @property
     def is_video(self) -> bool:
@@ -194,6 +208,7 @@ class _Walk:
         self.place = place
         self._exclusion = Exclusion(root.excluded)
         self._ignored: dict[tuple[str, str], tuple[int, list[str]]] = {}
+        self._named_beside: tuple[str, Sidecars] | None = None
 
     def ignore(self, reason: str, kind: str, path: str) -> None:
         """Counts something that is left out."""
@@ -229,6 +244,7 @@ class _Walk:
                 self.ignore("marked_folder", mark, folder)
                 yield Marked(self.root.name, folder)
                 continue
+            sidecars = Sidecars(entries)
             if pattern is not None:
                 entries = [each for each in entries if _wanted(before + each.name, each, pattern)]
             entries.sort()
@@ -239,7 +255,7 @@ class _Walk:
                     if self._enters(path, entry, seen):
                         folders.append(path)
                 elif self._takes(path, entry):
-                    yield self._file(path, entry)
+                    yield self._file(path, entry, sidecars)
             pending.extend(reversed(folders))
 
     def named(self, path: str) -> Iterator[Listed]:
@@ -256,7 +272,7 @@ class _Walk:
         elif entry.is_folder:
             yield from self.below(plain)
         elif self._takes(plain, entry):
-            yield self._file(plain, entry)
+            yield self._file(plain, entry, self._beside(plain))
 
     def _mark(self, before: str, entries: Sequence[Entry]) -> str | None:
         marks = [each.name for each in entries if each.name in MARKS]
@@ -294,9 +310,31 @@ class _Walk:
             return True
         return False
 
-    def _file(self, path: str, entry: Entry) -> MediaFile:
+    def _beside(self, path: str) -> Sidecars:
+        """Returns the sidecars in the folder of a file that was named; those of one folder follow.
+
+        Pages of the web aren't listed for it: each link on them would be asked for its size.
+        """
+        folder = path.rpartition("/")[0]
+        if self._named_beside is None or self._named_beside[0] != folder:
+            entries: list[Entry] = []
+            if not self.root.url.startswith(("http://", "https://")):
+                with suppress(OSError):
+                    entries = self.place.entries(folder)
+            self._named_beside = folder, Sidecars(entries)
+        return self._named_beside[1]
+
+    def _file(self, path: str, entry: Entry, sidecars: Sidecars) -> MediaFile:
         root = self.root
-        return MediaFile(root.name, root.url, path, entry.size, entry.marker, entry.query)
+        file = MediaFile(root.name, root.url, path, entry.size, entry.marker, entry.query)
+        if file.is_video or not (found := sidecars.of(entry.name)):
+            return file
+        before = path[: len(path) - len(entry.name)]
+        beside = (
+            MediaFile(root.name, root.url, before + one.name, one.size, one.marker, one.query)
+            for one in found
+        )
+        return replace(file, sidecars=tuple(beside))
 
 
 def _is_candidate(entry: Entry) -> bool:

@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 
 from facebatch.errors import MediaError
 from facebatch.media.photo.exif import ExifFacts
+from facebatch.media.photo.maker_note import as_identifier
 from facebatch.media.video.foreign import BOXES, MAGIC
 
 FORMATS = (
@@ -46,6 +47,7 @@ _READ_BYTES = 1 << 18
 _OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 
 _PLACE = re.compile(r"([+-]\d+(?:\.\d*)?)([+-]\d+(?:\.\d*)?)([+-]\d+(?:\.\d*)?)?")
+_LIVE_PHOTO_ID = "com.apple.quicktime.content.identifier"
 _OLDEST = 1971  # clocks that were never set say 1904 or 1970
 
 
@@ -193,7 +195,7 @@ def _boxes_are_whole(source: BinaryIO, size: int) -> bool:
 
 
 def read_metadata(video: OpenVideo, orientation: int) -> ExifFacts:
-    """Returns capture time and place of a video; what can't be read is absent, never an error.
+    """Returns what a video says of itself; what can't be read is absent, never an error.
 
     Args:
         video: The video.
@@ -202,7 +204,10 @@ def read_metadata(video: OpenVideo, orientation: int) -> ExifFacts:
     tags = {**video.stream.metadata, **video.container.metadata}
     moment, offset = _moment(tags)
     latitude, longitude, altitude = _place(tags)
-    return ExifFacts(orientation, moment, offset, latitude, longitude, altitude)
+    identifier = as_identifier(str(tags.get(_LIVE_PHOTO_ID, "")).encode())
+    return ExifFacts(
+        orientation, moment, offset, latitude, longitude, altitude, live_photo_id=identifier
+    )
 
 
 def _moment(tags: Mapping[str, Any]) -> tuple[datetime | None, int | None]:
