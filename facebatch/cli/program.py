@@ -116,6 +116,9 @@ LISTED = {
         "identify",
         "Measure thresholds for stated error rates on labelled photos, and keep them.",
     ),
+    "train": Listed(
+        EVALUATION, "train", "Train an embedder of your own, and put it into the models folder."
+    ),
     "evaluate": Listed(EVALUATION, "evaluate", "Score faces, names and people against the truth."),
     "inspect": Listed(
         UPKEEP,

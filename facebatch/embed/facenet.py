@@ -79,12 +79,21 @@ def _network(card: Card, content: bytes) -> Any:
         for name in _CLASSIFIER:
             state.pop(name, None)
         with torch.device("meta"):  # its own first weights would take a second, and go unused
-            network = import_module(f"{_package()}.inception_resnet_v1").InceptionResnetV1()
+            network = inception_resnet_v1()
         network.load_state_dict(state, assign=True)
     except (RuntimeError, ValueError, EOFError, AttributeError, pickle.UnpicklingError) as error:
         first = (str(error).splitlines() or [""])[0]
         raise WeightsError(f"{card.name}: its file isn't this network's: {first}") from error
     return network.eval()
+
+
+def inception_resnet_v1() -> Any:
+    """Returns the package's network, a ``torch.nn.Module`` with weights of its own drawing.
+
+    Raises:
+        WeightsError: facenet-pytorch isn't installed.
+    """
+    return import_module(f"{_package()}.inception_resnet_v1").InceptionResnetV1()
 
 
 def _package() -> str:

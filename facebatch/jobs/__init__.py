@@ -1,4 +1,4 @@
-"""The sequences of stages that a command is: run, evaluate, enrol, demo.
+"""The sequences of stages that a command is: run, evaluate, enrol, train, demo.
 
 Only this room and the command line import `facebatch.pipelines`.
 """

@@ -23,7 +23,7 @@ from facebatch.export.named_in_photos import FoundNames, find_names
 from facebatch.faces.quality import Gate
 from facebatch.identify import Calibration, Gallery
 from facebatch.identify.choosing import CONSENSUS, Problem, Rule
-from facebatch.identify.consensus import limit_by
+from facebatch.identify.consensus import Limit, limit_by
 from facebatch.identify.enrol import Enrolling, enrol_named, enrol_snapshot, from_people
 from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pairs, pair_distances
 from facebatch.identify.marking import UNLIKE
@@ -193,12 +193,23 @@ def _added(
 
 def _how(url: str, extraction: ExtractSettings, rule: Rule, strict: bool) -> Enrolling:
     """Returns how faces are chosen for a gallery, which may be there already."""
-    gallery = Gallery.open(url) if Gallery.exists(url) else None
-    shipped = known_for(extraction.embedder, extraction.tta, extraction.space())
-    limit = gallery.limit() if gallery else limit_by(shipped)
-    if rule == CONSENSUS and limit is None:
-        rule = "largest"
-    return Enrolling(rule, strict, limit, gallery.known() if gallery else None)
+    if not Gallery.exists(url):
+        return choosing(extraction, rule, strict)
+    gallery = Gallery.open(url)
+    limit = gallery.limit()
+    return Enrolling(_possible(rule, limit), strict, limit, gallery.known())
+
+
+def choosing(
+    extraction: ExtractSettings, rule: Rule = CONSENSUS, strict: bool = False
+) -> Enrolling:
+    """Returns how faces are chosen where nobody is known yet; see `build_gallery` of the rule."""
+    limit = limit_by(known_for(extraction.embedder, extraction.tta, extraction.space()))
+    return Enrolling(_possible(rule, limit), strict, limit)
+
+
+def _possible(rule: Rule, limit: Limit | None) -> Rule:
+    return "largest" if rule == CONSENSUS and limit is None else rule
 
 
 def _chosen(collection: Collection, how: Enrolling) -> tuple[pa.Table, list[Problem]]:

@@ -1,0 +1,111 @@
+"""People who are known, with their chips: of photos in a folder each, or named in a collection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from facebatch.collection import Collection
+from facebatch.collection.collection import read_info
+from facebatch.config import ExtractSettings, RunSettings
+from facebatch.errors import CollectionError, InputError
+from facebatch.extract.pictures import template_of
+from facebatch.extract.progress import Progress
+from facebatch.faces.quality import Gate
+from facebatch.identify.choosing import Problem
+from facebatch.identify.enrol import enrol_snapshot, from_people
+from facebatch.ids import from_arrow
+from facebatch.jobs.enrol import choosing
+from facebatch.jobs.run import Extraction, check_input, run_extract
+from facebatch.media.sources.roots import parse_root
+from facebatch.stages import good_faces
+from facebatch.train import NamedChips
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """The people of a training, and what was left out of the photos.
+
+    Args:
+        chips: They.
+        data: What was given: a folder of photos, or a collection.
+        settings: How the faces were extracted.
+        problems: What a person should look at.
+        extraction: Of the photos, where any were to be extracted.
+    """
+
+    chips: NamedChips
+    data: str
+    settings: ExtractSettings
+    problems: tuple[Problem, ...] = ()
+    extraction: Extraction | None = None
+
+    def left_out(self) -> dict[str, Any]:
+        """Returns, as plain data, how many photos gave nothing, and who has no face."""
+        codes = Counter(each.code for each in self.problems if each.is_left_out)
+        without = {each.folder for each in self.problems if not each.source and not each.enrolled}
+        return {"photos": dict(codes.most_common()), "people": sorted(without)}
+
+
+def learnt_from(
+    data: str,
+    url: str,
+    flags: Mapping[str, Any],
+    run: RunSettings,
+    extracting: Callable[[Progress], None],
+) -> Learnt:
+    """Returns the people of a collection, or of photos that are extracted into another.
+
+    Args:
+        data: A collection with named people, or a folder with one folder of photos a person.
+        url: The collection that photos are extracted into.
+        flags: Extraction settings given on the command line.
+        run: Workers.
+        extracting: Called with the extraction's progress.
+
+    Raises:
+        InputError: Nobody in the collection has a name.
+        UsageError: The photos or the settings can't be used.
+    """
+    if read_info(data) is not None:
+        collection = Collection.open(data)
+        return Learnt(named_chips(collection), data, collection.settings)
+    root = parse_root(data)
+    check_input([root], url, run)
+    collection = Collection.for_extraction(url, {**flags, "chips": True})
+    done = run_extract([root], collection, run, extracting)
+    good = good_faces(collection, done.snapshot, Gate())
+    rows, problems = enrol_snapshot(done.snapshot, good, choosing(collection.settings))
+    chips = _chips(rows, collection)
+    return Learnt(chips, data, collection.settings, tuple(problems), done)
+
+
+def named_chips(collection: Collection) -> NamedChips:
+    """Returns the good faces of a collection's named people.
+
+    Raises:
+        InputError: Nobody has a name.
+        CollectionError: It has no people yet, or no chips.
+    """
+    snapshot = collection.snapshot()
+    rows = from_people(collection, snapshot)
+    if not len(rows):
+        raise InputError(f"nobody in {collection.storage.public} has a name")
+    good = good_faces(collection, snapshot, Gate())
+    usable = np.isin(from_arrow(rows["face_id"]), snapshot.face_ids[good])
+    return _chips(rows.filter(pa.array(usable)), collection)
+
+
+def _chips(rows: pa.Table, collection: Collection) -> NamedChips:
+    if rows["chip"].null_count:
+        raise CollectionError(
+            f"{collection.storage.public} has no chips, since it was made with --no-chips: give "
+            "the photos"
+        )
+    chips, names, sources = (rows[name].to_pylist() for name in ("chip", "name", "source"))
+    return NamedChips(chips, names, sources, template_of(collection.settings))

@@ -1,0 +1,328 @@
+"""Train: from photos or a collection of named people to an embedder that every command takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facebatch.config import ExtractSettings, RunSettings
+from facebatch.embed import DEFAULT_TTA
+from facebatch.errors import UsageError
+from facebatch.evaluate.pairs import PairCurves
+from facebatch.extract.progress import Progress
+from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
+from facebatch.identify.space_measures import space_thresholds
+from facebatch.jobs.known_people import Learnt, learnt_from
+from facebatch.models import onnx_runtime
+from facebatch.models import space_thresholds as spaces
+from facebatch.models.card import Figure, parse
+from facebatch.models.engines import choose
+from facebatch.models.folder import CARD, models_folder, user_card
+from facebatch.models.weights import copies
+from facebatch.report.evaluation.model import Error, Face
+from facebatch.report.training import PAGE, training_page
+from facebatch.storage.local_files import whole_file
+from facebatch.storage.urls import public_url
+from facebatch.train import NamedChips, Split, TrainSettings, split_people
+from facebatch.train.metrics import Progress as TrainProgress
+from facebatch.train.metrics import read as read_metrics
+from facebatch.train.people import VerificationPairs, draw_pairs
+from facebatch.train.settings import need
+from facebatch.train.verification import HeldOut, figures
+
+if TYPE_CHECKING:
+    from facebatch.embed.views import ViewsEmbedder
+    from facebatch.train.loop import Trained, Triplet
+
+SUMMARY = "training.json"
+"""Written last: what the training gave. Without it the same command goes on."""
+
+PAIRS = "pairs.csv"
+_FACES, _EVALUATION = "faces", "evaluation"
+_TRIPLETS_SHOWN = 8
+
+
+def check_training(model: Path, tensorboard: bool = False) -> None:
+    """Refuses a training that couldn't be brought to its end, before anything is done.
+
+    Args:
+        model: Folder of the model; it is called as its folder is.
+        tensorboard: Whether TensorBoard's files are asked for.
+
+    Raises:
+        UsageError: A package is missing, the model can't be called so, is trained already, or is
+            another that is in the models folder, or that folder can't be written.
+    """
+    from facebatch.train.export import check_name
+
+    check_name(model.name)
+    need("pytorch_metric_learning", "train")
+    need("onnx", "train")
+    if tensorboard:
+        need("tensorboard", "tensorboard")
+    if not onnx_runtime.can_run():
+        need("onnxruntime", "onnx")
+    if (model / SUMMARY).exists():
+        raise UsageError(f"{model} is trained already: choose another place")
+    installed = user_card(model.name)
+    if installed and installed.files != _files_in(model):
+        raise UsageError(
+            f"a model called {model.name} is in {models_folder()} already: call the folder "
+            "something else"
+        )
+    try:
+        models_folder().mkdir(parents=True, exist_ok=True)
+        model.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{error.filename} can't be made: {error.strerror}") from error
+    for folder in (models_folder(), model):
+        if not os.access(folder, os.W_OK):
+            raise UsageError(f"{folder} can't be written")
+
+
+def _files_in(model: Path) -> object:
+    card = model / CARD
+    return parse(card.read_bytes(), str(card)).files if card.exists() else None
+
+
+def train_embedder(
+    data: str,
+    model: Path,
+    settings: TrainSettings,
+    flags: Mapping[str, Any],
+    run: RunSettings,
+    *,
+    extracting: Callable[[Progress], None],
+    training: Callable[[TrainProgress], None],
+    weights: str | None = None,
+    tensorboard: bool = False,
+) -> dict[str, Any]:
+    """Trains an embedder and puts it into the models folder; one that was cut off goes on.
+
+    Args:
+        data: A folder with one folder of photos a person, or a collection with named people.
+        model: Folder of the model.
+        settings: How it is trained.
+        flags: Extraction settings given on the command line.
+        run: Workers and device.
+        extracting: Called with the extraction's progress.
+        training: Called with the training's.
+        weights: What it begins with; see `facebatch.train.nets.build`.
+        tensorboard: Whether TensorBoard's files are written.
+
+    Returns:
+        What it gave, as plain data.
+
+    Raises:
+        UsageError: As `check_training`; or the folder holds another training.
+        InputError: There are too few people, or none with two photos.
+        TooManyFailures: Too many photos couldn't be read; the model is there all the same.
+    """
+    check_training(model, tensorboard)
+    learnt = learnt_from(data, str(model / _FACES), flags, run, extracting)
+    split = split_people(learnt.chips, settings.held_out, settings.seed)
+    import torch
+
+    from facebatch.train.loop import Training
+
+    device = choose("torch", run.device).device
+    torch.set_num_threads(run.with_resolved_workers().workers or 1)
+    trainer = Training(
+        learnt.chips,
+        split,
+        settings,
+        model,
+        weights=weights,
+        device=device,
+        tensorboard=tensorboard,
+    )
+    trained = trainer.run(training)
+    said = _said(learnt, split, settings, trained, weights)
+    pairs = draw_pairs(learnt.chips, split.tested, settings.seed)
+    measured, curves = _exported(model, trained, learnt, pairs, settings, said, run)
+    summary = {
+        "name": model.name,
+        "model": str(model),
+        "settings": asdict(settings),
+        "data": {"from": public_url(data), "fingerprint": learnt.chips.fingerprint},
+        "people": {name: len(people) for name, people in vars(split).items()},
+        "photos": {name: _photos(learnt.chips, people) for name, people in vars(split).items()},
+        "left_out": learnt.left_out(),
+        "device": device,
+        "step": trained.step,
+        "steps": trained.steps,
+        "stopped_early": trained.stopped_early,
+        "seconds": round(trained.seconds, 1),
+        "stopping": trained.best,
+        "pairs": len(pairs.same),
+        "figures": measured,
+        "thresholds": _calibrated(model, learnt, split, settings),
+    }
+    page = training_page(
+        summary,
+        read_metrics(model / "metrics.jsonl"),
+        curves,
+        [_shown(learnt.chips, triplet) for triplet in trainer.hardest(_TRIPLETS_SHOWN)],
+    )
+    for name, text in ((PAGE, page), (SUMMARY, json.dumps(summary, indent=2))):
+        with whole_file(model / name) as out:
+            out.write(text.encode("utf-8", "replace"))
+    if learnt.extraction:
+        learnt.extraction.check_failures(run.max_failures)
+    return summary
+
+
+def _photos(chips: NamedChips, people: Sequence[str]) -> int:
+    return sum(len(chips.rows[name]) for name in people)
+
+
+def _said(
+    learnt: Learnt, split: Split, settings: TrainSettings, trained: Trained, weights: str | None
+) -> dict[str, str]:
+    """Returns what the model card says of the network in words."""
+    size = f"{_photos(learnt.chips, split.trained)} photos of {len(split.trained)} people"
+    begun = f", beginning with {Path(weights).name}" if weights else ""
+    return {
+        "summary": f"{settings.backbone} trained with facebatch on {size}.",
+        "licence": "that of the photos which it was trained on; nobody has stated one",
+        "source": f"facebatch train: {settings.loss}, step {trained.step} of {trained.steps}"
+        f"{begun}; training data {learnt.chips.fingerprint} ({len(learnt.chips.chips)} chips, "
+        f"{learnt.chips.template.name})",
+    }
+
+
+def _exported(
+    model: Path,
+    trained: Trained,
+    learnt: Learnt,
+    pairs: VerificationPairs,
+    settings: TrainSettings,
+    said: Mapping[str, str],
+    run: RunSettings,
+) -> tuple[dict[str, Any], PairCurves]:
+    """Writes network, card and pairs, brings them to the models folder and measures them."""
+    from facebatch.train.export import write_card, write_network
+
+    sha256 = write_network(model, trained.net, settings.side)
+    with whole_file(model / PAIRS) as out:
+        out.write(pairs.as_csv(learnt.chips.sources).encode("utf-8", "surrogateescape"))
+
+    def install(measured: Mapping[str, Figure]) -> None:
+        write_card(model, sha256, settings, learnt.chips.template, said, measured)
+        copies.add([model / f"{model.name}.onnx"], model / CARD)
+
+    install({})
+    if learnt.extraction is None:
+        score = HeldOut.of(learnt.chips, pairs, settings.side).score(embedding_of(model))
+        found, curves = figures(score), score.curves
+        how = "on stored chips, averaged with the mirror image"
+    else:
+        found, curves = _evaluated(model, learnt, pairs, run)
+        how = f"facebatch evaluate pairs --pairs {PAIRS}"
+    source = f"measured when it was trained, on {len(pairs.same)} pairs of held-out people; {how}"
+    shown = {"accuracy": found["accuracy"], "EER": found["eer"]}
+    tars = {f"TAR at FAR {far}": tar for far, tar in found["tar_at_far"].items()}
+    install(
+        {
+            f"held-out {name}": Figure(float(value), source)
+            for name, value in {**shown, **tars}.items()
+            if value is not None
+        }
+    )
+    return found, curves
+
+
+def embedding_of(model: Path) -> Callable[[Any], Any]:
+    """Returns what embeds chips uint8 (n, side, side, 3) by a model's own file, as commands do."""
+    from facebatch.embed.card_embedder import load_card_embedder
+
+    card = parse((model / CARD).read_bytes(), str(model / CARD))
+    content = (model / f"{model.name}.onnx").read_bytes()
+    embedder: ViewsEmbedder = load_card_embedder(card, [content], DEFAULT_TTA, "auto", "cpu")
+    return lambda pixels: embedder.embed(pixels[:, None])
+
+
+def _evaluated(
+    model: Path, learnt: Learnt, pairs: VerificationPairs, run: RunSettings
+) -> tuple[dict[str, Any], PairCurves]:
+    """Measures the model by `facebatch evaluate pairs`, on the photos of those who are tested.
+
+    It runs in a process of its own: settings know the models that were there when it began.
+    """
+    used = np.unique(np.concatenate([pairs.left, pairs.right])).tolist()
+    people = sorted({learnt.chips.sources[row].split("/")[1] for row in used})
+    patterns = ["/*", *(f"!/{_escaped(name)}" for name in people)]
+    of = learnt.settings
+    options = ["--pairs", str(model / PAIRS), "--images", learnt.data, "--embedder", model.name]
+    options += ["--detector", of.detector, "--max-side", str(of.max_side)]
+    options += ["--min-face", str(of.min_face), "--output", str(model / _EVALUATION)]
+    options += ["--workers", str(run.workers or "auto"), "--max-failures", "100%", "--json"]
+    code = "from facebatch.cli import main; main()"
+    with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
+        rest = Path(folder) / "only-tested.toml"
+        rest.write_text(f"[run]\nexclude = {json.dumps(patterns, ensure_ascii=False)}\n", "utf-8")
+        command = [sys.executable, "-P", "-c", code, "evaluate", "pairs", *options]
+        done = subprocess.run(  # noqa: S603
+            [*command, "--config", str(rest)], capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        raise UsageError(f"the model is in {model} but can't be measured: {last}")
+    given = json.loads(done.stdout)["figures"]
+    found = {
+        "accuracy": given["accuracy"]["mean"],
+        "accuracy_std": given["accuracy"]["std"],
+        "eer": given["eer"],
+        "auc": given["auc"],
+        "tar_at_far": {f"{rate['far']:g}": rate["tar"] for rate in given["tar_at_far"]},
+    }
+    with np.load(model / _EVALUATION / "pairs.npz") as arrays:
+        names = ("thresholds", "fpr", "tpr", "accuracy", "f1")
+        return found, PairCurves(*(arrays[name] for name in names))
+
+
+def _escaped(name: str) -> str:
+    return "".join("\\" + letter if letter in r"\*?[]! #" else letter for letter in name)
+
+
+def _calibrated(model: Path, learnt: Learnt, split: Split, settings: TrainSettings) -> str:
+    """Measures the thresholds of the new space on all held-out people, and keeps them.
+
+    Returns:
+        Where they are, or why there are none.
+    """
+    names = [*split.stopping, *split.tested]
+    rows = np.concatenate([learnt.chips.rows[name] for name in names])
+    embeddings = embedding_of(model)(learnt.chips.pixels(rows, settings.side))
+    distances, same = pair_distances(embeddings, [learnt.chips.names[row] for row in rows])
+    space = ExtractSettings(embedder=model.name).space()
+    about = f"{public_url(learnt.data)}: {len(rows):,} photos of {len(names):,} held-out people"
+    try:
+        calibration = calibrate_pairs(
+            distances, same, embedder=model.name, tta=DEFAULT_TTA, space=space, source=about
+        )
+        return str(spaces.keep(space_thresholds(calibration)))
+    except UsageError as error:
+        return f"not measured: {error}"
+
+
+def _shown(chips: NamedChips, triplet: Triplet) -> Error:
+    """Returns a triplet as the page shows it."""
+    rows = (triplet.anchor, triplet.positive, triplet.negative)
+    roles = ("anchor", f"same, d2 {triplet.near:.3f}", f"other, d2 {triplet.far:.3f}")
+    return Error(
+        chips.names[triplet.anchor],
+        tuple(
+            Face(role, chips.sources[row], chips.chips[row])
+            for role, row in zip(roles, rows, strict=True)
+        ),
+    )
