@@ -80,7 +80,8 @@ class Stage:
         """Returns how far it is: ``800 of 1,549 items, 900 faces, 3 failed, 51.2/s``."""
         said = self.said
         if isinstance(said, Step):
-            return f"{said.done:,} of {said.total:,}" if said.total else ""
+            counted = f"{said.done:,} of {said.total:,}" if said.total else ""
+            return ", ".join(filter(None, [counted, said.note]))
         if said is None:
             return ""
         if self.name == "listing":

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from facebatch.cli import options, output
+from facebatch.cli import options, output, progress
 from facebatch.cli.command import Command, Group, group
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.storage.printable import count
-
-if TYPE_CHECKING:
-    from facebatch.train.metrics import Progress
 
 Model = Annotated[
     Path,
@@ -121,59 +116,18 @@ def embedder(
         seed=seed,
     )
     run = asked.run()
-    with output.progress_bar(shown=not as_json) as extracting, _steps_bar(as_json) as training:
+    with progress.shown(not as_json) as show:
         summary = train_embedder(
             data,
             model,
             settings,
             asked.flags,
             run,
-            extracting=extracting,
-            training=training,
+            show,
             weights=weights,
             tensorboard=tensorboard,
         )
     output.emit(summary, _lines(summary), as_json)
-
-
-@contextmanager
-def _steps_bar(as_json: bool) -> Iterator[Callable[[Progress], None]]:
-    """Gives what shows a training: a bar on a terminal, else a line for each evaluation."""
-    if as_json or not sys.stderr.isatty():
-
-        def say(progress: Progress) -> None:
-            if progress.evaluated and not as_json:
-                print(f"facebatch: {_told(progress)}", file=sys.stderr)  # noqa: T201
-
-        yield say
-        return
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = (
-        bars.TextColumn("training"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.description}"),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: list[bars.TaskID] = []
-
-        def show(progress: Progress) -> None:
-            if not tasks:
-                tasks.append(bar.add_task("", total=progress.steps, completed=progress.step))
-            bar.update(tasks[0], completed=progress.step, description=_told(progress, short=True))
-
-        yield show
-
-
-def _told(progress: Progress, short: bool = False) -> str:
-    text = "" if short else f"step {progress.step:,} of {progress.steps:,}, "
-    text += f"loss {progress.loss:.3f}"
-    if progress.accuracy is not None and progress.best is not None:
-        text += f", accuracy {progress.accuracy:.3f} (best {progress.best:.3f})"
-    return text
 
 
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from facebatch.collection.collection import read_info
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import CollectionError, InputError
 from facebatch.extract.pictures import template_of
-from facebatch.extract.progress import Progress
 from facebatch.faces.quality import Gate
 from facebatch.identify.choosing import Problem
 from facebatch.identify.enrol import enrol_snapshot, from_people
@@ -23,6 +22,7 @@ from facebatch.ids import from_arrow
 from facebatch.jobs.enrol import choosing
 from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.roots import parse_root
+from facebatch.monitor.stages import Report
 from facebatch.stages import good_faces
 from facebatch.train import NamedChips
 
@@ -57,7 +57,7 @@ def learnt_from(
     url: str,
     flags: Mapping[str, Any],
     run: RunSettings,
-    extracting: Callable[[Progress], None],
+    report: Report,
 ) -> Learnt:
     """Returns the people of a collection, or of photos that are extracted into another.
 
@@ -66,7 +66,7 @@ def learnt_from(
         url: The collection that photos are extracted into.
         flags: Extraction settings given on the command line.
         run: Workers.
-        extracting: Called with the extraction's progress.
+        report: Called with the extraction's progress.
 
     Raises:
         InputError: Nobody in the collection has a name.
@@ -78,7 +78,7 @@ def learnt_from(
     root = parse_root(data)
     check_input([root], url, run)
     collection = Collection.for_extraction(url, {**flags, "chips": True})
-    done = run_extract([root], collection, run, extracting)
+    done = run_extract([root], collection, run, report)
     good = good_faces(collection, done.snapshot, Gate())
     rows, problems = enrol_snapshot(done.snapshot, good, choosing(collection.settings))
     chips = _chips(rows, collection)

@@ -18,7 +18,6 @@ from facebatch.config import ExtractSettings, RunSettings
 from facebatch.embed import DEFAULT_TTA
 from facebatch.errors import UsageError
 from facebatch.evaluate.pairs import PairCurves
-from facebatch.extract.progress import Progress
 from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
 from facebatch.identify.space_measures import space_thresholds
 from facebatch.jobs.known_people import Learnt, learnt_from
@@ -28,8 +27,9 @@ from facebatch.models.card import Figure, parse
 from facebatch.models.engines import choose
 from facebatch.models.folder import CARD, models_folder, user_card
 from facebatch.models.weights import copies
+from facebatch.monitor.stages import Report, Step
 from facebatch.report.evaluation.model import Error, Face
-from facebatch.report.training import PAGE, training_page
+from facebatch.report.evaluation.training import PAGE, training_page
 from facebatch.storage.local_files import whole_file
 from facebatch.storage.urls import public_url
 from facebatch.train import NamedChips, Split, TrainSettings, split_people
@@ -100,9 +100,8 @@ def train_embedder(
     settings: TrainSettings,
     flags: Mapping[str, Any],
     run: RunSettings,
+    report: Report,
     *,
-    extracting: Callable[[Progress], None],
-    training: Callable[[TrainProgress], None],
     weights: str | None = None,
     tensorboard: bool = False,
 ) -> dict[str, Any]:
@@ -114,8 +113,7 @@ def train_embedder(
         settings: How it is trained.
         flags: Extraction settings given on the command line.
         run: Workers and device.
-        extracting: Called with the extraction's progress.
-        training: Called with the training's.
+        report: Called with the progress of extraction and training.
         weights: What it begins with; see `facebatch.train.nets.build`.
         tensorboard: Whether TensorBoard's files are written.
 
@@ -128,7 +126,7 @@ def train_embedder(
         TooManyFailures: Too many photos couldn't be read; the model is there all the same.
     """
     check_training(model, tensorboard)
-    learnt = learnt_from(data, str(model / _FACES), flags, run, extracting)
+    learnt = learnt_from(data, str(model / _FACES), flags, run, report)
     split = split_people(learnt.chips, settings.held_out, settings.seed)
     import torch
 
@@ -145,7 +143,13 @@ def train_embedder(
         device=device,
         tensorboard=tensorboard,
     )
-    trained = trainer.run(training)
+    first = trainer.step
+
+    def told(at: TrainProgress) -> None:
+        report(Step("training", at.step - first, at.steps - first, note=_note(at)))
+
+    trained = trainer.run(told)
+    report(Step("export"))
     said = _said(learnt, split, settings, trained, weights)
     pairs = draw_pairs(learnt.chips, split.tested, settings.seed)
     measured, curves = _exported(model, trained, learnt, pairs, settings, said, run)
@@ -183,6 +187,13 @@ def train_embedder(
 
 def _photos(chips: NamedChips, people: Sequence[str]) -> int:
     return sum(len(chips.rows[name]) for name in people)
+
+
+def _note(at: TrainProgress) -> str:
+    note = f"step {at.step:,}, loss {at.loss:.3f}"
+    if at.accuracy is None or at.best is None:
+        return note
+    return f"{note}, accuracy {at.accuracy:.3f}, best {at.best:.3f}"
 
 
 def _said(

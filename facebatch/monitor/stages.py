@@ -22,12 +22,14 @@ class Step:
         done: What is done of it, in whatever it counts.
         total: What there is to do; None where nothing tells.
         within: The stage that it is a part of, and that goes on after it.
+        note: What else it has to say of itself now.
     """
 
     stage: str
     done: int = 0
     total: int | None = None
     within: str | None = None
+    note: str = ""
 
 
 Report = Callable[["Progress | Step"], None]

@@ -135,11 +135,13 @@ class Training:
         # On a CPU half precision is slower than float32 but for the newest ones.
         self._half = device == "cuda"
         self._scaler = torch.amp.GradScaler("cuda", enabled=self._half)
-        self._step, self._since, self._best = 0, 0, dict[str, Any]()
+        self.step = 0
+        """Batches that were learned from."""
+        self._since, self._best = 0, dict[str, Any]()
         self._seconds, self._begun = 0.0, time.monotonic()
         if saved:
             self._go_on(saved)
-        self._metrics = Metrics(folder, tensorboard, self._step)
+        self._metrics = Metrics(folder, tensorboard, self.step)
 
     def run(self, report: Callable[[Progress], None]) -> Trained:
         """Trains to the end, or until nothing gets better.
@@ -153,22 +155,22 @@ class Training:
             if self._since >= settings.patience:
                 break
             parts = self._learn(pixels, labels)
-            self._step += 1
+            self.step += 1
             loss = sum(parts.values())
             values = {"loss": loss, "parts": parts, "rate": self._schedule.get_last_lr()[0]}
-            self._metrics.write("train", self._step, values)
-            evaluated = self._step % settings.every == 0 or self._step == settings.steps
+            self._metrics.write("train", self.step, values)
+            evaluated = self.step % settings.every == 0 or self.step == settings.steps
             if evaluated:
                 latest = self._evaluate()
             best = self._best["figures"]["accuracy"] if self._best else None
-            report(Progress(self._step, settings.steps, loss, latest, best, evaluated))
+            report(Progress(self.step, settings.steps, loss, latest, best, evaluated))
         self._ema.module.load_state_dict(self._best["net"])
         return Trained(
             self._ema.module.eval(),
             self._best["step"],
-            self._step,
+            self.step,
             self._best["figures"],
-            self._step < settings.steps,
+            self.step < settings.steps,
             self._seconds,
         )
 
@@ -211,7 +213,7 @@ class Training:
             rows, labels = self._sampler.batch(number)
             return self._chips.pixels(rows, self._settings.side), labels
 
-        for batch in ahead(decoded, range(self._step, self._settings.steps), 2):
+        for batch in ahead(decoded, range(self.step, self._settings.steps), 2):
             yield batch.result()
 
     def _learn(
@@ -234,7 +236,7 @@ class Training:
 
     def _set_phase(self) -> None:
         """Lets the last layers alone learn, or all of them."""
-        frozen = self._step < self._settings.frozen_steps
+        frozen = self.step < self._settings.frozen_steps
         self._net.train(not frozen)
         self._net.requires_grad_(not frozen)
         for layer in nets.last_layers(self._net):
@@ -247,16 +249,16 @@ class Training:
         better = _rank(found) > (_rank(self._best["figures"]) if self._best else (-1.0, -1.0))
         if better:
             net = {name: value.clone() for name, value in self._ema.module.state_dict().items()}
-            self._best = {"net": net, "figures": found, "step": self._step}
+            self._best = {"net": net, "figures": found, "step": self.step}
         self._since = 0 if better else self._since + 1
-        self._metrics.write("evaluation", self._step, found)
+        self._metrics.write("evaluation", self.step, found)
         now = time.monotonic()
         self._seconds, self._begun = self._seconds + now - self._begun, now
         checkpoint.save(
             self._folder / CHECKPOINT,
             {
                 "about": self._about,
-                "step": self._step,
+                "step": self.step,
                 "since": self._since,
                 "seconds": self._seconds,
                 "best": self._best,
@@ -287,7 +289,7 @@ class Training:
             )
         for name, part in self._parts().items():
             part.load_state_dict(saved[name])
-        self._step, self._since, self._best = saved["step"], saved["since"], saved["best"]
+        self.step, self._since, self._best = saved["step"], saved["since"], saved["best"]
         self._seconds = saved["seconds"]
         checkpoint.restore_random(saved)
 
