@@ -15,7 +15,7 @@ from facebatch.models.provenance import Provenance
 Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """A network: from RGB chips uint8 (n, size, size, 3), of any strides, to raw outputs (n, d)."""
 
-_BATCH = 32  # faces a call; larger batches are no faster on a CPU
+_BATCH = 32  # chips a call; larger batches are no faster on a CPU
 
 
 class ViewsEmbedder:
@@ -78,14 +78,17 @@ class ViewsEmbedder:
                 f"not {chips.dtype} {chips.shape}"
             )
         outputs = np.empty((len(chips), self.dimension), np.float32)
-        for start in range(0, len(chips), _BATCH):
-            outputs[start : start + _BATCH] = self._mean_over_views(chips[start : start + _BATCH])
+        together = max(1, _BATCH // (len(self.scales) * (1 + self._mirrored)))
+        for start in range(0, len(chips), together):
+            part = slice(start, start + together)
+            outputs[part] = self._mean_over_views(chips[part])
         return outputs
 
     def _mean_over_views(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        outputs = [self._forward(view) for view in self._views(chips)]
-        total = sum(outputs, start=np.zeros((len(chips), self.dimension), np.float32))
-        return total / np.float32(len(outputs))
+        """All views go in together, so that a single face fills a batch of two."""
+        views = list(self._views(chips))
+        outputs = self._forward(np.concatenate(views)).reshape(len(views), len(chips), -1)
+        return outputs.sum(axis=0) / np.float32(len(views))
 
     def _views(self, chips: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         for scale in range(chips.shape[1]):

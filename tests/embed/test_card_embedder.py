@@ -119,7 +119,7 @@ def test_a_chip_and_its_mirror_image_have_one_embedding(tmp_path):
 def test_files_that_are_not_as_the_card_says_are_refused(tmp_path):
     files = network(card().input, 1, tmp_path)
     for wrong, given, told in (
-        (card(dimension=4), files, "24 values for 8 chips, the card says 4 each"),
+        (card(dimension=4), files, "6 values for 2 chips, the card says 4 each"),
         (card(size=12), [files[0][:200], files[1]], "can't read it"),
         (card(), [b"nonsense"], "can't read it"),
         (card(layout="NHWC"), files, "isn't as its card says"),
