@@ -54,6 +54,6 @@ def _single_shot(card: Card, min_face: int, chosen: Choice) -> Detector:
     from facebatch.detect.single_shot import SingleShotDetector
 
     [file] = card.files
-    net = loaded(registry.read(file), card.input, chosen, card.name)
-    family, opinion = FAMILIES[card.family or ""], SecondOpinion(chosen)
-    return SingleShotDetector(card.name, family, net, opinion, min_face)
+    family = FAMILIES[card.family or ""]
+    net = loaded(registry.read(file), card.input, chosen, card.name, family.strips)
+    return SingleShotDetector(card.name, family, net, SecondOpinion(chosen), min_face)

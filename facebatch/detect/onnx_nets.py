@@ -15,6 +15,7 @@ from facebatch.errors import UsageError, WeightsError
 from facebatch.models import onnx_runtime
 from facebatch.models.card import Input
 from facebatch.models.engines import Choice
+from facebatch.models.onnx_runtime import Strips
 from facebatch.models.provenance import Provenance
 from facebatch.workers.machine import is_scarcity
 
@@ -35,7 +36,9 @@ class OnnxNet:
     provenance: Provenance
 
 
-def loaded(content: bytes, reads: Input, chosen: Choice, model: str) -> OnnxNet:
+def loaded(
+    content: bytes, reads: Input, chosen: Choice, model: str, strips: Strips | None = None
+) -> OnnxNet:
     """Load a network.
 
     Args:
@@ -45,6 +48,7 @@ def loaded(content: bytes, reads: Input, chosen: Choice, model: str) -> OnnxNet:
             place, on the CPU where it has no CUDA (which is written, not run); OpenVINO does
             where onnxruntime isn't installed.
         model: What to call it in a message.
+        strips: Its layers that may go over a picture in strips, which OpenVINO does.
 
     Raises:
         UsageError: Nothing that runs ONNX files is installed.
@@ -59,7 +63,7 @@ def loaded(content: bytes, reads: Input, chosen: Choice, model: str) -> OnnxNet:
     try:
         if by_onnxruntime:
             return _onnxruntime(content, reads, chosen.device)
-        return _openvino(content, reads)
+        return _openvino(content, reads, strips)
     except Exception as error:  # the errors of neither runtime have a common ancestor
         if is_scarcity(error):
             raise
@@ -67,11 +71,11 @@ def loaded(content: bytes, reads: Input, chosen: Choice, model: str) -> OnnxNet:
         raise WeightsError(f"{model}: its file holds no network: {' '.join(last)}") from error
 
 
-def _openvino(content: bytes, reads: Input) -> OnnxNet:
-    from facebatch.models.openvino_runtime import read_onnx
+def _openvino(content: bytes, reads: Input, strips: Strips | None) -> OnnxNet:
+    from facebatch.models.openvino_pictures import PictureNetwork
 
-    network, names = read_onnx(content, reads)
-    return OnnxNet(names, network, Provenance("openvino", "cpu", "float32"))
+    network = PictureNetwork(content, reads, strips)
+    return OnnxNet(network.outputs, network, Provenance("openvino", "cpu", "float32"))
 
 
 def _onnxruntime(content: bytes, reads: Input, device: str) -> OnnxNet:

@@ -17,6 +17,7 @@ from facebatch.detect.integral import MAX_PIXELS
 from facebatch.detect.nms import suppress_union
 from facebatch.detect.onnx_nets import OnnxNet
 from facebatch.detect.second_opinion import SecondOpinion
+from facebatch.models.onnx_runtime import Strips
 from facebatch.models.provenance import Provenance
 
 Outputs = Mapping[str, NDArray[np.float32]]
@@ -45,11 +46,13 @@ class Family:
         sure: Score from which a box is taken for a face whatever O-Net says.
         decode: Gives the boxes of a picture of a height and a width from the outputs by name, in
             the file's order.
+        strips: The layers that may go over a picture in strips, where such are known.
     """
 
     overlap: float
     sure: float
     decode: Callable[[Outputs, tuple[int, int]], Found]
+    strips: Strips | None = None
 
     def judged(
         self, found: NDArray[np.float32], seconded: NDArray[np.float32]

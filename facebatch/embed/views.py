@@ -88,7 +88,8 @@ class ViewsEmbedder:
         """All views go in together, so that a single face fills a batch of two."""
         views = list(self._views(chips))
         outputs = self._forward(np.concatenate(views)).reshape(len(views), len(chips), -1)
-        return outputs.sum(axis=0) / np.float32(len(views))
+        total: NDArray[np.float32] = outputs.sum(axis=0)
+        return total / np.float32(len(views))
 
     def _views(self, chips: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         for scale in range(chips.shape[1]):

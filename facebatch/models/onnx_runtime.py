@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from facebatch.models.card import Input
@@ -13,6 +14,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ERRORS_ONLY = 3  # onnxruntime's severity: warnings are about the graph's making
+
+
+@dataclass(frozen=True)
+class Strips:
+    """A network's first layers, which may be computed over a picture in strips of its rows.
+
+    They are convolutions and poolings one after the other.
+
+    Args:
+        last: The name of their last node in the ONNX file.
+        stride: Rows of the picture for one row of that node's values.
+        reach: Rows that such a row depends on above or below its own, a multiple of ``stride``.
+    """
+
+    last: str
+    stride: int
+    reach: int
 
 
 def has_onnxruntime() -> bool:

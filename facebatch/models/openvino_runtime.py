@@ -110,21 +110,22 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def read_onnx(content: bytes, reads: Input) -> tuple[Network, tuple[str, ...]]:
-    """Compiles an ONNX file's network of one input, in float32, with its preparation in front.
+def model_of(content: bytes, reads: Input) -> Any:
+    """Reads an ONNX file's network of one input, with the preparation of its input in front.
 
     Returns:
-        The network, which reads uint8 (n, height, width, 3), RGB, and the names of its outputs in
-        the order of their values.
+        OpenVINO's model, which reads uint8 (n, height, width, 3), RGB.
 
     Raises:
         RuntimeError: The bytes hold none that OpenVINO can read.
     """
-    model = _core().read_model(content)
-    names = tuple(output.get_any_name() for output in model.outputs)
-    prepared = _prepared(model, reads)
-    outputs = [result.input_value(0) for result in prepared.get_results()]
-    return Network(prepared.get_parameters()[0], outputs, "float32"), names
+    return _prepared(_core().read_model(content), reads)
+
+
+def graph_of(model: Any) -> Network:
+    """Compiles a model of one input, in float32."""
+    outputs = [result.input_value(0) for result in model.get_results()]
+    return Network(model.get_parameters()[0], outputs, "float32")
 
 
 def read_network(contents: Sequence[bytes], batch: int, reads: Input) -> Network:
@@ -145,9 +146,7 @@ def read_network(contents: Sequence[bytes], batch: int, reads: Input) -> Network
     try:
         model = _core().read_model(*contents)
         model.reshape({model.input(): [batch, *channels]})
-        prepared = _prepared(model, reads)
-        outputs = [result.input_value(0) for result in prepared.get_results()]
-        return Network(prepared.get_parameters()[0], outputs, "float32")
+        return graph_of(_prepared(model, reads))
     except RuntimeError as error:
         raise WeightsError(f"OpenVINO can't read it: {_last_line(error)}") from error
 
