@@ -291,12 +291,13 @@ def cluster(
 
 
 def report(collection: options.CollectionArgument) -> None:
-    """Write report.html anew: what was processed, what failed and why, people, settings."""
+    """Write report.html anew: people, what is doubtful, what failed and why, settings."""
     from facebatch.collection import Collection
     from facebatch.report import write_report
+    from facebatch.stages import likely_pairs
 
     opened = Collection.open(collection)
-    path = write_report(opened, opened.snapshot())
+    path = write_report(opened, opened.snapshot(), likely_pairs, anew=True)
     typer.echo(opened.storage.full_path(path))
 
 

@@ -29,6 +29,7 @@ from facebatch.extract import attempts
 from facebatch.identify import Gallery
 from facebatch.people import PeopleView
 from facebatch.report import REPORT, write_report
+from facebatch.stages import likely_pairs
 from facebatch.storage.store import TEMPORARY_MARK, Storage
 
 _CLASSIFIER = "classifier.npz"
@@ -188,7 +189,7 @@ def _clean(
         if path != REPORT and storage.exists(path):
             removed += clean_file(storage, path, targets, pages)
     if storage.exists(REPORT) and (stages or REPORT in holding):
-        write_report(collection, after)
+        write_report(collection, after, likely_pairs, anew=True)
     return removed
 
 

@@ -1,7 +1,6 @@
 """Run: the stages in their sequence, from roots to people and a report.
 
-Extraction is the only stage that works in several processes today; those after it read tables and
-write tables in this one.
+Extraction and the search for neighbours work in several processes, the other stages in this one.
 """
 
 from __future__ import annotations
@@ -47,6 +46,7 @@ from facebatch.stages import (
     build_index,
     cluster_people,
     identify_faces,
+    likely_pairs,
 )
 from facebatch.storage.store import Storage
 
@@ -290,7 +290,7 @@ def _run_stages(
         "people", lambda: grow(collection, snapshot, asked=grouping, find=searching.find)
     )
     report(Step("report"))
-    path = stage("report", lambda: write_report(collection, snapshot))
+    path = stage("report", lambda: write_report(collection, snapshot, likely_pairs))
     path = collection.storage.full_path(path)
     return Run(extraction, indexed, matches, clusters, people, path, took)
 

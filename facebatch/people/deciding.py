@@ -66,15 +66,22 @@ class People(PeopleView):
     unwritten: list[Decision] | None = field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, collection: Collection) -> Self:
+    def of(cls, collection: Collection, snapshot: Snapshot | None = None) -> Self:
         """Returns a collection's people.
+
+        Args:
+            collection: The collection.
+            snapshot: Its faces, where they were read already.
 
         Raises:
             CollectionError: It has none yet, or lost their clusters.
         """
         base = PeopleView.of(collection).require()
         decisions = tuple(recording.read(collection))
-        return cls(collection, base.generation, base.clusters, decisions)
+        people = cls(collection, base.generation, base.clusters, decisions)
+        if snapshot is not None:
+            people.__dict__["snapshot"] = snapshot
+        return people
 
     def following(self, decision: Decision) -> Self:
         """Returns the people when one more decision was taken; nothing is read for it."""

@@ -11,23 +11,24 @@ from facebatch.report.plots.data import Chart
 
 def charts(overview: Overview) -> list[Chart]:
     """Returns the plots; none where there is nobody to draw."""
-    drawable = overview.planes or (overview.sizes is not None and len(overview.sizes))
+    drawable = overview.plane or (overview.sizes is not None and len(overview.sizes))
     return list(_charts(overview)) if drawable else []
 
 
 def _charts(overview: Overview) -> Iterator[Chart]:
     from facebatch.report.plots import people
 
-    for plane in overview.planes:
+    plane = overview.plane
+    if plane is not None:
         drawn = people.projection(
             plane.points, plane.people, plane.names, plane.pictures, plane.method
         )
         yield Chart(drawn, f"Faces on a plane ({plane.method})", _reading(plane))
     if overview.sizes is not None and len(overview.sizes):
         yield Chart(
-            people.cluster_sizes(overview.sizes, overview.unclustered),
+            people.cluster_sizes(overview.sizes),
             "Sizes of people",
-            "How many people have how many faces; one face is a face on its own.",
+            "How many people have how many faces. Faces on their own are nobody, and not counted.",
         )
     if len(overview.history) > 1:
         yield Chart(
@@ -46,5 +47,5 @@ def _reading(plane: Plane) -> str:
     }
     return (
         f"{count(len(plane.points), 'face')}: the largest people in colour, others grey. "
-        f"{how.get(plane.method, '')}"
+        f"{how[plane.method]}"
     )

@@ -15,26 +15,17 @@ import facebatch
 from facebatch.collection import STAGES, Collection, Manifest, Snapshot
 from facebatch.collection.snapshot import with_notes
 from facebatch.collection.sources import Sources
-from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
-from facebatch.media.reasons import REASONS
 from facebatch.media.sources.ignored import Ignored
 from facebatch.models import registry
 from facebatch.models.card import Card
 from facebatch.people import PeopleView
+from facebatch.report.doubts import Doubts, Suggest, make_doubts, plan_doubts
+from facebatch.report.faces import FaceList, show
+from facebatch.report.failures import FailureGroup, collect_failures
 from facebatch.report.matches import Matches, make_matches, plan_matches
 from facebatch.report.overview import Overview, collect_overview
-from facebatch.report.sheets import (
-    FaceList,
-    Sheets,
-    make_sheets,
-    plan_sheets,
-    read_groups,
-    show,
-)
+from facebatch.report.sheets import Sheets, make_sheets, plan_sheets, read_groups
 from facebatch.storage.urls import public_text
-
-PATHS_PER_REASON = 50
-"""Failed files listed under each reason."""
 
 _PROVENANCE = ["engine", "device", "precision", "cpu"]
 
@@ -73,34 +64,6 @@ class Captured:
 
 
 @dataclass(frozen=True)
-class FailedItem:
-    """One quarantined item."""
-
-    root: str
-    path: str
-    message: str
-
-
-@dataclass(frozen=True)
-class FailureGroup:
-    """The items quarantined for one reason.
-
-    Args:
-        reason: The reason code.
-        meaning: What it means.
-        count: Number of items.
-        tried_again: How many of them the next extraction tries again.
-        items: The first of them by root and path; at most `PATHS_PER_REASON`.
-    """
-
-    reason: str
-    meaning: str
-    count: int
-    tried_again: int
-    items: tuple[FailedItem, ...]
-
-
-@dataclass(frozen=True)
 class Setting:
     """One setting or provenance, as it is shown."""
 
@@ -134,6 +97,7 @@ class ReportData:
         shots: Shots that have several files.
         ignored: What the last run left out of its roots, the most frequent kind first.
         sheets: People, and faces that belong to nobody.
+        doubts: What is worth a second look.
         matches: Who of a gallery the faces are; None where nobody was looked for.
         overview: What the plots show.
         widest: The mean d2 above which a group of faces is broken up; None before clustering.
@@ -154,6 +118,7 @@ class ReportData:
     shots: int
     ignored: tuple[Ignored, ...]
     sheets: Sheets
+    doubts: Doubts
     matches: Matches | None
     overview: Overview
     widest: float | None
@@ -161,25 +126,34 @@ class ReportData:
     models: tuple[Card, ...]
 
 
-def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
+def collect(
+    collection: Collection, snapshot: Snapshot, suggest: Suggest | None = None
+) -> ReportData:
     """Reads what a report says.
 
     Args:
         collection: The collection.
         snapshot: Its shards; people are those of the current generation.
+        suggest: Says which people may be one; by default nothing does.
 
     Raises:
         CollectionError: A table can't be read.
     """
-    faces = FaceList.of(snapshot)
+    faces = FaceList.of(collection, snapshot)
     media = snapshot.media
     clusters = collection.current("clusters")
     chosen = collection.settings
-    plan = plan_sheets(collection, snapshot, faces, read_groups(PeopleView.of(collection), faces))
-    matched = plan_matches(collection, faces)
-    wanted = np.concatenate([plan.wanted, matched.wanted if matched else plan.loose[:0]])
-    # At once, since reading chips is most of what a report costs.
-    shown = show(collection, snapshot, faces, wanted, plan.covers)
+    sources = Sources.read(collection.storage)
+    view = PeopleView.of(collection)
+    groups = read_groups(view, faces)
+    owned = np.zeros(len(faces), bool) if groups is None else groups.labels >= 0
+    matched = plan_matches(faces, owned)
+    recognised = matched.recognised if matched else np.zeros(len(faces), bool)
+    plan = plan_sheets(faces, groups, recognised)
+    doubts = plan_doubts(faces, view, groups, suggest)
+    # At once, since reading chips is much of what a report costs.
+    parts = [plan.wanted, doubts.wanted, matched.wanted if matched else plan.loose[:0]]
+    shown = show(faces, np.concatenate(parts), plan.covers)
     return ReportData(
         name=collection.name,
         url=collection.storage.public,
@@ -189,13 +163,14 @@ def collect(collection: Collection, snapshot: Snapshot) -> ReportData:
         totals=_totals(media, len(faces)),
         roots=_roots(media, faces),
         captured=_captured(media["captured_at"]),
-        failures=_failures(media),
+        failures=collect_failures(media, sources.roots, collection.storage.public),
         noted=len(with_notes(media)),
         shots=snapshot.n_shots,
-        ignored=Sources.read(collection.storage).ignored or (),
+        ignored=sources.ignored or (),
         sheets=make_sheets(plan, faces, shown),
+        doubts=make_doubts(doubts, shown),
         matches=make_matches(matched, shown) if matched else None,
-        overview=collect_overview(collection, snapshot, faces, plan, shown),
+        overview=collect_overview(faces, plan, shown),
         widest=clusters.manifest.widest if clusters else None,
         settings=_settings(collection, snapshot),
         models=(registry.card(chosen.detector), registry.card(chosen.embedder)),
@@ -231,27 +206,6 @@ def _captured(moments: pa.ChunkedArray) -> Captured | None:
         return None
     span = pc.min_max(moments)
     return Captured(span["min"].as_py(), span["max"].as_py(), known)
-
-
-def _failures(media: pa.Table) -> tuple[FailureGroup, ...]:
-    failed = media.filter(pc.equal(media["status"], "quarantined"))
-    reasons = failed["reason"].unique().to_pylist()
-    groups = [_failure_group(reason, failed) for reason in reasons]
-    return tuple(sorted(groups, key=lambda group: (-group.count, group.reason)))
-
-
-def _failure_group(reason: str, failed: pa.Table) -> FailureGroup:
-    rows = failed.filter(pc.equal(failed["reason"], reason))
-    rows = rows.sort_by([("root", "ascending"), ("path", "ascending")])
-    pending = pc.less(rows["attempts"], MAX_ATTEMPTS) if reason in RETRYABLE else None
-    listed = rows.select(["root", "path", "message"]).slice(0, PATHS_PER_REASON).to_pylist()
-    return FailureGroup(
-        reason=reason,
-        meaning=REASONS.get(reason, "This facebatch doesn't know the code."),
-        count=len(rows),
-        tried_again=pc.sum(pending, min_count=0).as_py() if pending is not None else 0,
-        items=tuple(FailedItem(row["root"], row["path"], row["message"] or "") for row in listed),
-    )
 
 
 def _settings(collection: Collection, snapshot: Snapshot) -> tuple[SettingsGroup, ...]:

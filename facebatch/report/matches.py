@@ -12,15 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import tables
-from facebatch.collection import Collection
-from facebatch.report.sheets import FaceList, Rows, ShownFace, evenly
+from facebatch.report.faces import FaceList, Rows, ShownFace
 from facebatch.storage.urls import public_url
 
 PEOPLE_SHOWN = 60
-"""People of the gallery whose faces are shown, those with the most first."""
-
-FACES_PER_PERSON = 5
-"""Faces shown of each, from the nearest to the farthest."""
+"""People of the gallery who are listed, those with the most faces first."""
 
 DOUBTFUL_SHOWN = 24
 """Faces shown of those that might as well be somebody else."""
@@ -33,14 +29,14 @@ class MatchedPerson:
     Args:
         name: Their name.
         faces: Number of faces that are taken for them.
+        alone: How many of them belong to nobody yet, having been recognised since the grouping.
         farthest: The largest score among these.
-        shown: Some of them, from the nearest to the farthest.
     """
 
     name: str
     faces: int
+    alone: int
     farthest: float
-    shown: tuple[ShownFace, ...]
 
 
 @dataclass(frozen=True)
@@ -90,19 +86,16 @@ class Matches:
 
 
 @dataclass(frozen=True)
-class _Person:
-    name: str
-    faces: int
-    farthest: float
-    shown: Rows
-
-
-@dataclass(frozen=True)
 class MatchPlan:
-    """Which faces the section on matches shows, before any thumbnail is made."""
+    """Which faces the matches show, before any thumbnail is made.
+
+    Args:
+        recognised: (n,) whether each face is somebody of the gallery.
+    """
 
     config: Mapping[str, Any]
-    people: tuple[_Person, ...]
+    recognised: npt.NDArray[np.bool_]
+    people: tuple[MatchedPerson, ...]
     found: int
     matched: int
     unknown: int
@@ -112,20 +105,20 @@ class MatchPlan:
     @property
     def wanted(self) -> Rows:
         """Rows of all faces shown."""
-        doubtful = np.array([row for row, _ in self.doubtful], np.intp)
-        return np.concatenate([doubtful, *(person.shown for person in self.people)])
+        return np.array([row for row, _ in self.doubtful], np.intp)
 
 
-def plan_matches(collection: Collection, faces: FaceList) -> MatchPlan | None:
+def plan_matches(faces: FaceList, owned: npt.NDArray[np.bool_]) -> MatchPlan | None:
     """Chooses the faces that are shown; None where nobody was looked for.
 
     Args:
-        collection: The collection.
-        faces: Its faces.
+        faces: The snapshot's faces.
+        owned: (n,) whether each face is some person's.
 
     Raises:
         CollectionError: The table can't be read.
     """
+    collection = faces.collection
     current = collection.current("matches")
     if current is None:
         return None
@@ -134,9 +127,12 @@ def plan_matches(collection: Collection, faces: FaceList) -> MatchPlan | None:
     rows = np.flatnonzero(places.is_valid().to_numpy())
     matches = matches.take(places.drop_null())
     known = matches["person"].is_valid().to_numpy()
-    people = _people(matches.filter(pa.array(known)), rows[known])
+    people = _people(matches.filter(pa.array(known)), owned[rows[known]])
+    recognised = np.zeros(len(faces), np.bool_)
+    recognised[rows[known]] = True
     return MatchPlan(
         config=current.manifest.config,
+        recognised=recognised,
         people=tuple(people[:PEOPLE_SHOWN]),
         found=len(people),
         matched=int(known.sum()),
@@ -153,15 +149,7 @@ def make_matches(plan: MatchPlan, shown: Mapping[np.intp, ShownFace]) -> Matches
         gallery=public_url(str(gallery)) if gallery is not None else None,
         method=plan.config.get("method"),
         threshold=float(threshold) if threshold is not None else None,
-        people=tuple(
-            MatchedPerson(
-                person.name,
-                person.faces,
-                person.farthest,
-                tuple(shown[row] for row in person.shown),
-            )
-            for person in plan.people
-        ),
+        people=plan.people,
         found=plan.found,
         matched=plan.matched,
         unknown=plan.unknown,
@@ -170,24 +158,17 @@ def make_matches(plan: MatchPlan, shown: Mapping[np.intp, ShownFace]) -> Matches
     )
 
 
-def _people(known: pa.Table, rows: npt.NDArray[np.intp]) -> list[_Person]:
-    """Returns the people of matches whose faces are in some rows, those with the most first."""
-    encoded = known["person"].combine_chunks().dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    numbers = encoded.indices.to_numpy()
-    scores = known["score"].to_numpy()
-    order = np.lexsort((scores, numbers))
-    bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
-    found = [
-        _Person(
-            name=name,
-            faces=int(bounds[number + 1] - bounds[number]),
-            farthest=float(scores[order[bounds[number + 1] - 1]]),
-            shown=evenly(rows[order[bounds[number] : bounds[number + 1]]], FACES_PER_PERSON),
-        )
-        for number, name in enumerate(names)
+def _people(known: pa.Table, owned: npt.NDArray[np.bool_]) -> list[MatchedPerson]:
+    """Returns the people of some matches, those with the most faces first."""
+    table = known.select(["person", "score"]).append_column("alone", pa.array(~owned))
+    found = table.group_by("person").aggregate(
+        [("score", "count"), ("score", "max"), ("alone", "sum")]
+    )
+    people = [
+        MatchedPerson(row["person"], row["score_count"], row["alone_sum"], row["score_max"])
+        for row in found.to_pylist()
     ]
-    return sorted(found, key=lambda person: (-person.faces, person.name))
+    return sorted(people, key=lambda person: (-person.faces, person.name))
 
 
 def _doubtful(

@@ -12,25 +12,25 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from facebatch import tables
-from facebatch.collection import Collection, Snapshot
+from facebatch.collection import Collection
 from facebatch.faces.thumbnails import thumbnail
 from facebatch.people.health import warning_text
 from facebatch.report import projection
+from facebatch.report.faces import FaceList, Rows, ShownFace, evenly
 from facebatch.report.html.words import person_name
 from facebatch.report.plots.data import PEOPLE_COLOURED, Clustered
-from facebatch.report.sheets import FaceList, Rows, SheetPlan, ShownFace, evenly
+from facebatch.report.sheets import SheetPlan
 
-FACES_ON_PLANE = {"PCA": 2000, "t-SNE": 1200}
-"""Faces that each method projects; t-SNE takes one to two seconds for so many."""
+FACES_ON_PLANE = 400
+"""Faces that are projected; t-SNE takes half a second for so many."""
 
-FACES_PER_PERSON = 80
+FACES_PER_PERSON = 24
 """Faces projected of each of these; a random sample of all others fills the plane."""
 
-FACES_PICTURED = 40
+FACES_PICTURED = 24
 """Covers that may lie on the plane, where there is room."""
 
-_PICTURE_SIDE = 56
+_PICTURE_SIDE = 48
 _STAMP, _STAMP_DIGITS = "%Y%m%dT%H%M%S", 15
 
 
@@ -59,42 +59,33 @@ class Overview:
 
     Args:
         sizes: (n,) faces of each person; None before the first grouping.
-        unclustered: Number of faces on their own.
         history: The clusterings that are kept, oldest first.
-        planes: Faces on a plane, by each method.
+        plane: Faces on a plane; None where there is nobody.
         warnings: What is unlike the collections on which the method was measured.
     """
 
     sizes: npt.NDArray[np.int64] | None
-    unclustered: int
     history: tuple[Clustered, ...]
-    planes: tuple[Plane, ...]
+    plane: Plane | None = None
     warnings: tuple[str, ...] = ()
 
 
 def collect_overview(
-    collection: Collection,
-    snapshot: Snapshot,
-    faces: FaceList,
-    plan: SheetPlan,
-    shown: Mapping[np.intp, ShownFace],
+    faces: FaceList, plan: SheetPlan, shown: Mapping[np.intp, ShownFace]
 ) -> Overview:
     """Reads what the plots show.
 
     Args:
-        collection: The collection.
-        snapshot: Its shards.
         faces: The snapshot's faces.
         plan: The people.
         shown: Their covers among others, by row.
     """
+    history = _history(faces.collection)
     if plan.groups is None:
-        return Overview(None, 0, _history(collection), ())
-    labels = plan.groups.labels
-    sizes = np.unique(labels[labels >= 0], return_counts=True)[1]
-    planes = _planes(snapshot, faces, plan, shown)
-    unclustered = int((labels < 0).sum())
-    return Overview(sizes, unclustered, _history(collection), planes, _warnings(collection))
+        return Overview(None, history)
+    sizes = np.array([len(members) for _, members in plan.groups.present], np.int64)
+    plane = _plane(faces, plan, shown) if plan.people else None
+    return Overview(sizes, history, plane, _warnings(faces.collection))
 
 
 def _warnings(collection: Collection) -> tuple[str, ...]:
@@ -127,16 +118,10 @@ def _moments(generations: Sequence[str]) -> list[str]:
     return [moment.strftime("%H:%M UTC" if one_day else "%Y-%m-%d") for moment in moments]
 
 
-def _planes(
-    snapshot: Snapshot, faces: FaceList, plan: SheetPlan, shown: Mapping[np.intp, ShownFace]
-) -> tuple[Plane, ...]:
-    if not plan.people:
-        return ()
-    seed = int(snapshot.faces_hash[:8], 16)
+def _plane(faces: FaceList, plan: SheetPlan, shown: Mapping[np.intp, ShownFace]) -> Plane:
+    seed = int(faces.snapshot.faces_hash[:8], 16)
     covers = plan.covers[:FACES_PICTURED]
     rows = _sample(len(faces), plan, covers, seed)
-    found = snapshot.faces(["embedding"], among=faces.ids.take(rows))
-    embeddings = tables.matrix(found["embedding"])
     person_of = np.full(len(faces), -1, np.int64)
     for number, person in enumerate(plan.people[:PEOPLE_COLOURED]):
         person_of[person.members] = number
@@ -145,34 +130,25 @@ def _planes(
         for one in plan.people[:PEOPLE_COLOURED]
     )
     pictures = {row: thumbnail(shown[row].jpeg, _PICTURE_SIDE) for row in covers}
-    planes = []
-    for method in projection.methods(len(rows)):
-        if method not in FACES_ON_PLANE:
-            continue
-        places = evenly(np.arange(len(rows)), FACES_ON_PLANE[method])
-        places = np.union1d(places, np.searchsorted(rows, covers)).astype(np.intp)
-        mine = rows[places]
-        planes.append(
-            Plane(
-                method,
-                projection.project(embeddings[places], method, seed),
-                person_of[mine],
-                names,
-                {
-                    int(np.searchsorted(mine, row)): picture
-                    for row, picture in pictures.items()
-                    if picture is not None
-                },
-            )
-        )
-    return tuple(planes)
+    method = projection.best_method(len(rows))
+    return Plane(
+        method,
+        projection.project(faces.embeddings(rows), method, seed),
+        person_of[rows],
+        names,
+        {
+            int(np.searchsorted(rows, row)): picture
+            for row, picture in pictures.items()
+            if picture is not None
+        },
+    )
 
 
 def _sample(n: int, plan: SheetPlan, covers: Rows, seed: int) -> Rows:
     """Returns rows of some faces of the largest people, of covers and of others, ascending."""
     largest = [evenly(one.members, FACES_PER_PERSON) for one in plan.people[:PEOPLE_COLOURED]]
     chosen = np.unique(np.concatenate([covers, *largest])).astype(np.intp)
-    room = max(0, FACES_ON_PLANE["PCA"] - len(chosen))
+    room = max(0, FACES_ON_PLANE - len(chosen))
     others = np.setdiff1d(np.arange(n), chosen)
     drawn = np.random.default_rng(seed).permutation(others)[:room]
     return np.union1d(chosen, drawn).astype(np.intp)

@@ -14,16 +14,21 @@ _ALL_OPEN = 12
 """Failures up to which their paths are shown without a click."""
 
 
-def render(data: ReportData) -> str:
+def render(data: ReportData, made_from: str = "") -> str:
     """Returns the report as one HTML document that fetches nothing.
 
     Args:
         data: What it says.
+        made_from: What tells whether it would say the same today; see `made_from`.
     """
     plots = charts(data.overview)
     return fill(
         "report.html.j2",
         data=data,
+        made_from=made_from,
+        sheet_of={one.name: one.person_id for one in data.sheets.people if one.name},
+        doubtful=has_doubts(data),
+        linked=any(face.link for one in data.sheets.people for face in (one.cover, *one.others)),
         places=_places(data, has_plots=bool(plots)),
         notices=list(_notices(data)),
         figures=_figures(data),
@@ -35,17 +40,24 @@ def render(data: ReportData) -> str:
 
 
 def _places(data: ReportData, *, has_plots: bool) -> dict[str, str]:
-    """Returns the titles of the page's sections by their ids."""
+    """Returns the titles of the page's sections by their ids, in their order."""
     return {
-        "processed": "Processed",
-        "failures": "Failures",
         "people": "People",
-        **({"matches": "Matches"} if data.matches else {}),
+        **({"look": "Second look"} if has_doubts(data) else {}),
+        "failures": "Failures",
+        **({"matches": "Recognised"} if data.matches else {}),
         **({"glance": "At a glance"} if has_plots else {}),
         "unclustered": "On their own",
+        "processed": "Processed",
         "settings": "Settings",
         "reading": "How to read this",
     }
+
+
+def has_doubts(data: ReportData) -> bool:
+    """Tells whether anything is worth a second look."""
+    doubtful = data.matches.doubtful if data.matches else ()
+    return bool(data.doubts.wide or data.doubts.pairs or doubtful)
 
 
 def _notices(data: ReportData) -> Iterator[str]:
@@ -69,18 +81,21 @@ def _notices(data: ReportData) -> Iterator[str]:
 def _figures(data: ReportData) -> dict[str, str]:
     totals, sheets = data.totals, data.sheets
     figures = {
-        "photos processed": totals.ok + totals.duplicate,
+        "people": sheets.active + sheets.hidden if sheets.grouped else None,
+        "with a name": sheets.named if sheets.grouped else None,
         "faces": totals.faces,
-        "people": sheets.active if sheets.grouped else None,
+        **({"faces recognised": data.matches.matched} if data.matches else {}),
         "faces on their own": sheets.unclustered if sheets.grouped else None,
-        "duplicates": totals.duplicate,
+        "photos processed": totals.ok + totals.duplicate,
         "failures": totals.quarantined,
     }
     return {text: "—" if number is None else f"{number:,}" for text, number in figures.items()}
 
 
 def _former(sheets: Sheets) -> Iterator[str]:
-    """Yields how many people there are no more, and what became of them."""
+    """Yields how many people aren't shown or are no more, and what became of them."""
+    if sheets.hidden:
+        yield f"{count(sheets.hidden, 'hidden person', 'hidden people')} not shown"
     for number, became in ((sheets.merged, "merged into others"), (sheets.dissolved, "dissolved")):
         if number:
             yield f"{count(number, 'earlier person', 'earlier people')} {became}"

@@ -1,7 +1,7 @@
 """Embeddings on a plane: how near one another many faces are, at a glance.
 
-PCA needs nothing but NumPy; t-SNE is there where scikit-learn is installed and UMAP where
-umap-learn is. All are deterministic for a seed.
+PCA needs nothing but NumPy; t-SNE is there where scikit-learn is installed. Both are deterministic
+for a seed.
 """
 
 from __future__ import annotations
@@ -14,31 +14,27 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-Method = Literal["PCA", "t-SNE", "UMAP"]
+Method = Literal["PCA", "t-SNE"]
 Plane = npt.NDArray[np.float64]
 
-_NEEDS: dict[Method, str | None] = {"PCA": None, "t-SNE": "sklearn", "UMAP": "umap"}
 _FEWEST = 8
-"""Faces below which neighbourhoods mean nothing, so that PCA alone is offered."""
+"""Faces below which neighbourhoods mean nothing, so that PCA is taken."""
 
-_TSNE_ROUNDS = 500
+_TSNE_ROUNDS = 300
 
 
-def methods(n: int) -> tuple[Method, ...]:
-    """Returns the methods that are installed and make sense for so many faces."""
-    return tuple(
-        method
-        for method, module in _NEEDS.items()
-        if module is None or (n >= _FEWEST and importlib.util.find_spec(module) is not None)
-    )
+def best_method(n: int) -> Method:
+    """Returns what shows so many faces best, of what is installed: t-SNE, else PCA."""
+    there = n >= _FEWEST and importlib.util.find_spec("sklearn") is not None
+    return "t-SNE" if there else "PCA"
 
 
 def project(embeddings: npt.NDArray[np.floating[Any]], method: Method, seed: int) -> Plane:
     """Returns a point in the plane for each embedding.
 
     Args:
-        embeddings: (n, d), n >= `_FEWEST` for all methods but PCA.
-        method: One of `methods`.
+        embeddings: (n, d), n >= `_FEWEST` for t-SNE.
+        method: One that is installed.
         seed: Seed of what the method draws at random.
 
     Returns:
@@ -47,11 +43,11 @@ def project(embeddings: npt.NDArray[np.floating[Any]], method: Method, seed: int
     flat = pca(embeddings)
     if method == "PCA" or not len(flat):
         return flat
-    # Small and in the order of the variance, as both methods want their beginning.
+    # In the order of the variance, as t-SNE wants its beginning.
     start = (flat / max(float(flat[:, 0].std()), 1e-12)).astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return (_tsne if method == "t-SNE" else _umap)(embeddings, start, seed)
+        return _tsne(embeddings, start, seed)
 
 
 def pca(embeddings: npt.NDArray[np.floating[Any]]) -> Plane:
@@ -71,7 +67,8 @@ def pca(embeddings: npt.NDArray[np.floating[Any]]) -> Plane:
         return points
     centred = embeddings.astype(np.float64)
     centred -= centred.mean(axis=0)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    # The eigenvectors of the covariance, whose eigenvalues ascend.
+    directions = np.linalg.eigh(centred.T @ centred)[1].T[::-1]
     for place, direction in enumerate(directions[:2]):
         sign = np.sign(direction[np.abs(direction).argmax()]) or 1.0
         points[:, place] = centred @ (sign * direction)
@@ -91,12 +88,3 @@ def _tsne(
     # times as slow as one. One also adds up in one order. The package comes with scikit-learn.
     with importlib.import_module("threadpoolctl").threadpool_limits(1):
         return np.asarray(made.fit_transform(embeddings.astype(np.float32)), np.float64)
-
-
-def _umap(
-    embeddings: npt.NDArray[np.floating[Any]], start: npt.NDArray[np.float32], seed: int
-) -> Plane:
-    made = importlib.import_module("umap").UMAP(
-        n_neighbors=min(15, len(start) - 1), init=10 * start, random_state=seed, n_jobs=1
-    )
-    return np.asarray(made.fit_transform(embeddings), np.float64)

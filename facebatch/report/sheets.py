@@ -7,8 +7,9 @@ still opens in a browser. Chips are read for the faces shown and for no others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,49 +17,30 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import ids, tables
-from facebatch.collection import Collection, Snapshot
-from facebatch.faces.thumbnails import thumbnail
+from facebatch import ids
 from facebatch.people import PeopleView
+from facebatch.report.faces import FaceList, Rows, ShownFace, evenly
 
 PEOPLE_SHOWN = 200
 """People with a sheet of their own, the largest first."""
 
-CHIPS_PER_PERSON = 24
-"""Faces on a person's sheet beside the cover."""
+CHIPS_PER_PERSON = 12
+"""Faces on a person's sheet beside the cover, of the `LARGE` largest people."""
 
-CANDIDATES_PER_PERSON = 500
-"""Faces that a sheet's are chosen from: bounds the embeddings in memory, to 51 MB of 128-d ones."""
+LARGE, MIDDLING = 40, 100
+"""People with full sheets, and those with any faces beside the cover: a report in which every sheet
+is full has about 2 MB."""
 
-UNCLUSTERED_SHOWN = 60
+CHIPS_OF_OTHERS = 5
+"""Faces beside the cover of the people after those with full sheets."""
+
+CANDIDATES_PER_PERSON = 100
+"""Faces that a sheet's are chosen from: bounds the embeddings that are looked at."""
+
+UNCLUSTERED_SHOWN = 48
 """Faces shown of those that belong to nobody."""
 
-CHIP_SIDE = 80
-"""Side of a thumbnail in pixels. A report in which every sheet is full has 10 MB."""
-
-COVER_SIDE = 144
-"""Side of a cover in pixels."""
-
 UNCLUSTERED, NOT_CLUSTERED = -1, -2
-
-Rows = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class ShownFace:
-    """One face as a sheet shows it.
-
-    Args:
-        jpeg: Its thumbnail; None in a collection without chips.
-        root: Root of the photo it was found in.
-        path: Path of that photo inside the root.
-        captured_at: When the photo was taken, on the camera's clock.
-    """
-
-    jpeg: bytes | None
-    root: str
-    path: str
-    captured_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -68,6 +50,7 @@ class PersonSheet:
     Args:
         person_id: 32 hex digits.
         name: The person's name, where one is known.
+        recognised: Whether a gallery gave the name.
         faces: Number of faces.
         media: Number of photos they are in.
         spread: Mean d2 over all pairs of the faces, 0..4; None where it isn't known.
@@ -78,6 +61,7 @@ class PersonSheet:
 
     person_id: str
     name: str | None
+    recognised: bool
     faces: int
     media: int
     spread: float | None
@@ -93,10 +77,12 @@ class Sheets:
     Args:
         grouped: Whether the faces were ever grouped into people.
         people: The largest people, by descending number of faces; at most `PEOPLE_SHOWN`.
-        active: Number of people that have faces.
+        active: Number of people that have faces and aren't hidden.
+        named: How many of them have a name.
+        hidden: Number of people that have faces and are hidden.
         merged: Number of former people that were merged into others.
         dissolved: Number of former people that have no face left.
-        unclustered: Number of faces that belong to nobody.
+        unclustered: Number of faces that belong to nobody and that no gallery knows.
         not_clustered: Number of faces that came after the grouping.
         vanished: Number of grouped faces that the collection no longer holds.
         loose: Some faces that belong to nobody; at most `UNCLUSTERED_SHOWN`.
@@ -105,6 +91,8 @@ class Sheets:
     grouped: bool
     people: tuple[PersonSheet, ...]
     active: int
+    named: int
+    hidden: int
     merged: int
     dissolved: int
     unclustered: int
@@ -113,33 +101,7 @@ class Sheets:
     loose: tuple[ShownFace, ...]
 
 
-@dataclass(frozen=True)
-class FaceList:
-    """Every face of a snapshot, by its place in the order of face ids.
-
-    Args:
-        ids: Columns ``face_id`` and ``media_id``, n rows.
-        media: The snapshot's media rows.
-        media_rows: Row in ``media`` of each face's item, (n,).
-    """
-
-    ids: pa.Table
-    media: pa.Table
-    media_rows: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> FaceList:
-        """Returns a snapshot's faces."""
-        faces = snapshot.listed
-        keys = snapshot.media["media_id"].combine_chunks()
-        rows = pc.index_in(faces["media_id"], value_set=keys).to_numpy().astype(np.int64)
-        return cls(faces, snapshot.media, rows)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Groups:
     """The current clusters and people.
 
@@ -152,6 +114,27 @@ class Groups:
     people: Sequence[dict[str, Any]]
     labels: npt.NDArray[np.int64]
     vanished: int
+
+    def members(self, cluster: int) -> Rows:
+        """Returns the rows of a cluster's faces, ascending."""
+        bounds = np.searchsorted(self._ordered, [cluster, cluster + 1])
+        return self._order[bounds[0] : bounds[1]]
+
+    @cached_property
+    def _order(self) -> Rows:
+        return np.argsort(self.labels, kind="stable")
+
+    @cached_property
+    def _ordered(self) -> npt.NDArray[np.int64]:
+        return self.labels[self._order]
+
+    @cached_property
+    def present(self) -> tuple[tuple[dict[str, Any], Rows], ...]:
+        """Everyone who has faces, with their rows: the most faces first."""
+        active = (one for one in self.people if one["cluster"] is not None)
+        found = [(one, self.members(one["cluster"])) for one in active if one["status"] == "active"]
+        found = [(one, rows) for one, rows in found if len(rows)]
+        return tuple(sorted(found, key=lambda one: (-len(one[1]), one[0]["person_id"])))
 
 
 @dataclass(frozen=True)
@@ -169,14 +152,14 @@ class SheetPlan:
 
     Args:
         groups: The clusters and people; None before the first grouping.
-        people: The largest people.
-        active: Number of people with faces.
-        loose: Rows of some faces that belong to nobody.
+        people: The largest people that aren't hidden.
+        nobodys: Rows of the faces that belong to nobody and that no gallery knows.
+        loose: Some of these.
     """
 
     groups: Groups | None
     people: tuple[ChosenPerson, ...]
-    active: int
+    nobodys: Rows
     loose: Rows
 
     @property
@@ -198,22 +181,22 @@ def read_groups(view: PeopleView, faces: FaceList) -> Groups | None:
 
 
 def plan_sheets(
-    collection: Collection, snapshot: Snapshot, faces: FaceList, groups: Groups | None
+    faces: FaceList, groups: Groups | None, recognised: npt.NDArray[np.bool_]
 ) -> SheetPlan:
     """Chooses the people and the faces that are shown of them.
 
     Args:
-        collection: The collection.
-        snapshot: Its shards.
         faces: The snapshot's faces.
         groups: How they are grouped.
+        recognised: (n,) whether a gallery knows each face.
     """
     if groups is None:
-        return SheetPlan(None, (), 0, evenly(np.arange(len(faces)), UNCLUSTERED_SHOWN))
-    largest, active = _largest(groups.people, groups.labels)
-    chosen = _choose(collection, snapshot, faces, largest)
-    loose = evenly(np.flatnonzero(groups.labels == UNCLUSTERED), UNCLUSTERED_SHOWN)
-    return SheetPlan(groups, tuple(chosen), active, loose)
+        every = np.arange(len(faces))
+        return SheetPlan(None, (), every, evenly(every, UNCLUSTERED_SHOWN))
+    shown = [one for one in groups.present if not one[0]["hidden"]][:PEOPLE_SHOWN]
+    nobodys = np.flatnonzero((groups.labels == UNCLUSTERED) & ~recognised)
+    chosen = tuple(_choose(faces, shown))
+    return SheetPlan(groups, chosen, nobodys, evenly(nobodys, UNCLUSTERED_SHOWN))
 
 
 def make_sheets(plan: SheetPlan, faces: FaceList, shown: Mapping[np.intp, ShownFace]) -> Sheets:
@@ -227,14 +210,17 @@ def make_sheets(plan: SheetPlan, faces: FaceList, shown: Mapping[np.intp, ShownF
     loose = tuple(shown[row] for row in plan.loose)
     groups = plan.groups
     if groups is None:
-        return Sheets(False, (), 0, 0, 0, 0, len(faces), 0, loose)
+        return Sheets(False, (), 0, 0, 0, 0, 0, 0, len(faces), 0, loose)
+    present = [one for one, _ in groups.present if not one["hidden"]]
     return Sheets(
         grouped=True,
         people=tuple(_sheet(person, faces, shown) for person in plan.people),
-        active=plan.active,
+        active=len(present),
+        named=sum(one["name"] is not None for one in present),
+        hidden=len(groups.present) - len(present),
         merged=sum(row["status"] == "merged" for row in groups.people),
         dissolved=sum(row["status"] == "dissolved" for row in groups.people),
-        unclustered=int((groups.labels == UNCLUSTERED).sum()),
+        unclustered=len(plan.nobodys),
         not_clustered=int((groups.labels == NOT_CLUSTERED).sum()),
         vanished=groups.vanished,
         loose=loose,
@@ -250,79 +236,49 @@ def _labels(view: PeopleView, faces: FaceList) -> tuple[npt.NDArray[np.int64], i
     return labels, len(view.face_ids) - len(clustered)
 
 
-def _largest(
-    people: Sequence[dict[str, Any]], labels: npt.NDArray[np.int64]
-) -> tuple[list[tuple[dict[str, Any], Rows]], int]:
-    """Returns the largest people with the rows of their faces, and how many have faces."""
-    by_label = np.argsort(labels, kind="stable")
-    ordered = labels[by_label]
-    found = []
-    for person in people:
-        shown = person["status"] == "active" and not person["hidden"]
-        if shown and person["cluster"] is not None:
-            bounds = np.searchsorted(ordered, [person["cluster"], person["cluster"] + 1])
-            if bounds[0] < bounds[1]:
-                found.append((person, by_label[bounds[0] : bounds[1]]))
-    found.sort(key=lambda one: (-len(one[1]), one[0]["person_id"]))
-    return found[:PEOPLE_SHOWN], len(found)
-
-
-def _choose(
-    collection: Collection,
-    snapshot: Snapshot,
-    faces: FaceList,
-    people: Sequence[tuple[dict[str, Any], Rows]],
-) -> list[ChosenPerson]:
+def _choose(faces: FaceList, people: Sequence[tuple[dict[str, Any], Rows]]) -> list[ChosenPerson]:
     """Chooses the faces of each sheet: cover, then evenly from the most typical to the least."""
-    covers = _covers(people, faces)
-    if not collection.settings.chips or not people:
-        pairs = zip(people, covers, strict=True)
-        return [ChosenPerson(person, rows, np.array([cover])) for (person, rows), cover in pairs]
-    candidates = [evenly(members, CANDIDATES_PER_PERSON) for _, members in people]
-    read = np.unique(np.concatenate(candidates))
-    rows = snapshot.faces(["embedding"], among=faces.ids.take(read))
-    embeddings = tables.matrix(rows["embedding"])
-    chosen = []
-    for (person, members), cover, mine in zip(people, covers, candidates, strict=True):
-        places = np.searchsorted(read, mine)
-        mean = embeddings[places].mean(axis=0, dtype=np.float64)
-        typical_first = mine[np.argsort(-(embeddings[places] @ mean), kind="stable")]
-        others = evenly(typical_first[typical_first != cover], CHIPS_PER_PERSON)
-        chosen.append(ChosenPerson(person, members, np.concatenate([[cover], others])))
+    covers = covers_of(people, faces)
+    chosen = [
+        ChosenPerson(person, rows, np.array([cover]))
+        for (person, rows), cover in zip(people, covers, strict=True)
+    ]
+    if faces.collection.settings.chips:
+        full = typical_first(faces, [members for _, members in people[:MIDDLING]])
+        for place, typical in enumerate(full):
+            one, most = chosen[place], CHIPS_PER_PERSON if place < LARGE else CHIPS_OF_OTHERS
+            others = evenly(typical[typical != covers[place]], most)
+            chosen[place] = replace(one, shown=np.concatenate([one.shown, others]))
     return chosen
 
 
-def _covers(people: Sequence[tuple[dict[str, Any], Rows]], faces: FaceList) -> list[np.intp]:
+def typical_first(faces: FaceList, people: Sequence[Rows]) -> list[Rows]:
+    """Returns people's faces, or an even sample of them, from the most typical to the least.
+
+    Args:
+        faces: The snapshot's faces.
+        people: Rows of each person's faces, ascending.
+    """
+    if not people:
+        return []
+    candidates = [evenly(members, CANDIDATES_PER_PERSON) for members in people]
+    read = np.unique(np.concatenate(candidates))
+    embeddings = faces.embeddings(read)
+    ordered = []
+    for mine in candidates:
+        looks = embeddings[np.searchsorted(read, mine)]
+        mean = looks.mean(axis=0, dtype=np.float64)
+        ordered.append(mine[np.argsort(-(looks @ mean), kind="stable")])
+    return ordered
+
+
+def covers_of(people: Sequence[tuple[dict[str, Any], Rows]], faces: FaceList) -> list[np.intp]:
     """Returns the row of each person's cover; of the first face where the cover has vanished."""
     wanted = pa.array([person["cover_face_id"] for person, _ in people], pa.binary(ids.ID_BYTES))
     places = pc.index_in(faces.ids["face_id"], value_set=wanted, skip_nulls=True)
     found = np.flatnonzero(places.is_valid().to_numpy())
     rows = dict(zip(places.drop_null().to_pylist(), found, strict=True))
     return [rows.get(number, members[0]) for number, (_, members) in enumerate(people)]
-
-
-def evenly(rows: Rows, most: int) -> Rows:
-    """Returns at most so many of the rows, evenly spaced, the first and the last among them."""
-    if len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.intp)]
-
-
-def show(
-    collection: Collection, snapshot: Snapshot, faces: FaceList, rows: Rows, covers: Rows
-) -> dict[np.intp, ShownFace]:
-    """Returns what is shown of the faces in some rows, by row."""
-    rows = np.unique(rows)
-    media = faces.media.select(["root", "path", "captured_at"])
-    items = media.take(faces.media_rows[rows]).to_pylist()
-    chips: Sequence[bytes | None] = [None] * len(rows)
-    if collection.settings.chips and len(rows):
-        chips = snapshot.faces(["chip"], among=faces.ids.take(rows))["chip"].to_pylist()
-    large = set(covers.tolist())
-    return {
-        row: ShownFace(jpeg=thumbnail(chip, COVER_SIDE if row in large else CHIP_SIDE), **item)
-        for row, item, chip in zip(rows, items, chips, strict=True)
-    }
 
 
 def _sheet(
@@ -335,6 +291,7 @@ def _sheet(
     return PersonSheet(
         person_id=person.row["person_id"].hex(),
         name=person.row["name"],
+        recognised=person.row["named_by"] == "gallery",
         faces=len(person.members),
         media=len(items),
         spread=person.row["spread"],

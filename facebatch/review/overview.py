@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from starlette.responses import Response
 from facebatch.collection.sources import Sources
 from facebatch.extract.decide import MAX_ATTEMPTS, RETRYABLE
 from facebatch.people.health import BOUNDS
+from facebatch.report.photos import retry_command
 from facebatch.review import pictures
 from facebatch.review.faces import Rows
 from facebatch.review.pages import Visit
@@ -139,13 +139,12 @@ def _group(visit: Visit, reason: str, failed: pa.Table) -> dict[str, Any]:
     rows = rows.sort_by([("root", "ascending"), ("path", "ascending")])
     collection = visit.site.desk.collection
     places = Sources.read(collection.storage).roots
-    roots = [places[name] for name in rows["root"].unique().to_pylist() if name in places]
-    words = ["facebatch", "run", *roots, "--output", collection.storage.public, "--retry", reason]
+    names = rows["root"].unique().to_pylist()
     return {
         "reason": reason,
         "count": len(rows),
         "items": rows.select(["root", "path", "message"]).slice(0, _FAILED).to_pylist(),
-        "command": " ".join(map(shlex.quote, words)),
+        "command": retry_command(reason, names, places, collection.storage.public),
         "by_itself": MAX_ATTEMPTS if reason in RETRYABLE else 0,
     }
 

@@ -13,6 +13,7 @@ from facebatch.stages.matches import (
     IdentificationQuery,
     identify_faces,
 )
+from facebatch.stages.pairs import likely_pairs
 from facebatch.stages.people import cluster_people
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "cluster_people",
     "good_faces",
     "identify_faces",
+    "likely_pairs",
 ]

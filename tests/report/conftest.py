@@ -29,6 +29,7 @@ from facebatch.collection import (
 )
 from facebatch.config import ExtractSettings
 from facebatch.report import collect, render
+from facebatch.stages import likely_pairs
 
 VOID = {"img", "meta"}
 
@@ -171,7 +172,7 @@ class Archive:
 
     def page(self) -> Page:
         """Returns the report of the collection as it stands, parsed."""
-        return Page(render(collect(self.collection, self.collection.snapshot())))
+        return Page(render(collect(self.collection, self.collection.snapshot(), likely_pairs)))
 
 
 def _chip(face_id: bytes) -> bytes:

@@ -33,7 +33,7 @@ def assert_svgs_are_safe(page):
 def test_plots_show_the_plane_and_the_sizes(archive):
     page = crowd(archive)[0].page()
     assert "#glance" in {link["href"] for link in page.all("a")}
-    assert "Faces on a plane (PCA)" in page.text
+    assert "Faces on a plane (" in page.text
     assert "Sizes of people" in page.text
     assert "29 faces: the largest people in colour" in page.text
     assert page.all("image")
@@ -61,7 +61,7 @@ def test_one_person_with_one_face_is_drawn(archive):
 
 def test_people_without_chips_are_drawn_without_pictures(archive_without_chips):
     page = crowd(archive_without_chips)[0].page()
-    assert "Faces on a plane (PCA)" in page.text
+    assert "Faces on a plane (" in page.text
     assert not page.all("img")
     assert not [one for one in page.all("image") if "jpeg" in one["href"]]
 
@@ -78,17 +78,21 @@ def test_the_same_collection_has_the_same_plots(archive):
 
 
 def test_samples_are_bounded(archive, monkeypatch):
-    monkeypatch.setattr(view, "FACES_ON_PLANE", {"PCA": 16, "t-SNE": 9})
+    monkeypatch.setattr(view, "FACES_ON_PLANE", 16)
     monkeypatch.setattr(view, "FACES_PER_PERSON", 2)
     crowd(archive)
     data = collect(archive.collection, archive.collection.snapshot())
-    sizes = {plane.method: len(plane.points) for plane in data.overview.planes}
-    assert sizes["PCA"] == 16
-    assert sizes.get("t-SNE", 9) <= 9 + 4
-    for plane in data.overview.planes:
-        assert set(plane.pictures) <= set(range(len(plane.points)))
-        # A picture lies on a face of the person that it shows.
-        assert sorted(plane.people[list(plane.pictures)]) == [0, 1, 2, 3]
+    plane = data.overview.plane
+    assert len(plane.points) == 16
+    assert set(plane.pictures) <= set(range(16))
+    # A picture lies on a face of the person that it shows.
+    assert sorted(plane.people[list(plane.pictures)]) == [0, 1, 2, 3]
+
+
+def test_sizes_of_people_do_not_count_faces_on_their_own(archive):
+    crowd(archive, people=3, each=2, alone=7)
+    data = collect(archive.collection, archive.collection.snapshot())
+    assert data.overview.sizes.tolist() == [2, 2, 2]
 
 
 def test_history_is_drawn_from_the_second_grouping_on(archive):
@@ -130,17 +134,32 @@ def test_matches_are_grouped_by_person_with_the_most_faces_first(archive):
     assert "s3://host/g" in page.words
     assert "score is at most 0.2;" in page.text
     assert page.words.index("Émile <b>") < page.words.index("Ada")
-    assert "6 faces 5 shown farthest 0.100" in page.text
+    assert "Émile <b> 6 0.100 Ada 2 0.100" in page.text
 
 
-def test_shown_matches_run_from_the_nearest_to_the_farthest(archive):
-    _, groups = crowd(archive)
-    scores = dict(zip(groups[0], (0.1, 0.05, 0.3, 0.2, 0.15, 0.25), strict=True))
-    archive.identify({face: {"person": "Ada", "score": score} for face, score in scores.items()})
+def test_a_recognised_face_that_was_not_grouped_since_is_not_on_its_own(archive):
+    _, groups = crowd(archive, people=2, each=3, alone=0)
+    lone = archive.photo("lone.jpg", 300) + archive.photo("other.jpg", 200)
+    archive.commit().group(groups)
+    known = {lone[0]: {"person": "Ada", "score": 0.1}}
+    archive.identify({**known, **{face: {} for face in (*groups[0], *groups[1], lone[1])}})
+    page = archive.page()
+    assert page.figure("faces recognised") == "1"
+    assert page.figure("faces on their own") == "1"
+    assert "1 face was recognised after the grouping" in page.text
     data = collect(archive.collection, archive.collection.snapshot())
-    (ada,) = data.matches.people
-    assert [face.path for face in ada.shown][::4] == ["0/1.jpg", "0/2.jpg"]
-    assert ada.farthest == pytest.approx(0.3)
+    assert [face.path for face in data.sheets.loose] == ["other.jpg"]
+    assert [(one.name, one.faces, one.alone) for one in data.matches.people] == [("Ada", 1, 1)]
+
+
+def test_a_recognised_person_is_said_to_be_and_linked_from_the_matches(archive):
+    _, groups = crowd(archive, people=2, each=3, alone=0)
+    archive.group(groups, {0: {"name": "Ada", "named_by": "gallery"}})
+    archive.identify({face: {"person": "Ada", "score": 0.1} for face in groups[0]})
+    page = archive.page()
+    assert "recognised" in page.words
+    (sheet,) = (one["id"] for one in page.all("article", "person")[:1])
+    assert f"#{sheet}" in {link["href"] for link in page.all("a")}
 
 
 def test_doubtful_matches_are_those_with_the_nearest_runner_up(archive, monkeypatch):

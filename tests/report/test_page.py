@@ -8,7 +8,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from facebatch.report import REPORT, write_report
-from facebatch.report.data import PATHS_PER_REASON
+from facebatch.report.failures import PATHS_PER_REASON
 
 NASTY = """<script>alert("x")</script>'&.jpg"""
 
@@ -100,11 +100,11 @@ def test_headline_numbers(archive):
     archive.failure("c.jpg", "truncated")
     page = archive.commit().group([[people[0], people[2]]]).page()
     figures = {
-        "photos processed": "4",
-        "faces": "3",
         "people": "1",
+        "with a name": "0",
+        "faces": "3",
         "faces on their own": "1",
-        "duplicates": "1",
+        "photos processed": "4",
         "failures": "1",
     }
     assert {label: page.figure(label) for label in figures} == figures
@@ -147,7 +147,7 @@ def test_failures_are_grouped_by_reason_with_what_it_means(archive):
     assert "1 empty The file has no bytes." in page.text
     assert "photos/a.jpg cut at byte 4 photos/c.jpg cut at byte 17" in page.text
     assert page.words.index("truncated") < page.words.index("empty")
-    assert len(page.all("details")) == 2
+    assert len(page.all("details")) == 2 + len(["settings"])
 
 
 def test_a_message_that_all_share_is_said_once(archive):
@@ -179,8 +179,8 @@ def test_failures_that_may_pass_are_told_from_those_given_up(archive):
     archive.failure("b.jpg", "io_error", attempts=3)
     archive.failure("c.jpg", "truncated", attempts=1)
     text = archive.commit().page().text
-    assert text.count("The next extraction tries") == 1
-    assert "The next extraction tries 1 of them again." in text
+    assert text.count("The next run tries") == 1
+    assert "The next run tries 1 of them again." in text
 
 
 def test_reason_of_another_facebatch_is_shown_all_the_same(archive):

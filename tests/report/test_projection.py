@@ -18,14 +18,13 @@ def test_pca_finds_the_plane_that_points_lie_in():
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_few_faces_have_a_plane_by_pca_alone(n):
-    assert projection.methods(n) == ("PCA",)
+    assert projection.best_method(n) == "PCA"
     assert projection.project(np.eye(4, dtype=np.float32)[:n], "PCA", 0).shape == (n, 2)
 
 
 def test_equal_faces_have_a_plane():
-    for method in projection.methods(20):
-        if method != "UMAP":
-            assert projection.project(np.ones((20, 8), np.float32), method, 0).shape == (20, 2)
+    for method in ("PCA", projection.best_method(20)):
+        assert projection.project(np.ones((20, 8), np.float32), method, 0).shape == (20, 2)
 
 
 def test_tsne_keeps_groups_together():

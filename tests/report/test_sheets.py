@@ -9,13 +9,8 @@ from PIL import Image
 
 from facebatch.report import collect
 from facebatch.report import sheets as room
-from facebatch.report.sheets import (
-    CHIP_SIDE,
-    CHIPS_PER_PERSON,
-    COVER_SIDE,
-    PEOPLE_SHOWN,
-    UNCLUSTERED_SHOWN,
-)
+from facebatch.report.faces import CHIP_SIDE, COVER_SIDE
+from facebatch.report.sheets import CHIPS_PER_PERSON, PEOPLE_SHOWN, UNCLUSTERED_SHOWN
 
 
 def sheets_of(archive):
@@ -44,7 +39,7 @@ def test_long_sheet_is_sampled_from_its_first_face_to_its_last(archive):
     assert paths[0] == "29.jpg"  # the mean is at 29.5, the cover at 30
     assert paths[-1] in ("00.jpg", "59.jpg")
     assert len(set(paths)) == CHIPS_PER_PERSON
-    assert "25 shown" in archive.page().text
+    assert f"{CHIPS_PER_PERSON + 1} shown" in archive.page().text
 
 
 def test_people_too_large_to_be_read_are_sampled(archive, monkeypatch):

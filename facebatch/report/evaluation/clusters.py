@@ -104,10 +104,10 @@ def _cluster_charts(details: Details) -> Iterator[Chart]:
     labels = np.asarray(labels)
     sizes = np.unique(labels[labels >= 0], return_counts=True)[1]
     yield Chart(
-        plots.cluster_sizes(sizes, int((labels < 0).sum()), "clusters"),
+        plots.cluster_sizes(sizes, "clusters"),
         "Sizes of clusters",
-        "How many clusters have how many faces of known people; faces on their own are clusters of "
-        "one.",
+        "How many clusters have how many faces of known people. Faces on their own are in none, "
+        "and not counted.",
     )
     if "truth" in details:
         true_sizes = np.unique(np.asarray(details["truth"]), return_counts=True)[1]

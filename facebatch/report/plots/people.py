@@ -40,14 +40,11 @@ _PEOPLE = (
 
 
 @in_settings
-def cluster_sizes(
-    sizes: Integers, unclustered: int = 0, what: str = "people", name: str = "sizes"
-) -> Plot:
+def cluster_sizes(sizes: Integers, what: str = "people", name: str = "sizes") -> Plot:
     """Draws how many people, or clusters, have how many faces.
 
     Args:
         sizes: (n,) faces of each cluster.
-        unclustered: Faces on their own, which are no cluster.
         what: What they are called.
         name: The plot's name.
     """
@@ -55,7 +52,6 @@ def cluster_sizes(
     axes = axes_within(figure)
     ranges = [(low, math.inf if high is None else high) for low, high in _SIZE_RANGES]
     counts = [int(((sizes >= low) & (sizes <= high)).sum()) for low, high in ranges]
-    counts[0] += unclustered
     labels = [size_range(low, high) for low, high in _SIZE_RANGES]
     draw_bars(axes, labels, counts, [f"{number:,}" for number in counts])
     axes.set_ylim(0, max(1, *counts) * 1.13)

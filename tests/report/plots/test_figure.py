@@ -86,7 +86,7 @@ def every_plot():
         people_plots.projection(points, people, HOSTILE, {3: jpeg(), 30: jpeg()}, "PCA"),
         detection_plots.recall_by_size(sizes),
         detection_plots.precision_recall(curve),
-        people_plots.cluster_sizes(np.array([1, 2, 3, 40, 4000]), 12),
+        people_plots.cluster_sizes(np.array([1, 2, 3, 40, 4000])),
         people_plots.history(past),
     ]
 
