@@ -108,9 +108,10 @@ def planned(source: Collection, url: str, embedder: str, settings: RunSettings) 
 def _check_place(source: Collection, target: Collection) -> None:
     """Refuses a place for a collection that is taken by anything but this conversion, cut off."""
     storage = target.storage
-    if read_info(storage.url) is not None:
+    is_begun = storage.exists(_BEGUN)
+    if read_info(storage.url) is not None and not is_begun:
         raise CollectionError(f"{storage.public} is a collection already: choose an empty folder")
-    if storage.exists(_BEGUN):
+    if is_begun:
         if storage.read(_BEGUN) != _begun(source, target):
             raise CollectionError(
                 f"{storage.public} holds another conversion that was cut off: choose an empty "
@@ -149,6 +150,9 @@ def run_convert(
         WorkerDied, StageFailed, Interrupted: As for `each`; the same command goes on.
     """
     begun = time.monotonic()
+    if read_info(target.storage.url) is not None:  # cut off when all was done but the last line
+        target.storage.remove(_BEGUN)
+        return Conversion(source, target, target.snapshot(), 0, time.monotonic() - begun)
     settings = settings.with_resolved_workers()
     with attempts.running(source.storage):
         target.storage.write(_BEGUN, _begun(source, target))

@@ -57,7 +57,7 @@ def kind_of(path: str) -> Kind | None:
 
 def is_sidecar(path: str) -> bool:
     """Tells whether a file is taken for an XMP sidecar by its name."""
-    return posixpath.splitext(path)[1].lower() == ".xmp"
+    return path[-4:].lower() == ".xmp"
 
 
 DECODER_PACKAGES: Mapping[str, str] = MappingProxyType(

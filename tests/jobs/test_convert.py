@@ -13,99 +13,21 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 from support.albums import Album
+from support.convertible import HERE, NAME, convert
 from support.equality import DISCRETE_FACES, DISCRETE_MEDIA
-from support.shared import made_once
 
 from facebatch import tables
 from facebatch.cluster.tau import choose_tau
 from facebatch.collection import Collection, Suppression, integrity
 from facebatch.collection.summary import inspect_collection
 from facebatch.collection.suppression import suppress
-from facebatch.config import RunSettings
 from facebatch.errors import CollectionError, StageFailed, UsageError, WeightsError
-from facebatch.extract.rows import chip_jpeg
-from facebatch.faces.align import TEMPLATES, chip_matrices, recut_chip
-from facebatch.jobs.convert import Conversion, planned, run_convert
+from facebatch.jobs.convert import planned
 from facebatch.jobs.run import make_plan
 from facebatch.media.sources.roots import parse_roots
 from facebatch.people import PeopleView
-from facebatch.people.edit import People, list_people, name_person
 from facebatch.people.recording import recorded_places
 from facebatch.stages import cluster_people
-
-HERE = RunSettings(workers=1, beam_options=("--direct_running_mode=in_memory",))
-NAME = "Ada"
-
-
-def in_wider_chips(faces: pa.Table) -> pa.Table:
-    """Face rows with the chips of arcface's template, which show most of what dlib's do."""
-    template = TEMPLATES["arcface-112"]
-    landmarks = tables.matrix(faces["landmarks"]).reshape(-1, 5, 2)
-    wanted = chip_matrices(landmarks, template)
-    stored = tables.matrix(faces["chip_to_picture"]).reshape(-1, 2, 3)
-    pixels = [
-        np.asarray(Image.open(io.BytesIO(chip)).convert("RGB"))
-        for chip in faces["chip"].to_pylist()
-    ]
-    cut = [
-        chip_jpeg(recut_chip(*each, template.size))
-        for each in zip(pixels, stored, wanted, strict=True)
-    ]
-    for name, values in (
-        ("chip", pa.array(cut, pa.binary())),
-        ("chip_to_picture", tables.vectors(wanted.reshape(-1, 6))),
-    ):
-        faces = faces.set_column(faces.schema.get_field_index(name), name, values)
-    return faces
-
-
-@pytest.fixture(scope="session")
-def made(undisturbed: Collection, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The album as if mobilefacenet had been the embedder: its chips, and whatever embeddings.
-
-    Its people are those of the album; one of them has a name.
-    """
-
-    def make(place: Path) -> None:
-        settings = replace(undisturbed.settings, embedder="mobilefacenet")
-        source = Collection.create(str(place / "source"), settings)
-        for shard in undisturbed.snapshot().shards:
-            media, faces = (
-                tables.read(undisturbed.storage, f"{table}/{shard}.parquet", table)
-                for table in ("media", "faces")
-            )
-            source.commit_shard(shard, media, in_wider_chips(faces), keep_times=True)
-        for file in undisturbed.storage.files(""):
-            if file.path.endswith("sources.json"):
-                source.storage.write("sources.json", undisturbed.storage.read("sources.json"))
-        clusters = undisturbed.current("clusters")
-        assert clusters is not None
-        cluster_people(source, source.snapshot(), tau=1.1 * clusters.manifest.tau)
-        people = People.of(source)
-        name_person(people, list_people(people, hidden=False)[0]["person_id"], NAME)
-        cluster_people(source, source.snapshot())
-
-    return made_once("to_convert", make, tmp_path_factory) / "source"
-
-
-@pytest.fixture
-def source(made: Path, tmp_path: Path) -> Collection:
-    return Collection.open(str(shutil.copytree(made, tmp_path / "source")))
-
-
-def convert(source: Collection, url: str) -> Conversion:
-    target = planned(source, url, "dlib-resnet", HERE)
-    return run_convert(source, target, HERE, lambda progress: None)
-
-
-@pytest.fixture(scope="session")
-def converted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    """The album converted back to dlib-resnet; it is read only."""
-
-    def make(place: Path) -> None:
-        convert(Collection.open(str(made)), str(place / "target"))
-
-    return Collection.open(str(made_once("converted", make, tmp_path_factory) / "target"))
 
 
 def test_faces_keep_everything_but_what_the_embedder_gives(

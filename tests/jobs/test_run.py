@@ -184,7 +184,7 @@ def test_too_many_failures_end_with_code_3_after_everything_is_done(tmp_path: Pa
 
 
 def test_a_run_without_thresholds_ends_before_it_extracts(tmp_path: Path) -> None:
-    settings = ExtractSettings(embedder="mobilefacenet", tta="none")
+    settings = ExtractSettings(embedder="sface")
     collection = Collection.create(str(tmp_path / "collection"), settings)
-    with pytest.raises(UsageError, match="facebatch calibrate FOLDER --embedder mobilefacenet"):
+    with pytest.raises(UsageError, match="facebatch calibrate FOLDER --embedder sface"):
         run_all([], collection, RunSettings(), lambda progress: None)

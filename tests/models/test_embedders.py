@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from facebatch.config import ExtractSettings, resolve_extract
+from facebatch.embed import TTA_CHOICES
 from facebatch.errors import SettingsMismatch
 from facebatch.models import embedders
 from facebatch.models.registry import card
@@ -26,7 +27,7 @@ def best(request, tmp_path: Path, monkeypatch) -> str:
 
 def test_auto_is_mobilefacenet_where_it_can_run(best, monkeypatch) -> None:
     assert embedders.best("mirror") == best
-    assert embedders.best("full") == "dlib-resnet"  # nobody measured mobilefacenet so
+    assert {embedders.best(tta) for tta in TTA_CHOICES} == {best}
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert embedders.best("mirror") == "dlib-resnet"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from facebatch.config import ExtractSettings
+from facebatch.embed import TTA_CHOICES
 from facebatch.errors import UsageError
 from facebatch.models.registry import CARDS
 from facebatch.models.space_thresholds import (
@@ -64,6 +65,24 @@ def test_everything_shipped_says_where_it_was_measured_and_belongs_to_a_card() -
             assert [of.links.far[rate] for rate in rates] == sorted(of.links.far.values())
             assert 0 < of.links.floor < of.links.far[1e-5]
             assert 0 < of.tracks.near_d2 < of.tracks.overlapping_d2
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet", "retail-0095"])
+def test_other_averagings_lie_as_near_as_view_1_has_them_to_the_mirrored_one(name: str) -> None:
+    ours = shipped(name)
+    assert list(ours) == list(TTA_CHOICES)
+    for tta, (least, most) in {"none": (1.0, 1.01), "full": (0.99, 1.0)}.items():
+        scale = ours[tta].links.scale
+        assert least < scale < most, "fewer views lie further apart"
+        assert (ours[tta].links.far, ours[tta].links.floor) == (
+            ours["mirror"].links.far,
+            ours["mirror"].links.floor,
+        )
+        mine, mirrored = (ours[each].calibration for each in (tta, "mirror"))
+        for one, other in zip(mine["far"], mirrored["far"], strict=True):
+            assert one["threshold"] == pytest.approx(other["threshold"] * scale, rel=0.01)
+        methods = [{entry["method"] for entry in each["fpir"]} for each in (mine, mirrored)]
+        assert methods[0] == methods[1] == {"nearest", "centroid"}
 
 
 def test_what_a_user_measured_of_the_space_outranks_what_is_shipped() -> None:

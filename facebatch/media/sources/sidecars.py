@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from facebatch.media.kinds import RAW_EXTENSIONS, extension_of, is_sidecar
 from facebatch.media.sources.folders import Entry
@@ -20,11 +20,11 @@ class Sidecars:
         entries: What lies straight in the folder.
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        entries = list(entries)
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        found = [entry for entry in entries if is_sidecar(entry.name) and entry.is_file]
         self._by_base: dict[str, Entry] = {}
-        for entry in sorted(entries):
-            if is_sidecar(entry.name) and entry.is_file and not entry.name.startswith("."):
+        for entry in sorted(found):
+            if not entry.name.startswith("."):
                 self._by_base.setdefault(posixpath.splitext(entry.name)[0], entry)
         names = (entry.name for entry in entries) if self._by_base else ()
         self._raw = {posixpath.splitext(name)[0] for name in names if _is_raw(name)}
