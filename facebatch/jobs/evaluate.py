@@ -201,7 +201,7 @@ def evaluate_clusters(url: str, labels: str, output: str | None = None) -> Evalu
         raise InputError(
             f"no face of {public_url(url)} has both a label and a place in the clusters"
         )
-    _, truth = np.unique([labelled[face] for face in scored], return_inverse=True)
+    names, truth = np.unique([labelled[face] for face in scored], return_inverse=True)
     found = np.array([cluster_of[face] for face in scored], np.int64)
     scores = score_clusters(truth, found)
     summary = opened.summary("clusters", scores, {"labels": labels})
@@ -214,8 +214,15 @@ def evaluate_clusters(url: str, labels: str, output: str | None = None) -> Evalu
         "not_clustered": len(labelled) - len(scored),
     }
     if output is not None:
-        details = {"labels": found, "truth": truth}
-        arrays = {**details, "face_ids": np.array([face.hex() for face in scored])}
+        photo_of = {photos.central(name): name for name in people}
+        arrays = {"labels": found, "truth": truth}
+        details = {
+            **arrays,
+            "names": names.tolist(),
+            "photos": [photo_of[face] for face in scored],
+            "chips_of": photos.chips,
+        }
+        arrays["face_ids"] = np.array([face.hex() for face in scored])
         summary["written"] = write(output, scores, summary, arrays, details)
     return Evaluation(scores, summary)
 

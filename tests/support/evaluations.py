@@ -87,7 +87,14 @@ def clusters(kind="random"):
         "nothing": np.empty(0, np.int64),
     }[kind]
     truth = truth[: len(labels)]
-    return score_clusters(truth, labels), {"labels": labels, "truth": truth}
+    details = {
+        "labels": labels,
+        "truth": truth,
+        "names": HOSTILE[:6],
+        "photos": [f"photos/{row}.jpg" for row in range(len(labels))],
+        "chips_of": lambda photos: dict.fromkeys(photos, jpeg()),
+    }
+    return score_clusters(truth, labels), details
 
 
 def detections(kind="random"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from facebatch.report.evaluation.model import (
     ERRORS_SHOWN,
     Content,
     Details,
+    Error,
+    Face,
+    Gallery,
     Line,
     Table,
 )
@@ -21,9 +25,13 @@ from facebatch.report.html.words import count, size_range
 from facebatch.report.plots import people as plots
 from facebatch.report.plots.data import Chart
 
+PICTURED, FACES_PICTURED = 12, 6
+"""Errors of a kind whose faces are shown, and faces of each."""
+
 
 def explain_clusters(scores: ClusterScores, details: Details) -> Content:
     """Returns what the page says; its details are those of `write_evaluation`."""
+    tables, galleries = _errors(details)
     return Content(
         title="Clusters: are people kept together and apart?",
         summary=(
@@ -40,7 +48,8 @@ def explain_clusters(scores: ClusterScores, details: Details) -> Content:
         },
         lines=_cluster_lines(scores),
         charts=tuple(_cluster_charts(details)),
-        tables=(_size_table(scores), *_mixing_tables(details)),
+        tables=(_size_table(scores), *tables),
+        galleries=tuple(galleries),
     )
 
 
@@ -136,43 +145,107 @@ def _size_table(scores: ClusterScores) -> Table:
     )
 
 
-def _mixing_tables(details: Details) -> Iterator[Table]:
+def _errors(details: Details) -> tuple[list[Table], list[Gallery]]:
+    """Returns tables of the worst errors of both kinds, and their faces where photos are known."""
     if not {"labels", "truth"} <= details.keys():
-        return
+        return [], []
     labels, truth = np.asarray(details["labels"]), np.asarray(details["truth"])
-    grouped = labels >= 0
-    merged = _spread_over(labels[grouped], truth[grouped])
-    if merged:
-        yield Table(
-            "Clusters that mix people",
-            f"{wording.shown_of(len(merged), 'cluster')} The worst have the most faces that "
-            "aren't of their commonest person.",
-            ("Cluster", "Faces", "People", "Not of the commonest"),
-            tuple(merged[:ERRORS_SHOWN]),
+    rows = np.flatnonzero(labels >= 0)
+    names: Sequence[str] = details.get("names", ())
+
+    def person(number: int) -> str:
+        return str(names[number]) if len(names) else str(number)
+
+    mixed = _spread_over(labels[rows], truth[rows])
+    split = _spread_over(truth[rows], labels[rows])
+    tables = []
+    if mixed:
+        tables.append(
+            Table(
+                "Clusters that mix people",
+                f"{wording.shown_of(len(mixed), 'cluster')} The worst have the most faces that "
+                "aren't of their commonest person.",
+                ("Cluster", "Faces", "People", "Not of the commonest"),
+                tuple((str(one.name), *one.counts) for one in mixed[:ERRORS_SHOWN]),
+            )
         )
-    split = _spread_over(truth[grouped], labels[grouped])
     if split:
-        yield Table(
-            "People who are split",
-            f"{wording.shown_of(len(split), 'person', 'people')} The worst have the most faces "
-            "outside the cluster that holds most of them; faces on their own aren't counted.",
-            ("Person", "Faces", "Clusters", "Not in the largest"),
-            tuple(split[:ERRORS_SHOWN]),
+        tables.append(
+            Table(
+                "People who are split",
+                f"{wording.shown_of(len(split), 'person', 'people')} The worst have the most faces "
+                "outside the cluster that holds most of them; faces on their own aren't counted.",
+                ("Person", "Faces", "Clusters", "Not in the largest"),
+                tuple((person(one.name), *one.counts) for one in split[:ERRORS_SHOWN]),
+            )
         )
+    if "photos" not in details:
+        return tables, []
+    cards = {
+        "Faces of clusters that mix people": [
+            (f"Cluster {one.name}", [(row, person(truth[row])) for row in rows[one.examples]])
+            for one in mixed[:PICTURED]
+        ],
+        "Faces of people who are split": [
+            (person(one.name), [(row, f"cluster {labels[row]}") for row in rows[one.examples]])
+            for one in split[:PICTURED]
+        ],
+    }
+    photos: Sequence[str] = details["photos"]
+    wanted = {photos[row] for kind in cards.values() for _, faces in kind for row, _ in faces}
+    chips = details["chips_of"](sorted(wanted)) if "chips_of" in details else {}
+    text = "A face of each of the parts, the largest first."
+    galleries = [
+        Gallery(title, text, tuple(_error(name, faces, photos, chips) for name, faces in kind))
+        for title, kind in cards.items()
+        if kind
+    ]
+    return tables, galleries
 
 
-def _spread_over(groups: npt.NDArray[Any], parts: npt.NDArray[Any]) -> list[tuple[str, ...]]:
-    """Returns name, members, parts and members outside the largest part of each group with two."""
+def _error(
+    name: str,
+    faces: Sequence[tuple[int, str]],
+    photos: Sequence[str],
+    chips: Mapping[str, bytes],
+) -> Error:
+    shown = (Face(role, photos[row], chips.get(photos[row])) for row, role in faces)
+    return Error(name, tuple(shown))
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """A group whose members are in several parts.
+
+    Args:
+        name: The group's number.
+        counts: Members, parts and members outside the largest part, as shown.
+        examples: A member of each of the largest parts, the largest first.
+    """
+
+    name: int
+    counts: tuple[str, str, str]
+    examples: npt.NDArray[np.intp]
+
+
+def _spread_over(groups: npt.NDArray[Any], parts: npt.NDArray[Any]) -> list[_Spread]:
+    """Returns the groups that have several parts, those with most outside the largest first."""
     names, group = np.unique(groups, return_inverse=True)
     _, part = np.unique(parts, return_inverse=True)
-    cell, sizes = np.unique(np.stack([group, part]), axis=1, return_counts=True)
+    cell, first, sizes = np.unique(
+        np.stack([group, part]), axis=1, return_index=True, return_counts=True
+    )
     members = np.bincount(group, minlength=len(names))
     n_parts = np.bincount(cell[0], minlength=len(names))
     largest = np.zeros(len(names), np.int64)
     np.maximum.at(largest, cell[0], sizes)
     outside = members - largest
     order = np.argsort(-outside, kind="stable")
-    return [
-        (str(names[row]), f"{members[row]:,}", f"{n_parts[row]:,}", f"{outside[row]:,}")
-        for row in order[outside[order] > 0].tolist()
-    ]
+    bounds = np.searchsorted(cell[0], np.arange(len(names) + 1))
+    found = []
+    for row in order[outside[order] > 0].tolist():
+        mine = np.arange(bounds[row], bounds[row + 1])
+        by_size = mine[np.argsort(-sizes[mine], kind="stable")][:FACES_PICTURED]
+        counts = (f"{members[row]:,}", f"{n_parts[row]:,}", f"{outside[row]:,}")
+        found.append(_Spread(int(names[row]), counts, first[by_size]))
+    return found

@@ -38,7 +38,8 @@ def write_evaluation(
             that are fitted here, ``probability`` (n,). Of identification ``scores`` (p, g),
             ``truth`` (p,), ``names`` (g), ``probes`` (p photos), ``gallery`` (g photos),
             ``chips`` {photo: JPEG} and ``gallery_chips`` {name: JPEG}. Of clusters ``labels``
-            (n,) and ``truth`` (n,). Of detection nothing.
+            (n,), ``truth`` (n,), ``names`` of the people by their number in the truth, ``photos``
+            (n photos) and ``chips_of``, which gives {photo: JPEG} of some. Of detection nothing.
 
     Returns:
         The paths written, the page first.
