@@ -19,8 +19,8 @@
     └── MediaError                 -    one media item can't be processed; it becomes a
                                         quarantined row and never ends a command
 
-Exit code 4 is no error: it is the answer no, of `unlock` (refused), `verify` (different) and
-`check` (damaged).
+Exit code 4 is no error: it is the answer no, of `unlock` and `train head` (refused), `verify`
+(different) and `check` (damaged).
 
 This module imports nothing of facebatch, so that every room may import it.
 """

@@ -43,7 +43,7 @@ app = group(
     "`facebatch help COMMAND` says more of a command.\n\n"
     "Exit codes: 0 done; 1 bug or dead worker; 2 usage or input error; "
     "3 too many failures; 4 refused, different, damaged or incomplete (unlock, verify, check, "
-    "erase); 130 interrupted.",
+    "erase, train head); 130 interrupted.",
     pretty_exceptions_enable=False,
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},

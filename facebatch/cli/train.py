@@ -24,6 +24,8 @@ Model = Annotated[
 ]
 _LEARNING = "How it learns"
 
+REFUSED_EXIT_CODE = 4
+
 
 def _option(text: str, metavar: str, panel: str | None = _LEARNING) -> Any:
     return typer.Option(help=text, metavar=metavar, rich_help_panel=panel)
@@ -130,6 +132,46 @@ def embedder(
     output.emit(summary, _lines(summary), as_json)
 
 
+def head(
+    collection: options.CollectionArgument,
+    model: Model,
+    seed: Annotated[int, _option("Seed of all that is drawn.", "N", None)] = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Fit a small head behind a collection's embedder to its named people, if it helps others.
+
+    Heads of four kinds are fitted to a part of the people and tried on the rest. The best is kept
+    where the interval of its gain lies above zero; otherwise the figures are said, nothing is
+    written, and the exit code is 4.
+    """
+    output.quiet(verbose=False)
+    from facebatch.jobs.train_head import train_head
+
+    with progress.shown(not as_json) as show:
+        summary = train_head(collection, model, show, seed)
+    output.emit(summary, _head_lines(summary), as_json)
+    if summary["accepted"] is None:
+        raise typer.Exit(REFUSED_EXIT_CODE)
+
+
+def _head_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"heads behind {summary['embedder']}, of {count(summary['faces'], 'face')} of "
+        f"{count(summary['people'], 'named person', 'named people')}: TAR at FAR "
+        f"{summary['far']:g} of people whom they weren't fitted on"
+    )
+    for kind, found in summary["heads"].items():
+        yield (
+            f"  {kind:<10}{found['tar_before']:.3f} -> {found['tar_after']:.3f}, gain "
+            f"{found['gain']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+        )
+    if summary["accepted"] is None:
+        yield "refused: no head is sure to help people whom it wasn't fitted on; nothing is written"
+        return
+    yield f"accepted: {summary['accepted']}; use it by --embedder {summary['name']}"
+    yield f"thresholds: {summary['thresholds']}"
+
+
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     people, photos, measured = summary["people"], summary["photos"], summary["figures"]
     yield (
@@ -170,6 +212,9 @@ class _Train(Group):
 app = group(
     "train",
     "Train an embedder of your own, and put it into the models folder.",
-    (Command(embedder, "facebatch train embedder ~/people -o ~/models/mine"),),
+    (
+        Command(embedder, "facebatch train embedder ~/people -o ~/models/mine"),
+        Command(head, "facebatch train head ~/faces -o ~/models/mine"),
+    ),
     cls=_Train,
 )

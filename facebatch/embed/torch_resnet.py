@@ -40,6 +40,18 @@ def eager(net: ResidualNetwork, precision: Precision, device: str = "cpu") -> Fo
     return forward
 
 
+class AsModule(torch.nn.Module):
+    """The loaded network as others take it: from float32 (n, 3, 150, 150), 0..255, to (n, 128)."""
+
+    def __init__(self, net: ResidualNetwork) -> None:
+        super().__init__()
+        self._network = _Network(net, torch.device("cpu"), torch.float32)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns raw outputs, dlib's face descriptors."""
+        return self._network(images)
+
+
 class _Network:
     """The layers of a network with their tensors on a device."""
 

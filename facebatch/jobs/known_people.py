@@ -74,7 +74,7 @@ def learnt_from(
     """
     if read_info(data) is not None:
         collection = Collection.open(data)
-        return Learnt(named_chips(collection), data, collection.settings)
+        return Learnt(_chips(named_faces(collection), collection), data, collection.settings)
     root = parse_root(data)
     check_input([root], url, run)
     collection = Collection.for_extraction(url, {**flags, "chips": True})
@@ -85,12 +85,12 @@ def learnt_from(
     return Learnt(chips, data, collection.settings, tuple(problems), done)
 
 
-def named_chips(collection: Collection) -> NamedChips:
-    """Returns the good faces of a collection's named people.
+def named_faces(collection: Collection) -> pa.Table:
+    """Returns the good faces of a collection's named people, with the columns of a gallery's.
 
     Raises:
         InputError: Nobody has a name.
-        CollectionError: It has no people yet, or no chips.
+        CollectionError: It has no people yet.
     """
     snapshot = collection.snapshot()
     rows = from_people(collection, snapshot)
@@ -98,7 +98,7 @@ def named_chips(collection: Collection) -> NamedChips:
         raise InputError(f"nobody in {collection.storage.public} has a name")
     good = good_faces(collection, snapshot, Gate())
     usable = np.isin(from_arrow(rows["face_id"]), snapshot.face_ids[good])
-    return _chips(rows.filter(pa.array(usable)), collection)
+    return rows.filter(pa.array(usable))
 
 
 def _chips(rows: pa.Table, collection: Collection) -> NamedChips:

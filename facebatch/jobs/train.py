@@ -79,14 +79,21 @@ def check_training(model: Path, tensorboard: bool = False) -> None:
             f"a model called {model.name} is in {models_folder()} already: call the folder "
             "something else"
         )
+    make_folder(models_folder())
+    if not os.access(models_folder(), os.W_OK):
+        raise UsageError(f"{models_folder()} can't be written")
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, where it isn't there.
+
+    Raises:
+        UsageError: It can't be made.
+    """
     try:
-        models_folder().mkdir(parents=True, exist_ok=True)
-        model.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{error.filename} can't be made: {error.strerror}") from error
-    for folder in (models_folder(), model):
-        if not os.access(folder, os.W_OK):
-            raise UsageError(f"{folder} can't be written")
 
 
 def _files_in(model: Path) -> object:
@@ -126,6 +133,7 @@ def train_embedder(
         TooManyFailures: Too many photos couldn't be read; the model is there all the same.
     """
     check_training(model, tensorboard)
+    make_folder(model)
     learnt = learnt_from(data, str(model / _FACES), flags, run, report)
     split = split_people(learnt.chips, settings.held_out, settings.seed)
     import torch

@@ -57,6 +57,22 @@ def write_network(folder: Path, net: nn.Module, side: int) -> str:
     Raises:
         UsageError: onnx isn't installed.
     """
+    content = onnx_bytes(net, side)
+    weights = io.BytesIO()
+    torch.save({name: value.contiguous() for name, value in net.state_dict().items()}, weights)
+    with whole_file(folder / WEIGHTS) as out:
+        out.write(weights.getvalue())
+    with whole_file(folder / f"{folder.name}.onnx") as out:
+        out.write(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def onnx_bytes(net: nn.Module, side: int) -> bytes:
+    """Returns a network as an ONNX file: from chips (n, 3, side, side) to raw embeddings (n, d).
+
+    Raises:
+        UsageError: onnx isn't installed.
+    """
     need("onnx", "train")
     net = net.to("cpu").eval()
     buffer = io.BytesIO()
@@ -74,13 +90,7 @@ def write_network(folder: Path, net: nn.Module, side: int) -> str:
             opset_version=_OPSET,
             dynamo=False,
         )
-    weights = io.BytesIO()
-    torch.save({name: value.contiguous() for name, value in net.state_dict().items()}, weights)
-    with whole_file(folder / WEIGHTS) as out:
-        out.write(weights.getvalue())
-    with whole_file(folder / f"{folder.name}.onnx") as out:
-        out.write(buffer.getvalue())
-    return hashlib.sha256(buffer.getvalue()).hexdigest()
+    return buffer.getvalue()
 
 
 def write_card(

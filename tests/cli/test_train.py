@@ -6,14 +6,22 @@ import json
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pytorch_metric_learning", reason="the extra train isn't installed")
 
+from support.commits import follow
 from support.program import command, facebatch
 from support.rendered_people import write_people
+from support.reviewable import make_reviewable
+from support.synthetic import people as simulated
+from support.synthetic import unit
 
+from facebatch.collection import Collection
 from facebatch.models import onnx_runtime
+from facebatch.people.deciding import People
+from facebatch.people.exchange import NamedRow, import_names
 
 if not onnx_runtime.can_run():
     pytest.skip("nothing that runs ONNX files is installed", allow_module_level=True)
@@ -101,3 +109,68 @@ def _grey() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (120, 120), (90, 90, 90)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@pytest.mark.full
+def test_a_head_that_helps_nobody_is_refused_and_writes_nothing(tmp_path, models, monkeypatch):
+    collection = named_collection(tmp_path, monkeypatch, [6] * 12)
+    done = facebatch("train", "head", str(tmp_path / "collection"), "-o", str(tmp_path / "headed"))
+    assert done.returncode == 4, done.stderr
+    told = done.stdout.splitlines()
+    assert told[0].startswith("heads behind dlib-resnet, of 72 faces of 12 named people")
+    assert [line.split()[0] for line in told[1:5]] == ["linear", "lda", "whitening", "triplet"]
+    assert all("gain " in line for line in told[1:5])
+    assert told[5].startswith("refused: no head is sure to help")
+    assert not (tmp_path / "headed").exists()
+    assert [*models.iterdir()] == []
+    assert collection.current("people") is not None
+
+
+@pytest.mark.full
+def test_a_head_that_helps_is_a_model_that_commands_take(tmp_path, models, monkeypatch):
+    named_collection(tmp_path, monkeypatch, [6] * 40, noise=1.0)
+    model = tmp_path / "headed"
+    done = facebatch("train", "head", str(tmp_path / "collection"), "-o", str(model), "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["heads"][said["accepted"]]["low"] > 0
+    assert (models / "headed" / "headed.onnx").read_bytes() == (model / "headed.onnx").read_bytes()
+    photos = write_people(tmp_path / "photos", 1, 2)
+    words = command("extract", str(photos), "-o", str(tmp_path / "new"), "--embedder", "headed")
+    used = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert used.returncode == 0, used.stderr
+
+
+def test_too_few_names_for_a_head_end_in_one_line(tmp_path, models, monkeypatch):
+    named_collection(tmp_path, monkeypatch, [6] * 3)
+    done = facebatch("train", "head", str(tmp_path / "collection"), "-o", str(tmp_path / "headed"))
+    assert done.returncode == 2
+    assert "3 named people have two faces or more: a head needs 10" in done.stderr
+
+
+def named_collection(
+    place: Path, monkeypatch: pytest.MonkeyPatch, sizes: list[int], noise: float = 0.0
+) -> Collection:
+    """A collection of simulated people, everyone named; noise in four directions is everyone's."""
+    embeddings, truth = simulated(sizes, 3)
+    there = np.zeros_like(embeddings)
+    there[:, :4] = np.random.default_rng(0).normal(size=(len(truth), 4)) * noise
+    embeddings = unit(embeddings + there)
+    monkeypatch.setattr("support.reviewable.simulated", lambda *_: (embeddings, truth))
+    collection = make_reviewable(place, sizes)
+    snapshot = collection.snapshot()
+    paths = dict(
+        zip(*(snapshot.media[name].to_pylist() for name in ("media_id", "path")), strict=True)
+    )
+    faces = snapshot.faces(["face_id", "media_id"]).to_pylist()
+    rows = [
+        NamedRow(
+            number,
+            f"name {truth[int(Path(paths[face['media_id']]).stem)]}",
+            face=face["face_id"].hex(),
+        )
+        for number, face in enumerate(faces)
+    ]
+    import_names(People.of(collection), rows)
+    follow(collection)
+    return collection
