@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facebatch.cli.command import COLLECTION_VARIABLE
+from facebatch.errors import UsageError
 
 Photos = Annotated[
     list[str] | None,
@@ -131,6 +133,31 @@ Face = Annotated[
         metavar="largest|central|N",
     ),
 ]
+Host = Annotated[
+    str,
+    typer.Option(
+        help="The address to listen on. Any but this machine's own needs --password-file.",
+        metavar="HOST",
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(help="The port; 0 for any that is free.", metavar="PORT", min=0, max=65535),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file with the password that browsers of other machines have to know.",
+        metavar="FILE",
+    ),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        help="Language of the pages, en or zh; what each browser asks for by default.",
+        metavar="LANGUAGE",
+    ),
+]
 LogFormat = Annotated[
     str,
     typer.Option(
@@ -172,3 +199,19 @@ FromScratch = Annotated[
         "their ids by the faces they share; what moved is said.",
     ),
 ]
+
+_SERVED_BY = ("starlette", "uvicorn", "python_multipart")
+
+
+def check_served(command: str) -> None:
+    """Refuses a command that serves pages where the packages for it aren't installed.
+
+    Raises:
+        UsageError: One is missing; the message says how to get it.
+    """
+    missing = [name for name in _SERVED_BY if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"{missing[0]} isn't installed: `pip install 'facebatch[review]'` brings what "
+            f"`facebatch {command}` needs"
+        )

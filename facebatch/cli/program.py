@@ -111,6 +111,11 @@ LISTED = {
         "identify",
         "Write copies of photos and videos with a box around every face, and a name by a gallery.",
     ),
+    "live": Listed(
+        ONE_PHOTO,
+        "live",
+        "Recognise people live: in a camera's pictures, in a stream, or in a file as it plays.",
+    ),
     "calibrate": Listed(
         EVALUATION,
         "identify",

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 from facebatch.errors import InputError, MediaError
 from facebatch.faces.choice import numbers
+from facebatch.faces.drawing import drawn
+from facebatch.live.naming import Namer, namer_of
 from facebatch.media.kinds import kind_of
-from facebatch.probe.drawing import drawn
-from facebatch.probe.naming import Namer, namer_of
 from facebatch.probe.probe import Probe, Prober
 from facebatch.stages import IdentificationQuery
 from facebatch.storage.store import filesystem

@@ -25,11 +25,11 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from facebatch.errors import MediaError
+from facebatch.faces.drawing import drawn
+from facebatch.live.following import Follower
+from facebatch.live.naming import Label, Namer
 from facebatch.media.video.containers import OpenVideo, open_video
 from facebatch.media.video.frames import WHOLE, Sampling, frames, probe
-from facebatch.probe.drawing import drawn
-from facebatch.probe.following import Follower
-from facebatch.probe.naming import Label, Namer
 from facebatch.probe.probe import Prober
 
 _MICROSECOND = Fraction(1, 1_000_000)

@@ -22,7 +22,7 @@ from facebatch.extract.chosen import CENTRAL, DEFAULT_FACE, LARGEST, choose_face
 from facebatch.extract.detect_and_crop import Faces, cut_faces, detect_faces, find_faces
 from facebatch.extract.frames import orientation_at
 from facebatch.extract.photo import read_photo
-from facebatch.extract.pictures import FramePicture
+from facebatch.extract.pictures import FramePicture, template_of
 from facebatch.faces.choice import numbers
 from facebatch.media.photo.decode import Photo, PhotoFacts
 from facebatch.storage.urls import public_url
@@ -161,6 +161,13 @@ class Prober:
         except MediaError as error:
             raise InputError(f"{public_url(path)}: {error.message} ({error.reason})") from error
         return Probe(public_url(path), photo, faces, self._embedder.embed(faces.views))
+
+    def load(self) -> None:
+        """Loads the models and runs each once, so that the first picture needn't wait for it."""
+        side = template_of(self.settings).size
+        self._detector.detect(np.zeros((64, 64, 3), np.uint8))
+        chip = np.zeros((1, len(self._embedder.scales), side, side, 3), np.uint8)
+        self._embedder.embed(chip + np.uint8(128))
 
     def detect(self, frame: FramePicture) -> Detections:
         """Returns the faces of a video's frame, in pixels of the frame, by descending score."""

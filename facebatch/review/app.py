@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -18,17 +17,16 @@ from facebatch.errors import MediaError
 from facebatch.people.names import folded
 from facebatch.review import asking, looking, overview
 from facebatch.review.deciding import decide
-from facebatch.review.pages import Site, Visit, face_of
-from facebatch.review.security import Access, Guard
+from facebatch.review.pages import Site, Visit, face_of, templates
+from facebatch.review.security import Guard
 from facebatch.review.seeing import search
+from facebatch.review.shell import SHARED, login, statics
 
 _NAMES = 8
 _DAY = "private, max-age=86400"
 _STATIC = {
-    "style.css": ("facebatch.report.html", "style.css", "text/css"),
-    "review.css": ("facebatch.review", "static/review.css", "text/css"),
+    **SHARED,
     "review.js": ("facebatch.review", "static/review.js", "text/javascript"),
-    "icon.svg": ("facebatch.review", "static/icon.svg", "image/svg+xml"),
     "land.svg": ("facebatch.review", "static/land.svg", "image/svg+xml"),
 }
 
@@ -57,8 +55,8 @@ def make_app(site: Site) -> ASGIApp:
     app = Starlette(
         routes=[
             Route("/", lambda request: RedirectResponse("/who", 303)),  # noqa: ARG005
-            Route("/login", _login, methods=["GET", "POST"]),
-            Route("/static/{name}", _static),
+            Route("/login", login(templates), methods=["GET", "POST"]),
+            Route("/static/{name}", statics(_STATIC)),
             Route("/who", _page(asking.who)),
             Route("/same", _page(asking.same)),
             Route("/fit/{subject:id}", _page(asking.fit)),
@@ -97,31 +95,6 @@ def _page(show: Callable[..., Response]) -> Callable[[Request], Response]:
 async def _missing(request: Request, error: Exception) -> Response:
     del error
     return await run_in_threadpool(lambda: looking.missing(Visit.of(request)))
-
-
-async def _login(request: Request) -> Response:
-    """Asks for the password, where other machines may come."""
-    access: Access = request.app.state.site.access
-    if access.password is None:
-        raise HTTPException(404)
-    wrong = False
-    if request.method == "POST":
-        async with request.form(max_files=0, max_fields=4) as form:
-            session = access.session_of_password(str(form.get("password", "")))
-        if session is not None:
-            return access.let_in(RedirectResponse("/", 303), session)
-        wrong = True
-    visit = Visit.of(request, status=401 if wrong else 200)
-    return visit.render("login.html.j2", wrong=wrong)
-
-
-def _static(request: Request) -> Response:
-    found = _STATIC.get(request.path_params["name"])
-    if found is None:
-        raise HTTPException(404)
-    package, path, kind = found
-    data = files(package).joinpath(path).read_bytes()
-    return Response(data, media_type=kind, headers={"cache-control": "max-age=3600"})
 
 
 def _names(request: Request) -> Response:

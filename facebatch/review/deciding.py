@@ -6,9 +6,7 @@ comes again with what happened meanwhile.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -24,7 +22,8 @@ from facebatch.people.deciding import Outcome, People
 from facebatch.people.names import folded, written
 from facebatch.review import asking, looking
 from facebatch.review.desk import State
-from facebatch.review.pages import Notice, Site, Visit, is_id, person_of
+from facebatch.review.pages import Notice, Visit, is_id, person_of
+from facebatch.review.security import checked_form
 
 _MOST_FACES = 2000
 """Faces that one form may name."""
@@ -78,25 +77,9 @@ PAGES: dict[str, Show] = {
 """The pages that forms come from, by name."""
 
 
-@asynccontextmanager
-async def checked_form(request: Request) -> AsyncIterator[FormData]:
-    """Gives a form that one of our pages was sent with; its files are gone afterwards.
-
-    Raises:
-        HTTPException: It doesn't carry what the pages of this session do, 403.
-    """
-    site: Site = request.app.state.site
-    async with request.form(max_files=1, max_fields=_MOST_FACES + 50) as form:
-        given = form.get("csrf")
-        right = site.access.csrf(request.scope["session"] or "")
-        if not isinstance(given, str) or not hmac.compare_digest(given.encode(), right.encode()):
-            raise HTTPException(403)
-        yield form
-
-
 async def decide(request: Request) -> Response:
     """Takes the decision that a form asks for."""
-    async with checked_form(request) as form:
+    async with checked_form(request, _MOST_FACES + 50) as form:
         asked = _asked(form)
     return await run_in_threadpool(_decided, request, asked)
 

@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import Environment
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from facebatch.people import Person
 from facebatch.people.decisions import Decision
@@ -22,7 +22,8 @@ from facebatch.review.desk import Desk, State
 from facebatch.review.faces import Rows
 from facebatch.review.originals import Originals
 from facebatch.review.security import Access
-from facebatch.review.texts import LANGUAGES, Translate, preferred, table, translator
+from facebatch.review.shell import language_of, page
+from facebatch.review.texts import Translate, table, translator
 
 AHEAD = 20
 """Questions that the progress looks ahead."""
@@ -94,7 +95,7 @@ class Visit:
     def of(cls, request: Request, notice: Notice | None = None, status: int = 200) -> Visit:
         """Returns the visit that a request is."""
         site: Site = request.app.state.site
-        language = site.language or preferred(request.headers.get("accept-language", ""))
+        language = language_of(request)
         t = translator(language)
         visit = cls(request, site.desk.state, notice, status, t, language)
         done = site.desk.outcomes.get(request.query_params.get("done", ""))
@@ -164,12 +165,8 @@ class Visit:
 
     def render(self, template: str, **values: Any) -> Response:
         """Returns a page."""
-        session = self.request.scope["session"]
         desk = self.site.desk
         common = {
-            "t": self.t,
-            "lang": LANGUAGES[self.language],
-            "csrf": self.site.access.csrf(session) if session else "",
             "pages": PAGES,
             "path": self.request.url.path,
             "collection": desk.collection.name,
@@ -184,12 +181,12 @@ class Visit:
             "undo_page": self._page[0],
             "undo_subject": self._page[1],
         }
-        page = _environment().get_template(template).render({**common, **values})
-        return HTMLResponse(page, self.status)
+        return page(self.request, templates(), template, self.status, **common, **values)
 
 
 @cache
-def _environment() -> Environment:
+def templates() -> Environment:
+    """Returns what the application's templates are read and filled with."""
     made = environment("facebatch.review")
     made.filters.update(percent=lambda share: f"{100 * share:.{0 if share >= 0.1 else 1}f} %")
     return made

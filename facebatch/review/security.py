@@ -13,14 +13,17 @@ import ipaddress
 import secrets
 import stat
 import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +43,7 @@ _POLICY = "; ".join(
         *("form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"),
     )
 )
+_PERMISSIONS = "permissions-policy"
 _HEADERS = {
     "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
@@ -47,8 +51,9 @@ _HEADERS = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    _PERMISSIONS: "camera=(), geolocation=(), microphone=()",
 }
+_CAMERA_ONLY = "camera=(self), geolocation=(), microphone=()"
 _OPEN = ("/static/", "/login")
 """Paths that nobody needs a session for: they show nothing of the collection."""
 
@@ -171,17 +176,43 @@ def read_password(host: str, file: Path | None) -> str | None:
     return password
 
 
+@asynccontextmanager
+async def checked_form(request: Request, most_fields: int = 50) -> AsyncIterator[FormData]:
+    """Gives a form that one of our pages was sent with; its files are gone afterwards.
+
+    Raises:
+        HTTPException: It doesn't carry what the pages of this session do, 403.
+    """
+    async with request.form(max_files=1, max_fields=most_fields) as form:
+        check_csrf(request, form.get("csrf"))
+        yield form
+
+
+def check_csrf(request: Request, given: object) -> None:
+    """Refuses a request that doesn't carry what the pages of its session do.
+
+    Raises:
+        HTTPException: It doesn't, 403.
+    """
+    access: Access = request.app.state.site.access
+    right = access.csrf(request.scope["session"] or "")
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), right.encode()):
+        raise HTTPException(403)
+
+
 class Guard:
     """Lets through what may come, and gives every answer the headers that keep it here.
 
     Args:
         app: The application.
         access: What lets a browser in.
+        camera: Whether its pages may ask for the browser's camera.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, *, camera: bool = False) -> None:
         self._app = app
         self._access = access
+        self._headers = {**_HEADERS, _PERMISSIONS: _CAMERA_ONLY} if camera else _HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -191,7 +222,7 @@ class Guard:
         if scope["type"] != "http":
             return
         answer = self._refused(scope)
-        sent = _Sent(send, private=not scope["path"].startswith("/static/"))
+        sent = _Sent(send, self._headers, private=not scope["path"].startswith("/static/"))
         if answer is not None:
             await answer(scope, receive, sent)
             return
@@ -258,14 +289,15 @@ class _Limited:
 class _Sent:
     """Sends an answer with the headers that every answer has."""
 
-    def __init__(self, send: Send, *, private: bool) -> None:
+    def __init__(self, send: Send, given: Mapping[str, str], *, private: bool) -> None:
         self._send = send
+        self._given = given
         self._private = private
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
+            for name, value in self._given.items():
                 headers[name] = value
             if self._private:
                 headers.setdefault("cache-control", "no-store")

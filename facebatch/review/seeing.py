@@ -24,8 +24,8 @@ from facebatch.errors import FacebatchError, MediaError
 from facebatch.extract.detect_and_crop import faces_of
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.media.limits import Limits
-from facebatch.review.deciding import checked_form
 from facebatch.review.pages import Notice, Visit
+from facebatch.review.security import checked_form
 
 _LIMITS = Limits(max_pixels=150_000_000, max_bytes=60_000_000, max_seconds=20.0)
 _FACES, _PEOPLE, _NEAREST = 12, 5, 12

@@ -7,6 +7,9 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import uvicorn
+from starlette.types import ASGIApp
+
 from facebatch.collection import Collection
 from facebatch.errors import Interrupted, UsageError
 from facebatch.review.app import make_app
@@ -42,31 +45,42 @@ def serve(
             no such language.
         CollectionError: There are no people yet.
     """
-    import uvicorn
-
-    if language is not None and language not in LANGUAGES:
-        raise UsageError(f"--language {language}: there is {', '.join(LANGUAGES)}")
+    check_language(language)
     password = read_password(host, password_file)
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         access = Access(host, listener.getsockname()[1], password)
         desk, originals, eye = Desk(collection), Originals(collection), Eye(collection)
         app = make_app(Site(desk, originals, eye, access, language))
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, proxy_headers=False
-        )
         desk.start()
         ready(access.url)
         try:
             # To stop it is how it ends: nothing is left half done.
             with contextlib.suppress(KeyboardInterrupt, Interrupted):
-                uvicorn.Server(config).run(sockets=[listener])
+                uvicorn.Server(config(app)).run(sockets=[listener])
         finally:
             desk.close()
             originals.close()
             eye.close()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def check_language(language: str | None) -> None:
+    """Refuses a language that the pages don't have.
+
+    Raises:
+        UsageError: It is none of theirs.
+    """
+    if language is not None and language not in LANGUAGES:
+        raise UsageError(f"--language {language}: there is {', '.join(LANGUAGES)}")
+
+
+def config(app: ASGIApp) -> uvicorn.Config:
+    """Returns how an application is served: quietly, and without believing proxies."""
+    return uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False
+    )
+
+
+def listening(host: str, port: int) -> socket.socket:
     """Returns a socket that listens.
 
     Raises:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from facebatch.faces import fonts
 from facebatch.faces.fonts import MissingGlyph, families, isolated, lettered
-from facebatch.probe.drawing import drawn
+from facebatch.faces.drawing import drawn
 
 NAMES = {
     "Latin, Greek, Cyrillic": "Ñandú Ωμέγα Жуков",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -58,7 +60,14 @@ class FrameConverter:
         Raises:
             MediaError: ``too_large``; ``corrupt`` where its pixels can't be converted.
         """
-        width, height = _square(frame, self._stream)
+        return self.later(frame)()
+
+    def later(self, frame: VideoFrame) -> Callable[[], Image.Image]:
+        """Returns what gives a frame's picture, also when the stream is closed; see `to_rgb`."""
+        return partial(self._converted, frame, _pixel_shape(self._stream))
+
+    def _converted(self, frame: VideoFrame, shape: Fraction) -> Image.Image:
+        width, height = _square(frame, shape)
         if width * height > self._limits.max_pixels:
             raise MediaError(
                 "too_large",
@@ -86,12 +95,15 @@ def _colours(frame: VideoFrame) -> dict[str, int]:
     }
 
 
-def _square(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
-    """Returns a frame's size with square pixels, before it is turned; no side gets shorter."""
+def _pixel_shape(stream: VideoStream) -> Fraction:
+    """Returns the width of a stream's pixels, by their height."""
     told = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     shape = Fraction(told) if told else Fraction(1)
-    if not _FLATTEST < shape < 1 / _FLATTEST:
-        shape = Fraction(1)
+    return shape if _FLATTEST < shape < 1 / _FLATTEST else Fraction(1)
+
+
+def _square(frame: VideoFrame, shape: Fraction) -> tuple[int, int]:
+    """Returns a frame's size with square pixels, before it is turned; no side gets shorter."""
     return round(frame.width * max(shape, Fraction(1))), round(
         frame.height / min(shape, Fraction(1))
     )
@@ -99,7 +111,7 @@ def _square(frame: VideoFrame, stream: VideoStream) -> tuple[int, int]:
 
 def upright_size(frame: VideoFrame, stream: VideoStream, orientation: int) -> tuple[int, int]:
     """Returns width and height of the picture that a frame becomes."""
-    width, height = _square(frame, stream)
+    width, height = _square(frame, _pixel_shape(stream))
     return (height, width) if orientation in SWAPS_SIDES else (width, height)
 
 

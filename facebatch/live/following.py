@@ -8,18 +8,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from facebatch.config import ExtractSettings
 from facebatch.detect import Detections
 from facebatch.extract.chosen import sure_faces
+from facebatch.extract.detect_and_crop import Faces
 from facebatch.extract.pictures import FramePicture
 from facebatch.faces import quality
 from facebatch.faces.tracks import Track, Tracker, goodness
-from facebatch.probe.naming import UNKNOWN, Label, Namer
-from facebatch.probe.probe import Prober
+from facebatch.live.naming import UNKNOWN, Label, Namer
+
+
+class Finder(Protocol):
+    """Finds and embeds the faces of frames, as `facebatch.probe.probe.Prober` does."""
+
+    @property
+    def settings(self) -> ExtractSettings:
+        """The extraction settings."""
+
+    def detect(self, frame: FramePicture) -> Detections:
+        """Returns the faces of a frame, in its pixels."""
+
+    def embed(
+        self, frame: FramePicture, found: Detections
+    ) -> tuple[Faces, npt.NDArray[np.float32]]:
+        """Returns faces that were found in a frame with their chips, and their embeddings (n, d).
+
+        The embeddings are float32, rows of length 1.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +114,15 @@ class Follower:
     """Finds, links and names the faces of frame after frame.
 
     Args:
-        prober: Finds and embeds faces, in a space whose `TrackLimits` are measured; in another
+        finder: Finds and embeds faces, in a space whose `TrackLimits` are measured; in another
             every face is a track of its own.
         namer: Who faces are; may be set to another one, which `rename` applies.
         refresh_us: As for `Tracker`.
     """
 
-    def __init__(self, prober: Prober, namer: Namer, refresh_us: int = 0) -> None:
-        limits = prober.settings.track_limits()
-        self._prober = prober
+    def __init__(self, finder: Finder, namer: Namer, refresh_us: int = 0) -> None:
+        limits = finder.settings.track_limits()
+        self._finder = finder
         self.namer = namer
         self._tracker = Tracker(
             near_d2=limits.near_d2,
@@ -117,8 +138,8 @@ class Follower:
             frame: The upright frame, in mode RGB.
             now_us: Its time, later than that of the last one.
         """
-        picture = FramePicture(frame, self._prober.settings)
-        found = self._prober.detect(picture)
+        picture = FramePicture(frame, self._finder.settings)
+        found = self._finder.detect(picture)
         found = found.take(np.lexsort(found.boxes.T[::-1]))
         shots: dict[int, Shot] = {}
         embed = partial(self._embed, frame.size, picture, found, shots)
@@ -168,7 +189,7 @@ class Follower:
         shots: dict[int, Shot],
         rows: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.float32]:
-        faces, embeddings = self._prober.embed(picture, found.take(rows))
+        faces, embeddings = self._finder.embed(picture, found.take(rows))
         chips = faces.views[:, faces.views.shape[1] // 2]
         sizes, sharpness = quality.size(faces.boxes), quality.sharpness(chips)
         worth = goodness(sizes, faces.scores, sharpness, quality.pose(faces.landmarks).yaw)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.identify.calibration import DISTANCE_METHODS
-from facebatch.stages import IdentificationQuery
+from facebatch.identify.query import IdentificationQuery
 
 Label = dict[str, Any]
 """``name`` and ``probability``, which are None where nobody is near enough, or none is known."""

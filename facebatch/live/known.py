@@ -1,0 +1,104 @@
+"""The gallery that live faces are named by, and enrolled into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from threading import Lock
+
+import pyarrow as pa
+
+from facebatch import ids
+from facebatch.config import ExtractSettings
+from facebatch.errors import GalleryError, InputError
+from facebatch.extract.rows import chip_jpeg
+from facebatch.identify.marking import UNLIKE
+from facebatch.identify.query import IdentificationQuery
+from facebatch.live.following import Shot
+from facebatch.live.naming import Namer, namer_of, nobody
+from facebatch.people.names import meant, written
+
+
+@dataclass(frozen=True)
+class Known:
+    """A gallery with the question that is asked of it.
+
+    Args:
+        query: Gallery, method and certainty.
+    """
+
+    query: IdentificationQuery
+    _lock: Lock
+
+    @classmethod
+    def of(cls, query: IdentificationQuery) -> Known:
+        """Returns it."""
+        return cls(query, Lock())
+
+    def live_settings(self, side: int) -> ExtractSettings:
+        """Returns the settings that its people were enrolled with, as they are for live pictures.
+
+        Args:
+            side: Long side in pixels that pictures are shrunk to for detection.
+        """
+        settings = self.query.gallery.settings
+        return replace(settings, max_side=side, rotations=False, tiles="off")
+
+    def check(self) -> None:
+        """Refuses a gallery by which nobody can be named.
+
+        Raises:
+            GalleryError, UsageError: It is empty or damaged, or has no threshold.
+        """
+        namer_of(self.query)
+
+    def namer(self) -> Namer:
+        """Returns what names faces by the gallery as it is now; nobody where it is empty.
+
+        Raises:
+            GalleryError, UsageError: The gallery is damaged, or has no threshold.
+        """
+        if not self.query.gallery.names():
+            self.query.calibration()
+            return nobody
+        return namer_of(replace(self.query))
+
+    def enrol(self, name: str, shot: Shot) -> str:
+        """Puts a face into the gallery, as one photo of a person, and returns the person's name.
+
+        A name that differs in case alone from one that is there is that person's.
+
+        Raises:
+            InputError: The face is too poor to be recognised by, or is unlike the person's others.
+            GalleryError: The name is empty, or the gallery can't be written.
+        """
+        if not shot.is_sure:
+            raise InputError(
+                "the face is too small, unsure, cut off or turned away: come closer, look here"
+            )
+        if not written(name):
+            raise GalleryError("a name is empty")
+        gallery = self.query.gallery
+        with self._lock:
+            known = meant(name, gallery.names()) or written(name)
+            chip = chip_jpeg(shot.chip)
+            row = {
+                "name": known,
+                "face_id": ids.content_id(chip),
+                "source": f"live/{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "embedding": shot.embedding.tolist(),
+                "score": shot.score,
+                "size": shot.size,
+                "sharpness": shot.sharpness,
+                "chip": chip,
+            }
+            gallery.add(pa.Table.from_pylist([row]))
+            entry = [
+                each for each in gallery.entries().to_pylist() if each["face_id"] == row["face_id"]
+            ]
+        if any(each["name"] == known and each[UNLIKE] for each in entry):
+            raise InputError(
+                f"it was put beside {known}'s faces, but is unlike them, and names nobody until "
+                "more of them are like it"
+            )
+        return known
