@@ -1,14 +1,16 @@
 """How likely two groups of faces are one person: fitted on some people, shown on others.
 
     python benchmarks/likelihoods.py EMBEDDER [--archive COLLECTION]... [--embeddings FILE]...
-        [--held-out COLLECTION]... [--start EMBEDDER]
+        [--held-out COLLECTION]... [--start EMBEDDER] [--quality]
 
 An archive is a collection of photos that lie in one folder a person (`people_by_folder.py` says
 which face is meant), or a file of embeddings, .npz with ``emb`` and ``label``. Half of each one's
 people are fitted on; the other half, and the archives that are held out, give the table. People
 with many faces are taken with fewer as well, so that archives of few and of many photos a person
 are among them. Prints the coefficients for ``facebatch/people/likelihoods.json`` and, for pairs of
-people and for faces with people, how many of those with a probability were one person.
+people, faces with people and faces with faces, how many of those with a probability were one
+person. With ``--quality`` (collections alone) sizes and sharpness of the faces are terms as well,
+and the log loss on what was not fitted on is printed with and without them.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +35,13 @@ from facebatch.config import ExtractSettings
 from facebatch.neighbors import exact_neighbors
 from facebatch.people.suggestions import (
     CANDIDATES,
-    crowd,
     features,
     groups_of,
     likelihoods,
     probability,
 )
 from facebatch.stages.centroids import Centroids
+from facebatch.stages.loose import Loose
 
 CAPS = (None, 5, 10, 30, 100)
 BOUNDS = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
@@ -52,29 +55,46 @@ class Pairs:
         name: The archive.
         known: (m, f) their features.
         same: (m,) whether they are one person.
-        faces: (m,) whether one of the two is a face on its own.
+        faces: (m,) how many of the two are faces on their own.
+        quality: (m, 6) the worse and the better one's size and sharpness, and the worse one's
+            times the distance.
     """
 
     name: str
     known: npt.NDArray[np.float64]
     same: npt.NDArray[np.bool_]
-    faces: npt.NDArray[np.bool_]
+    faces: npt.NDArray[np.int64]
+    quality: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Archive:
-    """Faces whose people are known: embeddings (n, d), people (n,), and the space's unit."""
+    """Faces whose people are known.
+
+    Args:
+        name: The archive.
+        embeddings: (n, d) float32.
+        people: (n,) the number of each one's person.
+        side: (n,) 0 or 1, the half that the person is in, in every archive the same.
+        unit: The space's longest link.
+        quality: (n, 2) the logarithms of the faces' sizes and sharpness.
+    """
 
     name: str
     embeddings: npt.NDArray[np.float32]
     people: npt.NDArray[np.int64]
+    side: npt.NDArray[np.int64]
     unit: float
+    quality: npt.NDArray[np.float64]
+
+    def some(self, name: str, rows: npt.NDArray[np.int64]) -> Archive:
+        """Returns the archive of some of the faces."""
+        faces = self.embeddings[rows], self.people[rows], self.side[rows]
+        return Archive(name, *faces, self.unit, self.quality[rows])
 
     def half(self, which: int) -> Archive:
         """Returns the faces of half of the people, the same half each time."""
-        mine = np.random.default_rng(0).permutation(int(self.people.max()) + 1) % 2 == which
-        rows = np.flatnonzero(mine[self.people])
-        return Archive(self.name, self.embeddings[rows], self.people[rows], self.unit)
+        return self.some(self.name, np.flatnonzero(self.side == which))
 
     def capped(self) -> Iterator[Archive]:
         """Yields the archive, and those of its people with fewer faces each."""
@@ -87,7 +107,7 @@ class Archive:
                 starts = np.searchsorted(self.people[order], self.people[order])
                 kept = order[np.arange(len(order)) - starts < (cap or largest)]
                 name = self.name if cap is None else f"{self.name}, {cap} each"
-                yield Archive(name, self.embeddings[kept], self.people[kept], self.unit)
+                yield self.some(name, kept)
 
     def pairs(self) -> Pairs:
         """Returns the candidates when the faces are clustered."""
@@ -98,23 +118,41 @@ class Archive:
             [np.bincount(self.people[labels == one]).argmax() for one in range(len(groups.sizes))]
         )
         per_group = groups.faces_per_group
-        near_groups, crowds = Centroids(groups).around(np.arange(len(groups.sizes)))
-        first = np.repeat(np.arange(len(near_groups)), near_groups.shape[1])
+        there, loose = np.arange(len(groups.sizes)), np.flatnonzero(labels < 0)
+        near_groups, crowds = Centroids(groups).around(there)
+        first = np.repeat(there, near_groups.shape[1])
         both = np.stack([first, near_groups.reshape(-1)], axis=1)
         both = np.unique(np.sort(both[both[:, 1] >= 0], axis=1), axis=0)
-        known = features(groups.d2(*both.T), groups.sizes[both], crowds[both], self.unit, per_group)
-        loose = np.flatnonzero(labels < 0)
+        found = Loose.of(self.embeddings, loose, Centroids(groups))
         d2, who = Centroids(groups).near(self.embeddings[loose], CANDIDATES)
-        face = np.repeat(np.arange(len(loose)), who.shape[1])
-        sizes = np.stack([np.ones(len(face), np.int64), groups.sizes[who.reshape(-1)]], axis=1)
-        around = np.stack([crowd(d2)[face], crowds[who.reshape(-1)]], axis=1)
-        of_faces = features(d2.reshape(-1), sizes, around, self.unit, per_group)
-        same = majority[both[:, 0]] == majority[both[:, 1]]
-        theirs = self.people[loose][face] == majority[who.reshape(-1)]
-        kinds = np.repeat([False, True], [len(both), len(face)])
-        return Pairs(
-            self.name, np.concatenate([known, of_faces]), np.concatenate([same, theirs]), kinds
+        face = np.repeat(loose, who.shape[1])
+        who = who.reshape(-1)
+        around = found.crowds.astype(np.float64)
+        sizes = np.ones((len(labels),), np.int64)
+        vectors = self.embeddings.astype(np.float64)
+        of_couples = 2 - 2 * np.einsum("md,md->m", *(vectors[side] for side in found.couples.T))
+        quality = np.array([self.quality[labels == one].mean(axis=0) for one in there])
+        quality = quality.reshape(-1, 2)
+        kinds = (
+            (groups.d2(*both.T), both.T, groups.sizes, crowds, majority, quality),
+            (d2.reshape(-1), (face, who), sizes, around, self.people, self.quality),
+            (of_couples, found.couples.T, sizes, around, self.people, self.quality),
         )
+        others = (groups.sizes, crowds, majority, quality)
+        parts = []
+        for number, (distance, (one, other), *facts) in enumerate(kinds):
+            against = facts if number != 1 else others
+            mine, theirs = (
+                [each[rows] for each in some] for rows, some in ((one, facts), (other, against))
+            )
+            both_sides = [np.stack(pair, axis=1) for pair in zip(mine, theirs, strict=True)]
+            known = features(distance, both_sides[0], both_sides[1], self.unit, per_group)
+            same = both_sides[2][:, 0] == both_sides[2][:, 1]
+            worse, better = both_sides[3].min(axis=1), both_sides[3].max(axis=1)
+            terms = np.concatenate([worse, better, worse * known[:, 1:2]], axis=1)
+            parts.append((known, same, np.full(len(same), number), terms))
+        columns = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return Pairs(self.name, *columns)
 
 
 def unit_of(embedder: str, tta: str) -> float:
@@ -122,14 +160,25 @@ def unit_of(embedder: str, tta: str) -> float:
     return choose_tau(1, ExtractSettings(embedder=embedder, tta=tta).thresholds().links)
 
 
+def sides_of(names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Returns the half, 0 or 1, that each person is in."""
+    return np.array([zlib.crc32(name.encode()) & 1 for name in names], np.int64)
+
+
 def from_collection(url: str) -> Archive:
     """Returns the faces of a collection of one folder a person."""
     collection = Collection.open(url)
     rows, folders = central_faces(collection)
-    embeddings = tables.matrix(collection.snapshot().faces(["embedding"])["embedding"])[rows]
+    faces = collection.snapshot().faces(["embedding", "size", "sharpness"])
+    embeddings = tables.matrix(faces["embedding"])[rows]
+    measured = [faces[name].to_numpy()[rows] for name in ("size", "sharpness")]
+    quality = np.log(np.maximum(np.stack(measured, axis=1).astype(np.float64), 1e-4))
     people = np.unique(folders, return_inverse=True)[1]
     settings = collection.settings
-    return Archive(Path(url).name, embeddings, people, unit_of(settings.embedder, settings.tta))
+    unit = unit_of(settings.embedder, settings.tta)
+    # A folder is called like its person.
+    sides = sides_of([folder.rpartition("/")[2] for folder in folders])
+    return Archive(Path(url).name, embeddings, people, sides, unit, quality)
 
 
 def from_file(path: str, embedder: str) -> Archive:
@@ -138,7 +187,10 @@ def from_file(path: str, embedder: str) -> Archive:
     embeddings = data["emb"].astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     people = np.unique(data["label"], return_inverse=True)[1]
-    return Archive(Path(path).stem, embeddings, people, unit_of(embedder, "none"))
+    unknown = np.zeros((len(people), 2))
+    sides = sides_of([str(label) for label in data["label"].tolist()])
+    unit = unit_of(embedder, "none")
+    return Archive(Path(path).stem, embeddings, people, sides, unit, unknown)
 
 
 def fit(parts: Sequence[Pairs], start: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -159,7 +211,8 @@ def fit(parts: Sequence[Pairs], start: npt.NDArray[np.float64]) -> npt.NDArray[n
 def reliability(part: Pairs, coefficients: npt.NDArray[np.float64]) -> None:
     """Prints how many of the pairs of each probability are one person."""
     likely = probability(part.known @ coefficients)
-    for what, mine in (("people", ~part.faces), ("faces", part.faces)):
+    for number, what in enumerate(("people", "face and person", "faces")):
+        mine = part.faces == number
         for low, high in itertools.pairwise(BOUNDS):
             some = mine & (likely >= low) & (likely < high)
             if some.any():
@@ -169,6 +222,19 @@ def reliability(part: Pairs, coefficients: npt.NDArray[np.float64]) -> None:
                 )
 
 
+def with_quality(fitted: Sequence[Pairs], shown: Sequence[Pairs]) -> None:
+    """Prints the log loss on some pairs of fits to others, with and without terms of quality."""
+    wide = [replace(one, known=np.concatenate([one.known, one.quality], axis=1)) for one in fitted]
+    plain, more = (fit(parts, np.zeros(parts[0].known.shape[1])) for parts in (fitted, wide))
+    print("| archive | pairs | log loss without quality | with |\n|---|---|---|---|")
+    for one in shown:
+        losses = []
+        for known in (one.known @ plain, np.concatenate([one.known, one.quality], axis=1) @ more):
+            likely = np.clip(probability(known), 1e-6, 1 - 1e-6)
+            losses.append(-np.log(np.where(one.same, likely, 1 - likely)).mean())
+        print(f"| {one.name} | {len(one.same):,} | {losses[0]:.4f} | {losses[1]:.4f} |")
+
+
 def main() -> None:
     """Prints coefficients and table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -176,6 +242,7 @@ def main() -> None:
     for name in ("--archive", "--embeddings", "--held-out"):
         parser.add_argument(name, action="append", default=[])
     parser.add_argument("--start", help="embedder whose coefficients are the start")
+    parser.add_argument("--quality", action="store_true")
     arguments = parser.parse_args()
     archives = [from_collection(url) for url in arguments.archive]
     archives += [from_file(path, arguments.embedder) for path in arguments.embeddings]
@@ -187,10 +254,13 @@ def main() -> None:
     print(
         "| archive | pairs | probability | number | mean | one person |\n|---|---|---|---|---|---|"
     )
-    shown = [one for archive in archives for one in archive.half(1).capped()]
-    shown += [from_collection(url) for url in arguments.held_out]
+    others = [one for archive in archives for one in archive.half(1).capped()]
+    others += [from_collection(url) for url in arguments.held_out]
+    shown = [one.pairs() for one in others]
     for one in shown:
-        reliability(one.pairs(), found)
+        reliability(one, found)
+    if arguments.quality:
+        with_quality(fitted, shown)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 KINDS = (
     *("name", "assign", "merge", "split", "apart", "reject", "not_a_face", "hide", "import"),
@@ -16,11 +17,10 @@ KINDS = (
 )
 
 
-@dataclass(frozen=True)
-class Concern:
+class Concern(NamedTuple):
     """A face that a decision concerns.
 
-    Args:
+    Attributes:
         face_id: The face.
         before: The person it belonged to; None for nobody.
         after: The person it belongs to by the decision; None where that isn't said.

@@ -160,10 +160,12 @@ class _Said:
         elif decision.kind == "hide" and decision.person_id is not None:
             self.hidden.add(decision.person_id)
         self.names |= decision.names
+        there = [(rows[one.face_id], one) for one in decision.concerns if one.face_id in rows]
+        self._pin(there, decision.decision)
         given = frozenset(one.after for one in decision.concerns)
-        for one in decision.concerns:
-            if one.face_id in rows:
-                self._face(rows[one.face_id], one, decision, given)
+        for row, one in there:
+            if one.after is None:
+                self._free(row, one, decision, given)
         if decision.kind == "apart":
             self._apart(decision, rows)
 
@@ -186,16 +188,29 @@ class _Said:
             reasons=self.reasons,
         )
 
-    def _face(
+    def _pin(self, there: Sequence[tuple[int, Concern]], by: str) -> None:
+        """Takes in whose faces are that a decision gives to somebody."""
+        given = {row: (one.after, by) for row, one in there if one.after is not None}
+        self.pins |= given
+        self.no_faces -= given.keys()
+        for row in given.keys() & self.released.keys():
+            del self.released[row]
+        if self.forbidden:
+            for row, (who, _) in given.items():
+                self.forbidden.pop((row, who), None)
+
+    def _free(
         self, row: int, one: Concern, decision: Decision, given: frozenset[bytes | None]
     ) -> None:
-        """Takes in what a decision, which gives faces to some people, says of that in a row."""
-        if one.after is not None:
-            self.pins[row] = (one.after, decision.decision)
-            self.forbidden.pop((row, one.after), None)
-            self.no_faces.discard(row)
-            self.released.pop(row, None)
-        elif decision.kind == "not_a_face":
+        """Takes in what a decision, which gives faces to some people, says of one that it doesn't.
+
+        Args:
+            row: The face's.
+            one: What it says of it.
+            decision: The decision.
+            given: Whom it gives faces to.
+        """
+        if decision.kind == "not_a_face":
             self.pins.pop(row, None)
             self.no_faces.add(row)
         elif decision.kind == "reject" and one.before is not None:

@@ -83,14 +83,19 @@ class _Changing:
     def follow(self, decision: Decision) -> None:
         """Follows one decision."""
         left: dict[int, Counter[int]] = {}
+        rows: dict[bytes | None, list[int]] = {}
         for one in decision.concerns:
             row = self._rows.get(one.face_id)
-            if row is None or (one.after is None and decision.kind not in _TAKING):
-                continue
-            target = -1 if one.after is None else self._cluster(one.after)
-            if self.labels[row] != target:
-                left.setdefault(int(self.labels[row]), Counter())[target] += 1
-                self.labels[row] = target
+            if row is not None and (one.after is not None or decision.kind in _TAKING):
+                rows.setdefault(one.after, []).append(row)
+        for after, theirs in rows.items():
+            target = -1 if after is None else self._cluster(after)
+            were = self.labels[theirs]
+            for label, count in zip(
+                *np.unique(were[were != target], return_counts=True), strict=True
+            ):
+                left.setdefault(int(label), Counter())[target] += int(count)
+            self.labels[theirs] = target
         touched = set(decision.about)
         for cluster, targets in left.items():
             if cluster >= 0 and not (self.labels == cluster).any():

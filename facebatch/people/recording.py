@@ -62,7 +62,7 @@ def _rows(decision: Decision) -> list[dict[str, Any]]:
         "cancels": decision.cancels,
     }
     return [
-        {**common, **vars(concern), **_given(decision, concern.after)}
+        {**common, **concern._asdict(), **_given(decision, concern.after)}
         for concern in decision.concerns
     ] or [common]
 
@@ -117,11 +117,8 @@ def _decisions(rows: pa.Table) -> Iterator[Decision]:
     starts = [at for at, name in enumerate(names) if at == 0 or name != names[at - 1]]
     for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
         _, kinds, people, called, cancels, *faces = (column[start:stop] for column in columns)
-        concerns = tuple(
-            Concern(face, before, after)
-            for face, before, after in zip(*faces, strict=True)
-            if face is not None
-        )
+        known = (each for each in zip(*faces, strict=True) if each[0] is not None)
+        concerns = tuple(map(Concern._make, known))
         if kinds[0] == "import":
             given = {
                 who: name for who, name in zip(people, called, strict=True) if name is not None
