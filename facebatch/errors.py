@@ -6,6 +6,7 @@
     │   ├── SettingsMismatch       2    a setting differs from the collection's frozen one
     │   ├── CollectionError        2    the output root isn't, or isn't yet, a usable collection
     │   │   └── SpaceMismatch      2    embeddings of two spaces were brought together
+    │   ├── DecisionRefused        2    a decision about people can't be taken
     │   ├── WorkerMismatch         2    a worker sees another store, or has another facebatch
     │   ├── GalleryError           2    a gallery is missing, damaged or lacks what was asked for
     │   └── WeightsError           2    model weights are missing or aren't the ones expected
@@ -56,6 +57,21 @@ class CollectionError(UsageError):
 
 class SpaceMismatch(CollectionError):
     """Embeddings of two spaces were brought together; their distances mean nothing."""
+
+
+class DecisionRefused(UsageError):
+    """A decision about people can't be taken.
+
+    Args:
+        reason: A code for it, by which others say it in their own words or language.
+        message: What a person reads.
+        who: How the message calls the person that it is about, where it is about one.
+    """
+
+    def __init__(self, reason: str, message: str, who: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.who = who
 
 
 class WorkerMismatch(UsageError):

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection import Collection, Snapshot
-from facebatch.errors import UsageError
+from facebatch.errors import DecisionRefused, UsageError
 from facebatch.people import recording
 from facebatch.people.decisions import Concern, Decision, hash_of_names
 from facebatch.people.effective import EffectiveDecisions, fold, followed
@@ -217,7 +217,7 @@ class People(PeopleView):
         if meant is None:
             face = self._face(said)
             if face is not None:
-                raise UsageError(self._is_a_face(said, face))
+                raise self._is_a_face(said, face)
         return meant or super().find(said)
 
     def meant(self, said: str) -> Meant:
@@ -233,7 +233,7 @@ class People(PeopleView):
             faces = tuple(self.faces_of(person))
             return Meant(person.person_id, faces, self.shown(person), person)
         if self.owner_of(face) is not None:
-            raise UsageError(self._is_a_face(said, face))
+            raise self._is_a_face(said, face)
         return Meant(self.new_person_id([face]), (face,), f"face {face.hex()[:12]}")
 
     def meant_anyone(self, said: str) -> Meant:
@@ -270,17 +270,20 @@ class People(PeopleView):
             return [self.face_ids[row].tobytes() for row in self.places.beginning(prefix)]
         return [face for face in among if face.hex().startswith(prefix)]
 
-    def _is_a_face(self, said: str, face: bytes) -> str:
+    def _is_a_face(self, said: str, face: bytes) -> DecisionRefused:
         owner = self.known.get(self.owner_of(face) or b"")
         if owner is None:
-            return (
+            return DecisionRefused(
+                "nobodys",
                 f"{said!r} is a face of nobody's: `facebatch people name {said} NAME` makes a "
-                f"person of it, `facebatch people assign PERSON {said}` gives it to one"
+                f"person of it, `facebatch people assign PERSON {said}` gives it to one",
             )
         whose = self.shown(owner)
-        return (
+        return DecisionRefused(
+            "somebodys",
             f"{said!r} is a face of {whose}: say {whose!r}, or `facebatch people split {whose} "
-            f"--faces {said}` first, or `facebatch people assign PERSON {said}`"
+            f"--faces {said}` first, or `facebatch people assign PERSON {said}`",
+            whose,
         )
 
     def find_faces(self, said: Iterable[str], person: Person | None = None) -> list[bytes]:
@@ -302,9 +305,10 @@ class People(PeopleView):
             meant = self._faces_beginning(text, among)
             if len(meant) != 1:
                 what = "no face" if not meant else f"{len(meant)} faces"
-                raise UsageError(
+                raise DecisionRefused(
+                    "no_such_face",
                     f"{text!r} begins the id of {what}{whose}: give at least {SHORTEST_PREFIX} "
-                    "digits of one; `facebatch people show PERSON` lists them"
+                    "digits of one; `facebatch people show PERSON` lists them",
                 )
             found.append(meant[0])
         return list(dict.fromkeys(found))
@@ -320,8 +324,7 @@ class People(PeopleView):
 
     def unsaid(self, faces: Sequence[bytes]) -> tuple[Concern, ...]:
         """Returns faces of which a decision says neither whose they were nor whose they are."""
-        concerns = self.concerns([(face, None) for face in faces])
-        return tuple(replace(one, before=None) for one in concerns)
+        return tuple(Concern(face, None, None) for face in faces)
 
 
 @dataclass(frozen=True)

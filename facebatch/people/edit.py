@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from facebatch.errors import UsageError
+from facebatch.errors import DecisionRefused
 from facebatch.people.deciding import Meant, Outcome, People, recorded
 from facebatch.people.decisions import Decision
 from facebatch.people.names import folded, written
@@ -25,7 +25,9 @@ def name_person(people: People, said: str, name: str) -> Outcome:
     meant = people.meant(said)
     name = written(name)
     if not name:
-        raise UsageError("a name is empty: `facebatch people undo` takes a name away")
+        raise DecisionRefused(
+            "name_empty", "a name is empty: `facebatch people undo` takes a name away"
+        )
     concerns = people.concerns([(face, meant.person_id) for face in meant.faces])
     decision = Decision("name", meant.person_id, name, concerns=concerns)
     message = f"{meant.shown} is called {name}, with {count(len(concerns), 'face')}"
@@ -56,7 +58,9 @@ def merge_people(people: People, said: str, others: Sequence[str]) -> Outcome:
     meant = people.meant(said)
     gone = list({one.faces: one for one in map(people.meant, others)}.values())
     if not gone or any(one.faces == meant.faces for one in gone):
-        raise UsageError(f"{said!r} can only be merged with other people than themselves")
+        raise DecisionRefused(
+            "one_person", f"{said!r} can only be merged with other people than themselves"
+        )
     notes = [
         f"{meant.shown} keeps the name; {one.name!r} stays with the old id"
         for one in gone
@@ -80,7 +84,11 @@ def assign_faces(people: People, said: str, faces: Sequence[str]) -> Outcome:
     mine = people.faces_of(person)
     chosen = [face for face in people.find_faces(faces) if face not in set(mine)]
     if not chosen:
-        raise UsageError(f"say which faces {people.shown(person)} doesn't have and is to get")
+        raise DecisionRefused(
+            "theirs_already",
+            f"say which faces {people.shown(person)} doesn't have and is to get",
+            people.shown(person),
+        )
     losing, kept = _kept_by_losers(people, chosen)
     changes = [(face, person.person_id) for face in [*mine, *chosen]] + kept
     decision = Decision("assign", person.person_id, concerns=people.concerns(changes))
@@ -113,7 +121,11 @@ def split_person(people: People, said: str, faces: Sequence[str]) -> Outcome:
     chosen = people.find_faces(faces, person)
     mine = people.faces_of(person)
     if not chosen or len(chosen) == len(mine):
-        raise UsageError(f"some of the faces of {people.shown(person)} must stay, and some leave")
+        raise DecisionRefused(
+            "all_or_none",
+            f"some of the faces of {people.shown(person)} must stay, and some leave",
+            people.shown(person),
+        )
     new = people.new_person_id(chosen)
     changes = [(face, new if face in set(chosen) else person.person_id) for face in mine]
     decision = Decision("split", person.person_id, concerns=people.concerns(changes))
@@ -136,9 +148,10 @@ def keep_apart(people: People, said: str, other: str) -> Outcome:
         for one in (first, second)
     ]
     if first.faces == second.faces or owners[0] & owners[1]:
-        raise UsageError(
+        raise DecisionRefused(
+            "one_person",
             f"{said!r} and {other!r} are one person: `facebatch people split` or `reject` parts "
-            "them"
+            "them",
         )
     persons = [one for one in (first, second) if one.person]
     changes = [(face, one.person_id) for one in persons for face in one.faces]
@@ -162,15 +175,19 @@ def reject_faces(people: People, said: str, faces: Sequence[str], *, no_face: bo
     person = people.find(said)
     chosen = people.find_faces(faces, person)
     if not chosen:
-        raise UsageError("say which faces: `facebatch people show PERSON` lists them")
+        raise DecisionRefused(
+            "no_face_chosen", "say which faces: `facebatch people show PERSON` lists them"
+        )
     changes = [
         (face, None if face in set(chosen) else person.person_id)
         for face in people.faces_of(person)
     ]
     if not no_face and len(set(chosen)) == len(changes):
-        raise UsageError(
+        raise DecisionRefused(
+            "all_of_them",
             f"these are all faces of {people.shown(person)}: leave one, or say --not-a-face, or "
-            "hide the person"
+            "hide the person",
+            people.shown(person),
         )
     kind = "not_a_face" if no_face else "reject"
     decision = Decision(kind, person.person_id, concerns=people.concerns(changes))
@@ -218,7 +235,9 @@ def undo(people: People, name: str | None = None) -> Outcome:
         candidates = [one for one in effective if one.decision.startswith(name)]
     if not candidates or (name is not None and len(candidates) > 1):
         what = "no decision that stands" if not candidates else "several decisions"
-        raise UsageError(f"there is {what}{f' called {name!r}' if name else ''}")
+        raise DecisionRefused(
+            "nothing_to_undo", f"there is {what}{f' called {name!r}' if name else ''}"
+        )
     target = candidates[-1]
     back, held = going_back(people.relocated, target)
     decision = Decision("undo", target.person_id, cancels=target.decision, concerns=back)

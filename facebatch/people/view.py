@@ -24,7 +24,7 @@ from facebatch.collection import (
     PeopleManifest,
     read_clusters,
 )
-from facebatch.errors import CollectionError, UsageError
+from facebatch.errors import CollectionError, DecisionRefused, UsageError
 from facebatch.people.identity import Person
 from facebatch.people.names import folded, hint
 from facebatch.people.records import persons
@@ -178,9 +178,11 @@ class PeopleView:
             like = hint(said, (one.name for one in active if one.name))
             if said and is_hex(said) and len(said) < SHORTEST_PREFIX and not like:
                 raise UsageError(f"{said!r} is too short: {SHORTEST_PREFIX} digits at least")
-            raise UsageError(
+            like = like or ": `facebatch people list` shows who there is"
+            raise DecisionRefused(
+                "nobody",
                 f"there is nobody called {said!r}, and no id that begins with it (at least "
-                f"{SHORTEST_PREFIX} digits){like or ': `facebatch people list` shows who there is'}"
+                f"{SHORTEST_PREFIX} digits){like}",
             )
         return person
 
@@ -197,7 +199,11 @@ class PeopleView:
             raise UsageError(f"several people are called {said!r}: say which by id, {shown}")
         person = named[0] if named else whole or self.by_id(said)
         if person is not None and person.status != "active":
-            raise UsageError(f"{said!r} has no faces any more: there is nobody to decide about")
+            raise DecisionRefused(
+                "gone",
+                f"{said!r} has no faces any more: there is nobody to decide about",
+                self.shown(person),
+            )
         return person
 
     def _of_whole_id(self, said: str) -> Person | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -109,11 +110,26 @@ def _names(request: Request) -> Response:
     return JSONResponse([{key: card[key] for key in ("name", "faces", "cover")} for card in cards])
 
 
+_WORD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 112">
+<rect width="112" height="112" fill="#808080" fill-opacity=".2"/>
+<g font-family="sans-serif" font-size="16" fill="#767676" text-anchor="middle">
+<text x="56" y="61">{word}</text></g></svg>"""
+"""What is shown of a face that there is no picture of."""
+
+
 def _chip(request: Request) -> Response:
     visit = Visit.of(request)
-    chip = visit.state.store.chip(face_of(visit, request.path_params["face"]))
+    store, row = visit.state.store, face_of(visit, request.path_params["face"])
+    chip, item = store.chip(row), store.media_of(row)
+    try:
+        if chip is None and item is not None:
+            box = store.boxes[row].tolist()
+            chip = visit.site.originals.face(item, int(store.timestamps[row]), box)
+    except MediaError:
+        chip = None
     if chip is None:
-        raise HTTPException(404)
+        word = _WORD.format(word=escape(visit.t("chip")))
+        return Response(word, media_type="image/svg+xml", headers={"cache-control": "no-store"})
     return Response(chip, media_type="image/jpeg", headers={"cache-control": _DAY})
 
 

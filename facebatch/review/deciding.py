@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from facebatch.errors import UsageError
+from facebatch.errors import DecisionRefused, UsageError
 from facebatch.people import Person, edit
 from facebatch.people.deciding import Outcome, People
 from facebatch.people.names import folded, written
@@ -24,6 +24,7 @@ from facebatch.review import asking, looking
 from facebatch.review.desk import State
 from facebatch.review.pages import Notice, Visit, is_id, person_of
 from facebatch.review.security import checked_form
+from facebatch.review.texts import table
 
 _MOST_FACES = 2000
 """Faces that one form may name."""
@@ -133,7 +134,7 @@ def _decided(request: Request, asked: Asked) -> Response:
     try:
         outcome = visit.site.desk.decide(lambda people: _VERBS[asked.action](people, asked), unless)
     except UsageError as error:
-        return _again(request, asked, visit.t("refused", why=str(error)), 422)
+        return _again(request, asked, visit.t("refused", why=_why(visit, error)), 422)
     if outcome is None:
         return _again(request, asked, _what_changed(visit, asked), 409)
     if asked.page == "same" and asked.action != "undo":
@@ -142,6 +143,13 @@ def _decided(request: Request, asked: Asked) -> Response:
     elif asked.action == "undo":
         visit.site.desk.asker.answered.clear()
     return RedirectResponse(_next(asked, outcome), 303)
+
+
+def _why(visit: Visit, error: UsageError) -> str:
+    """Returns why a decision can't be taken, in the page's language where that is known."""
+    if isinstance(error, DecisionRefused) and f"refused.{error.reason}" in table():
+        return visit.t(f"refused.{error.reason}", who=error.who)
+    return str(error)
 
 
 def _put_off(visit: Visit, asked: Asked) -> Response:
@@ -244,7 +252,7 @@ def _undo(people: People, asked: Asked) -> Outcome:
 
 def _chosen(asked: Asked) -> Sequence[str]:
     if not asked.faces:
-        raise UsageError("no face was chosen")
+        raise DecisionRefused("no_face_chosen", "no face was chosen")
     return asked.faces
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -30,6 +30,10 @@ LONGEST_SIDE = 1600
 _LIMITS = Limits(max_bytes=500_000_000, max_seconds=20.0)
 _QUALITY = 82
 _KEPT = 24
+
+_FACE_SIDE = 112
+_AROUND = 1.3
+"""What is shown of a face, in sides of its box, where the collection keeps no chips."""
 
 
 class Originals:
@@ -73,6 +77,28 @@ class Originals:
                 self._kept.popitem(last=False)
         return made
 
+    def face(self, item: Mapping[str, Any], timestamp_us: int, box: Sequence[float]) -> bytes:
+        """Returns what a photo, or a frame, shows of a face, as a small JPEG.
+
+        Args:
+            item: The photo's media row.
+            timestamp_us: Time of the frame; 0 for a photo.
+            box: x0, y0, x1, y1 in pixels of the upright full-size picture.
+
+        Raises:
+            MediaError: As for `picture`.
+        """
+        from PIL import Image
+
+        x0, y0, x1, y1 = box
+        half = _AROUND * max(x1 - x0, y1 - y0) / 2
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        with Image.open(io.BytesIO(self.picture(item, timestamp_us))) as photo:
+            scale = photo.width / (item["width"] or photo.width)
+            left, top, side = scale * (x - half), scale * (y - half), 2 * scale * half
+            shown = photo.crop((left, top, left + side, top + side))
+            return _jpeg(shown.resize((_FACE_SIDE, _FACE_SIDE)))
+
     def _file(self, item: Mapping[str, Any]) -> MediaFile:
         url = Sources.read(self._collection.storage).roots.get(item["root"])
         if url is None:
@@ -108,8 +134,10 @@ class Originals:
 
 
 def _jpeg(pixels: Any) -> bytes:
+    """Returns pixels (height, width, 3), or a picture, as a JPEG."""
     from PIL import Image
 
     sink = io.BytesIO()
-    Image.fromarray(pixels).save(sink, "JPEG", quality=_QUALITY)
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    picture.save(sink, "JPEG", quality=_QUALITY)
     return sink.getvalue()

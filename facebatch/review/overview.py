@@ -155,7 +155,7 @@ def evaluation(visit: Visit) -> Response:
     manifest = people.generation.manifest if people.generation else None
     health = dict(manifest.health or {}) if manifest else {}
     figures = [
-        {"name": name, "value": health[name], "most": bound.most, "advice": bound.advice}
+        {"name": name, "value": health[name], "most": bound.most}
         for name, bound in BOUNDS.items()
         if isinstance(health.get(name), int | float)
     ]

@@ -26,6 +26,7 @@ from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.media.limits import Limits
 from facebatch.review.pages import Notice, Visit
 from facebatch.review.security import checked_form
+from facebatch.review.texts import table
 
 _LIMITS = Limits(max_pixels=150_000_000, max_bytes=60_000_000, max_seconds=20.0)
 _FACES, _PEOPLE, _NEAREST = 12, 5, 12
@@ -129,7 +130,10 @@ def _searched(request: Request, data: bytes) -> Response:
             raise MediaError("empty", visit.t("search.nothing"))
         found = eye.look(data)
     except FacebatchError as error:
-        said = visit.t("search.not_read", why=str(error))
+        why = str(error)
+        if data and isinstance(error, MediaError) and f"reason.{error.reason}" in table():
+            why = visit.t(f"reason.{error.reason}")
+        said = visit.t("search.not_read", why=why)
         visit = Visit.of(request, Notice(said, is_warning=True), 422)
         return visit.render("search.html.j2", faces=None)
     faces = [

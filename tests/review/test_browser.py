@@ -8,7 +8,9 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,14 @@ PATIENCE_MS = 30_000
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collection, str]]:
     """A collection, and the address that a program serves its review at."""
-    place = tmp_path_factory.mktemp("served")
-    collection = make_reviewable(place, [5] * PEOPLE, seed=8)
+    collection = make_reviewable(tmp_path_factory.mktemp("served"), [5] * PEOPLE, seed=8)
+    with serving(collection) as address:
+        yield collection, address
+
+
+@contextmanager
+def serving(collection: Collection) -> Iterator[str]:
+    """Serves a review by a program of its own; gives its address."""
     program = subprocess.Popen(
         command("review", collection.storage.url), stdout=subprocess.PIPE, text=True
     )
@@ -44,10 +52,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collectio
     line = program.stdout.readline()
     found = re.search(r"http://\S+", line)
     assert found, line
-    yield collection, found[0]
-    program.send_signal(signal.SIGINT)
-    assert program.wait(30) in (0, 130)
-    program.stdout.close()
+    try:
+        yield found[0]
+    finally:
+        program.send_signal(signal.SIGINT)
+        ended = program.wait(30)
+        program.stdout.close()
+    assert ended in (0, 130)
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +71,16 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def let_in(browser: Any, served: tuple[Collection, str]) -> tuple[str, Any]:
-    """The address without its token, and what a browser that was let in remembers."""
+    return entered(browser, served[1])
+
+
+def entered(browser: Any, address: str) -> tuple[str, Any]:
+    """Returns an address without its token, and what a browser that was let in remembers."""
     context = browser.new_context()
-    context.new_page().goto(served[1])
+    context.new_page().goto(address)
     state = context.storage_state()
     context.close()
-    return served[1].partition("/?")[0], state
+    return address.partition("/?")[0], state
 
 
 class Tab:
@@ -126,6 +141,31 @@ def test_twenty_people_are_named_from_the_keyboard(served, tab: Tab) -> None:
     people = People.of(served[0])
     assert {who: people.known[bytes.fromhex(who)].name for who in said} == said
     assert "20 of " in tab.page.inner_text(".progress")
+
+
+@pytest.mark.full
+def test_a_hundred_people_are_named_from_the_keyboard(browser: Any, tmp_path: Path) -> None:
+    collection = make_reviewable(tmp_path, [5] * 120, seed=8)
+    with serving(collection) as address:
+        tab = Tab(browser, entered(browser, address))
+        tab.go("/who")
+        said, keys, begun = {}, 0, time.perf_counter()
+        for number in range(100):
+            said[tab.asked_about] = name = f"{GIVEN[number % 10]} {FAMILY[number // 10]}"
+            tab.page.keyboard.type(name)
+            tab.press("Enter")
+            keys += len(name) + 1
+        took = time.perf_counter() - begun
+        print(f"100 people: {keys} keys, and {took:.1f} s of waiting")
+        people = People.of(collection)
+        assert {who: people.known[bytes.fromhex(who)].name for who in said} == said
+        assert len(said) == 100
+        tab.context.close()
+        assert not tab.complaints
+
+
+GIVEN = ("Ada", "Bo", "Cem", "Dara", "Eli", "Fumiko", "Grace", "Hanna", "Iman", "Jun")
+FAMILY = ("Abe", "Berg", "Costa", "Diaz", "Endo", "Fry", "Gomez", "Hopper", "Ito", "Jansen")
 
 
 def test_keys_are_letters_in_a_field_and_commands_outside(served, tab: Tab) -> None:
@@ -238,9 +278,23 @@ def _paths(served: tuple[Collection, str], tab: Tab) -> list[str]:
     tab.go("/who")
     who, people = tab.asked_about, People.of(served[0])
     item = people.snapshot.media["media_id"][0].as_py().hex()
+    other = next(one.hex() for one in people.known if one.hex() != who)
     own = [f"/{page}/{who}" for page in ("person", "fit", "odd")]
+    own += [f"/compare?a={who}", f"/compare?a={who}&b={other}", "/people?q=zz", "/when?in=2004"]
+    own += ["/where?at=48.0,8.5", f"/who?person={other}"]
     pages = ("who", "same", "people", "search", "when", "where", "failures", "evaluation")
     return [*(f"/{page}" for page in (*pages, "decisions")), *own, f"/media/{item}"]
+
+
+def check_page(page: Any, what: str) -> None:
+    """Refuses a page that is wider than its window, or that axe finds serious faults in."""
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= page.viewport_size["width"], what
+    if AXE.is_file():
+        page.evaluate(AXE.read_text("utf-8"))
+        found = page.evaluate("axe.run(document)")["violations"]
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        assert not serious, (what, json.dumps(serious, indent=1)[:3000])
 
 
 @pytest.mark.full
@@ -256,13 +310,23 @@ def test_every_page_fits_and_can_be_read_by_everybody(browser, let_in, served, o
     tab = Tab(browser, let_in, **options)
     for path in _paths(served, tab):
         page = tab.go(path)
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= options["viewport"]["width"], path
-        if AXE.is_file():
-            page.evaluate(AXE.read_text("utf-8"))
-            found = page.evaluate("axe.run(document)")["violations"]
-            serious = [one for one in found if one["impact"] in ("serious", "critical")]
-            assert not serious, (path, json.dumps(serious, indent=1)[:3000])
+        check_page(page, path)
+    check_page(tab.go("/person/" + "0" * 32), "missing")
+    tab.complaints = [said for said in tab.complaints if "404" not in said]
+    tab.go("/who")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    check_page(page, "help")
+    page = tab.go("/who")
+    page.keyboard.type("Twice")
+    page.wait_for_timeout(300)
+    tab.press("Enter")
+    page.keyboard.type("twice")
+    page.wait_for_selector("#names:not([hidden]) button")
+    check_page(page, "names")
+    tab.press("Enter")
+    assert page.locator("h1").inner_text().lower().count("twice")
+    check_page(page, "confirm")
     page = tab.go("/who")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     lightness = sum(map(int, re.findall(r"\d+", paper)[:3])) / 3
