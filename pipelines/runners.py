@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
 import psutil
@@ -62,6 +62,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         )
     }
 )
+
+View = TypeVar("View", bound=PipelineOptions)
 
 _LOG = logging.getLogger(__name__)
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -189,8 +191,24 @@ def _under_limits() -> str:
     return f"; the limits here: {found}" if found else ""
 
 
+class Options(PipelineOptions):
+    """Beam's options with views that are made once.
+
+    Beam asks for some view whenever a transform is applied, several hundred times a run, and each
+    parses all options by a parser of its own. All views share their values.
+    """
+
+    def view_as(self, cls: type[View]) -> View:
+        """Returns the view of a kind."""
+        views = self.__dict__.setdefault("_views", {})
+        if cls not in views:
+            views[cls] = super().view_as(cls)
+        view: View = views[cls]
+        return view
+
+
 def _options(settings: RunSettings) -> PipelineOptions:
-    options = PipelineOptions(list(settings.beam_options))
+    options = Options(list(settings.beam_options))
     if _has_local_workers(settings):
         options.view_as(DirectOptions).direct_num_workers = settings.workers
     return options

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from apache_beam.options.pipeline_options import DirectOptions, GoogleCloudOptions
 from support.program import command
 
-from facebatch.pipelines.runners import keep_localhost_off_proxies
+from facebatch.pipelines.runners import Options, keep_localhost_off_proxies
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,15 @@ def test_a_worker_that_gets_no_thread_ends(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-P", "-c", program], timeout=60, cwd=tmp_path)
     assert done.returncode == 1
+
+
+def test_a_view_of_the_options_is_made_once_and_shares_its_values_with_all() -> None:
+    options = Options(["--direct_num_workers=3", "--job_name=night"])
+    direct = options.view_as(DirectOptions)
+    assert options.view_as(DirectOptions) is direct
+    assert direct.direct_num_workers == 3
+    direct.direct_num_workers = 5
+    assert options.get_all_options()["direct_num_workers"] == 5
+    copied = pickle.loads(pickle.dumps(options))
+    assert copied.view_as(DirectOptions).direct_num_workers == 5
+    assert copied.view_as(GoogleCloudOptions).job_name == "night"
