@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.nights import SETTINGS, Archive, states
-from support.pictures import as_stored, encode, with_orientation
+from support.pictures import as_stored, encode, gradient, with_orientation
 from support.sidecars import lay_beside, orientation_packet
 
 from facebatch import ids, tables
@@ -248,8 +248,13 @@ def test_regions_are_written_and_read_in_the_frame_of_the_stored_picture(
 
 
 @pytest.mark.parametrize("with_a_copy", [True, False])
-def test_an_erased_photo_comes_back_in_no_frame(archive: Archive, with_a_copy: bool) -> None:
+@pytest.mark.parametrize("with_a_face", [True, False])
+def test_an_erased_photo_comes_back_in_no_frame(
+    archive: Archive, with_a_copy: bool, with_a_face: bool
+) -> None:
     photo = put(archive, "a.jpg", 1, 6)
+    if not with_a_face:
+        photo.write_bytes(encode(gradient(200, 240)))
     sidecar = lay_beside(photo, 6)
     if with_a_copy:
         shutil.copy(photo, archive.folder / "plain.jpg")
