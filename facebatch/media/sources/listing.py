@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from facebatch import ids
 from facebatch.errors import InputError, UsageError
-from facebatch.media.kinds import extension_of, kind_of
+from facebatch.media.kinds import extension_of, is_sidecar, kind_of
 from facebatch.media.sources.exclusion import MARKS, Exclusion
 from facebatch.media.sources.folders import ArchivePlace, Entry, Place, place_of
 from facebatch.media.sources.ignored import EXAMPLES, Ignored
@@ -244,7 +244,7 @@ class _Walk:
                 self.ignore("marked_folder", mark, folder)
                 yield Marked(self.root.name, folder)
                 continue
-            sidecars = Sidecars(entries)
+            sidecars = self._sidecars(before, entries)
             if pattern is not None:
                 entries = [each for each in entries if _wanted(before + each.name, each, pattern)]
             entries.sort()
@@ -321,8 +321,13 @@ class _Walk:
             if not self.root.url.startswith(("http://", "https://")):
                 with suppress(OSError):
                     entries = self.place.entries(folder)
-            self._named_beside = folder, Sidecars(entries)
+            self._named_beside = folder, self._sidecars(f"{folder}/" if folder else "", entries)
         return self._named_beside[1]
+
+    def _sidecars(self, before: str, entries: Sequence[Entry]) -> Sidecars:
+        """Returns a folder's sidecars, without those that a pattern leaves out."""
+        out = self._exclusion.of_file
+        return Sidecars([e for e in entries if not (is_sidecar(e.name) and out(before + e.name))])
 
     def _file(self, path: str, entry: Entry, sidecars: Sidecars) -> MediaFile:
         root = self.root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -61,6 +62,15 @@ def test_a_listing_knows_the_version_of_each_photos_sidecar(tmp_path: Path) -> N
     assert ignored(root) == 2
     chosen = {file.path: file for file in files_of(parse_root(f"{tmp_path}/2024/*.cr2"))}
     assert [one.sidecar_version for one in chosen.values()] == ["b.xmp:4:77"]
+
+
+def test_a_sidecar_that_is_excluded_has_no_say(tmp_path: Path) -> None:
+    put(tmp_path)
+    root = replace(parse_root(str(tmp_path)), excluded=("2024/*.xmp",))
+    versions = {file.path: file.sidecar_version for file in files_of(root)}
+    assert (versions["2024/b.cr2"], versions["a.jpg"]) == (None, "a.jpg.xmp:4:77")
+    named = replace(parse_root(str(tmp_path / "2024/b.cr2")), excluded=("*.xmp",))
+    assert [file.sidecars for file in files_of(named)] == [()]
 
 
 def test_a_file_that_is_named_alone_has_its_sidecar(tmp_path: Path) -> None:
