@@ -77,8 +77,8 @@ def compare(title: str, embeddings: Embeddings, people: Labels, first: int) -> N
     """Prints the scores of one set of faces, of which the first so many are no repetitions."""
     n, d = embeddings.shape
     tau = choose_tau(first, shipped("dlib-resnet")["none"].links)
-    plan = choose(n, d, usable_memory(), 64)
-    neighbors = find_neighbors(embeddings, 64, plan, _SEED, usable_cores())
+    plan = choose(n, d, usable_memory())
+    neighbors = find_neighbors(embeddings, 64, tau, plan, _SEED, usable_cores())
     print(f"\n{title}: {n:,} faces, tau {tau:.4f}")
     for words, factor in (("each shot counts", 0.0), ("drawn together", 0.35)):
         settings = ClusterSettings(tau, burst_factor=factor)

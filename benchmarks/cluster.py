@@ -53,8 +53,9 @@ def _graph(embeddings: Embeddings, settings: ClusterSettings) -> Any:
     from facebatch.workers.machine import usable_cores, usable_memory
 
     n, d = embeddings.shape
-    plan = neighbors.choose(n, d, usable_memory(), settings.neighbors)
-    return neighbors.find_neighbors(embeddings, settings.neighbors, plan, _SEED, usable_cores())
+    plan = neighbors.choose(n, d, usable_memory())
+    k, reach = settings.neighbors, settings.tau
+    return neighbors.find_neighbors(embeddings, k, reach, plan, _SEED, usable_cores())
 
 
 def by_hdbscan(embeddings: Embeddings, _tau: float) -> Labels:
@@ -204,7 +205,7 @@ def work(name: str, folder: str, tau: str, what: str) -> None:
         np.save(Path(folder) / "labels.npy", method(embeddings, float(tau)))
     else:
         settings = ClusterSettings(float(tau))
-        graph = _graph(embeddings, settings)
+        graph = _graph(embeddings, replace(settings, tau=settings.tau * max(FACTORS)))
         wanted = [replace(settings, tau=float(tau) * factor) for factor in FACTORS]
         labels = [cluster_faces(embeddings, graph, one, _SEED) for one in wanted]
         np.save(Path(folder) / "labels.npy", np.stack(labels))

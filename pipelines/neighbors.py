@@ -1,8 +1,9 @@
-"""Neighbours: shards of queries against one index that every worker maps into its memory.
+"""Neighbours: shards of queries, each of which reads the cells that its queries look through.
 
-The launcher trains and fills the index; embeddings and index lie as files where all workers reach
-them; an element is a range of queries, whose edges are written as Parquet. The graph is the one
-that `facebatch.neighbors.find_neighbors` finds in a single process.
+The launcher parts the embeddings into cells and writes them in float16, cell by cell, where all
+workers reach them; an element is a range of places in that order, whose candidates are written as
+Parquet. The launcher reckons their distances anew and keeps those within reach. The graph is the
+one that `facebatch.neighbors.find_neighbors` finds in a single process.
 """
 
 from __future__ import annotations
@@ -10,23 +11,34 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facebatch import neighbors, tables
+from facebatch import neighbors
 from facebatch.collection.lease import Lease
 from facebatch.config import RunSettings
-from facebatch.neighbors import BLOCK_ROWS, Neighbors, index
+from facebatch.errors import CollectionError
+from facebatch.faces.embeddings import check_unit_rows
+from facebatch.neighbors import BLOCK_ROWS, Cells, Neighbors
 from facebatch.neighbors.index import Plan
 from facebatch.pipelines.engine import each
 from facebatch.pipelines.work import PerProcess
 from facebatch.storage.store import Storage
+from facebatch.workers.machine import usable_cores
+from facebatch.workers.threads import in_order
 
 SHARD_BLOCKS = 4
-"""Blocks of queries in a shard: a few seconds of work among a million faces."""
+"""Blocks of queries in a shard: some seconds of work."""
+
+PART_ROWS = 1 << 16
+"""Embeddings in a file: 16 MiB of 128-d ones."""
+
+_HELD_PARTS = 64
+"""Files that a worker holds, where they can't be mapped: 1 GiB of 128-d embeddings."""
 
 
 @dataclass(frozen=True)
@@ -34,37 +46,51 @@ class GraphJob:
     """What a worker needs, as plain data.
 
     Args:
-        storage: Where embeddings and index lie and edges go; every worker reaches it.
-        k: Neighbours of each face.
+        storage: Where the cells lie and candidates go; every worker reaches it.
+        k: Neighbours of each face at most.
+        reach: d2 up to which neighbours are wanted.
+        probes: Cells that a query looks through.
+        part_rows: Embeddings in a file.
     """
 
     storage: Storage
     k: int
+    reach: float
+    probes: int
+    part_rows: int = PART_ROWS
 
-    embeddings = "embeddings.npy"
-    index = "faces.index"
+    centroids = "centroids.npy"
+    starts = "starts.npy"
+
+    def part(self, number: int) -> str:
+        """Returns the path of one file of embeddings, in the order of the cells."""
+        return f"cells/{number:06d}.npy"
 
     def edges(self, start: int) -> str:
-        """Returns the path of the edges of the shard that begins at a place in the order."""
+        """Returns the path of the candidates of the shard that begins at a place."""
         return f"edges/{start:012d}.parquet"
 
 
 def find_neighbors(
     embeddings: npt.NDArray[np.float32],
     k: int,
+    reach: float,
     plan: Plan,
     seed: int,
     storage: Storage,
     settings: RunSettings,
     report: Callable[[int, int], None] = lambda *_: None,
 ) -> Neighbors:
-    """Finds every face's k nearest neighbours in worker processes.
+    """Finds every face's nearest neighbours within a distance in worker processes.
+
+    Few faces, which are compared with all, are searched in this process.
 
     Args:
         embeddings: (n, d) float32, rows of length 1; n may be 0.
-        k: Neighbours wanted, at least 1; clipped to n - 1.
+        k: Neighbours wanted of each at most, at least 1; clipped to n - 1.
+        reach: d2 up to which neighbours are listed.
         plan: How (`facebatch.neighbors.choose`).
-        seed: Of the index.
+        seed: Of the cells.
         storage: An empty folder for what lies between; it is the caller's to remove.
         settings: Runner and workers (as a number).
         report: Called a few times a second while the workers search, with the shards that are done
@@ -77,33 +103,40 @@ def find_neighbors(
         CollectionError: A row isn't of length 1.
         WorkerDied, StageFailed, Interrupted: As for `each`.
     """
-    built = index.build(embeddings, plan, seed)
-    order = neighbors.query_order(built)
-    if len(order) < 2:
-        return neighbors.find_neighbors(embeddings, k, plan, seed)
-    job = GraphJob(storage, k)
-    storage.write(job.embeddings, _as_npy(embeddings))
-    storage.write(job.index, index.to_bytes(built))
-    del built
+    n = len(embeddings)
+    if plan.kind == "flat" or n < 2:
+        return neighbors.find_neighbors(embeddings, k, reach, plan, seed, usable_cores(), report)
+    # Before any worker begins: what a worker raises ends the run as if it were a bug.
+    check_unit_rows(embeddings, "embedding", CollectionError)
+    k = neighbors.clipped(k, n)
+    cells, row_at = neighbors.partition(embeddings, plan, seed)
+    job = GraphJob(storage, k, reach, cells.probes, PART_ROWS)
+    storage.write(job.centroids, _as_npy(cells.centroids))
+    storage.write(job.starts, _as_npy(cells.starts))
+    for start, part in neighbors.halves(embeddings, row_at, PART_ROWS):
+        storage.write(job.part(start // PART_ROWS), _as_npy(part))
     step = BLOCK_ROWS * SHARD_BLOCKS
-    starts = range(0, len(order), step)
+    starts = range(0, n, step)
+    shards = [(start, min(n, start + step)) for start in starts]
     lease = Lease(storage)
-    shards = [(start, start + step) for start in starts]
 
     def done() -> int:
         return len(storage.files("edges"))
 
     with lease.held():
         each(SearchShard(job), shards, lease, settings, lambda: report(done(), len(shards)), done)
-    result = neighbors.empty(len(order), min(k, len(order) - 1))
-    for start in starts:
-        rows, part = read_edges(job, start)
-        result.distances[rows], result.indices[rows] = part.distances, part.indices
-    return result
+
+    def settled(start: int) -> tuple[npt.NDArray[np.int64], Neighbors]:
+        rows = row_at[start : start + step].astype(np.int64)
+        found = read_edges(job, start)
+        proposed = np.where(found >= 0, row_at[found], -1)
+        return rows, neighbors.settle(embeddings, rows, proposed, k, reach)
+
+    return neighbors.gather(in_order(settled, starts, usable_cores()), n, k)
 
 
 class SearchShard:
-    """Finds the neighbours of a range of queries and writes them as edges."""
+    """Finds the candidates of a range of places and writes them."""
 
     def __init__(self, job: GraphJob) -> None:
         self._job = job
@@ -111,50 +144,82 @@ class SearchShard:
 
     def __call__(self, shard: tuple[int, int], /) -> None:
         """Searches one shard; one that is there already is written again, the same."""
-        opened: _Opened = self._opened.get(lambda: _Opened(self._job))
-        rows = opened.order[shard[0] : shard[1]]
-        found = neighbors.neighbors_of_rows(opened.index, opened.embeddings, rows, self._job.k)
-        self._job.storage.write(self._job.edges(shard[0]), _as_parquet(rows, found))
+        opened: OpenCells = self._opened.get(lambda: OpenCells(self._job))
+        blocks = range(shard[0], shard[1], BLOCK_ROWS)
+        job = self._job
+        found = [
+            neighbors.propose(
+                *(opened.cells, opened.read, start, min(shard[1], start + BLOCK_ROWS)),
+                *(job.k, job.reach),
+            )
+            for start in blocks
+        ]
+        job.storage.write(job.edges(shard[0]), _as_parquet(np.concatenate(found)))
 
 
-class _Opened:
-    """What all shards of a worker share."""
+class OpenCells:
+    """What all shards of a worker share: the cells, and the files of embeddings.
+
+    From a local disk the files are mapped, so that all workers share one copy; from another store
+    some are held.
+    """
 
     def __init__(self, job: GraphJob) -> None:
-        self.index = index.read(job.storage, job.index)
-        self.embeddings = _open_npy(job.storage, job.embeddings)
-        self.order = neighbors.query_order(self.index)
+        self._job = job
+        self._parts: dict[int, npt.NDArray[np.float16]] = {}
+        self.cells = Cells(
+            _read_npy(job.storage, job.centroids), _read_npy(job.storage, job.starts), job.probes
+        )
+
+    def read(self, start: int, stop: int) -> npt.NDArray[np.float16]:
+        """Returns the embeddings (m, d) at some places."""
+        size = self._job.part_rows
+        numbers = range(start // size, (stop - 1) // size + 1)
+        found = [
+            self._part(number)[max(0, start - number * size) : stop - number * size]
+            for number in numbers
+        ]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def _part(self, number: int) -> npt.NDArray[np.float16]:
+        storage, path = self._job.storage, self._job.part(number)
+        if number in self._parts:
+            part = self._parts.pop(number)
+        elif storage.is_local:
+            part = np.load(storage.full_path(path), mmap_mode="r")
+        else:
+            part = _read_npy(storage, path)
+            if len(self._parts) >= _HELD_PARTS:
+                del self._parts[next(iter(self._parts))]  # the one that was asked for longest ago
+        self._parts[number] = part
+        return part
 
 
-def read_edges(job: GraphJob, start: int) -> tuple[npt.NDArray[np.int32], Neighbors]:
-    """Returns the rows of a shard of the graph, and their neighbours."""
-    edges = pq.read_table(io.BytesIO(job.storage.read(job.edges(start))))
-    part = Neighbors(tables.matrix(edges["distances"]), tables.matrix(edges["indices"]))
-    return edges["row"].to_numpy(), part
+def read_edges(job: GraphJob, start: int) -> npt.NDArray[np.int32]:
+    """Returns the places (q, c) of a shard's candidates; -1 for none."""
+    lists = pq.read_table(io.BytesIO(job.storage.read(job.edges(start))))["candidates"]
+    column = lists.combine_chunks()
+    counts = np.diff(column.offsets.to_numpy())
+    result = np.full((len(column), counts.max(initial=0)), -1, np.int32)
+    result[np.arange(result.shape[1]) < counts[:, None]] = column.flatten().to_numpy()
+    return result
 
 
-def _as_parquet(rows: npt.NDArray[np.int64], found: Neighbors) -> bytes:
-    columns = {
-        "row": rows.astype(np.int32),
-        "indices": tables.vectors(found.indices),
-        "distances": tables.vectors(found.distances),
-    }
+def _as_parquet(found: npt.NDArray[np.int32]) -> bytes:
+    there = found >= 0
+    ends = np.cumsum(there.sum(axis=1))
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(found[there]))
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd", use_dictionary=False)
+    pq.write_table(pa.table({"candidates": lists}), sink, compression="zstd", use_dictionary=False)
     return sink.getvalue()
 
 
-def _as_npy(embeddings: npt.NDArray[np.float32]) -> bytes:
+def _as_npy(array: npt.NDArray[np.generic]) -> bytes:
     sink = io.BytesIO()
-    np.save(sink, np.ascontiguousarray(embeddings, dtype=np.float32))
+    np.save(sink, np.ascontiguousarray(array))
     return sink.getvalue()
 
 
-def _open_npy(storage: Storage, path: str) -> npt.NDArray[np.float32]:
-    """Opens an array; from a local disk it is mapped, so that all workers share one copy."""
-    opened: npt.NDArray[np.float32]
-    if storage.is_local:
-        opened = np.load(storage.full_path(path), mmap_mode="r")
-    else:
-        opened = np.load(io.BytesIO(storage.read(path)))
-    return opened
+def _read_npy(storage: Storage, path: str) -> Any:
+    return np.load(io.BytesIO(storage.read(path)))

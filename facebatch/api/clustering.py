@@ -58,8 +58,9 @@ def cluster_embeddings(
     from facebatch.workers.machine import usable_cores, usable_memory
 
     n, d = embeddings.shape
-    plan = choose(n, d, usable_memory(), settings.neighbors)
-    neighbors = find_neighbors(embeddings, settings.neighbors, plan, seed, usable_cores())
+    plan = choose(n, d, usable_memory())
+    reach = settings.tau
+    neighbors = find_neighbors(embeddings, settings.neighbors, reach, plan, seed, usable_cores())
     return cluster_faces(embeddings, neighbors, settings, seed, conflicts)
 
 

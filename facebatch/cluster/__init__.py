@@ -1,4 +1,4 @@
-"""Grouping faces into people: from the k-nearest-neighbour graph to one label a face.
+"""Grouping faces into people: from the near-neighbour graph to one label a face.
 
 Five steps, all governed by one distance tau (see ``tau``): near-identical faces are drawn
 together to one (``bursts``); the spanning forest of mutual reachability leaves out links longer
@@ -40,7 +40,8 @@ def cluster_faces(
 
     Args:
         embeddings: (n, d) float32, rows of length 1.
-        neighbors: Their nearest neighbours; those beyond ``settings.neighbors`` are ignored.
+        neighbors: Their neighbours within ``settings.tau`` at least; those beyond
+            ``settings.neighbors`` of a face are ignored.
         settings: The distances and sizes that decide.
         seed: Seed of the vote's order.
         conflicts: (n,) int32, faces with the same number of 0 or more never share a cluster; none

@@ -30,7 +30,7 @@ def representatives(
 
     Args:
         embeddings: (n, d) float32, rows of length 1.
-        neighbors: The k-nearest-neighbour graph of n faces.
+        neighbors: The near-neighbour graph of n faces; those nearer than the radius count.
         radius: d2 below which two faces are near-identical; 0 lets every face stand for itself.
         conflicts: (n,) int32, faces with the same number of 0 or more are different people and of
             different bursts, however near; none by default.
@@ -38,11 +38,12 @@ def representatives(
     Returns:
         (n,) int32, the row of each face's representative.
     """
-    counts = (neighbors.distances < radius).sum(axis=1).astype(np.int32)
+    # Those nearer than the radius, not as near.
+    counts = neighbors.counts_within(np.nextafter(np.float32(radius), np.float32(-1)))
     groups = np.full(len(neighbors), -1, np.int32)
     if conflicts is not None:
         held = conflicts >= 0
         groups[held] = np.unique(conflicts[held], return_inverse=True)[1]
     embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
-    indices = np.ascontiguousarray(neighbors.indices)
-    return kernels.cover(indices, counts, groups, embeddings, radius)
+    lists = (neighbors.starts, neighbors.indices, counts, neighbors.k)
+    return kernels.cover(*lists, groups, embeddings, radius)

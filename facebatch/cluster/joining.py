@@ -8,7 +8,7 @@ somebody, and a group goes where most of its faces do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -119,7 +119,7 @@ def _votes(
     rules: Rules,
 ) -> Votes:
     near = nearest.distances < tau
-    face = np.repeat(np.arange(len(rows)), near.sum(axis=1))
+    face = nearest.askers[near]
     cluster = labels[nearest.indices[near]].astype(np.int64)
     pull = tau - nearest.distances[near].astype(np.float64)
     counted = cluster >= 0
@@ -191,25 +191,27 @@ def join(
         (n,) int32: the labels of faces in a cluster are those that were given; new clusters
         follow.
     """
-    plan = choose(len(rows), embeddings.shape[1], usable_memory(), settings.neighbors)
-    among = find_neighbors(embeddings[rows], settings.neighbors, plan, seed, usable_cores())
-    groups = cluster_faces(embeddings[rows], among, settings, seed)
-    groups = join_named(groups, rules.named[rows], embeddings[rows])
-    groups, _ = part_photos(groups, rules.conflict[rows], embeddings[rows])
+    new = embeddings[rows]
+    plan = choose(len(rows), new.shape[1], usable_memory())
+    found = find_neighbors(new, settings.neighbors, settings.tau, plan, seed, usable_cores())
+    groups = cluster_faces(new, found, settings, seed)
+    groups = join_named(groups, rules.named[rows], new)
+    groups, _ = part_photos(groups, rules.conflict[rows], new)
     votes = _allowed(_votes(labels, rows, nearest, settings.tau, rules), labels, rules)
-    inner = _inner_pull(groups, among, settings.tau)
+    inner = _inner_pull(groups, found, settings.tau)
     target = _targets(embeddings, labels, rows, groups, votes, inner, settings)
     result = _seated(labels, rows, target, rules, _pull_of(votes, len(labels)))
     result = _found(result, rows, groups)
-    return _ask_again(result, rows, among, settings.tau, rules)
+    return _ask_again(result, rows, found, settings.tau, rules)
 
 
 def _inner_pull(groups: Labels, among: Neighbors, tau: float) -> npt.NDArray[np.float64]:
     """Returns how hard each face (m,) is pulled by its own group."""
-    mine = (groups[among.indices] == groups[:, None]) & (groups >= 0)[:, None]
-    weights = np.where(mine & (among.distances < tau), tau - among.distances, 0.0)
-    pull: npt.NDArray[np.float64] = weights.sum(axis=1, dtype=np.float64)
-    return pull
+    face = among.askers
+    mine = (groups[among.indices] == groups[face]) & (groups[face] >= 0) & (among.distances < tau)
+    pull = tau - among.distances[mine].astype(np.float64)
+    total: npt.NDArray[np.float64] = np.bincount(face[mine], pull, len(groups)).astype(np.float64)
+    return total
 
 
 def _pull_of(votes: Votes, n: int) -> npt.NDArray[np.float64]:
@@ -288,7 +290,8 @@ def _ask_again(
     result = labels
     while True:
         noise = np.flatnonzero(result[rows] < 0)
-        nearest = Neighbors(among.distances[noise], rows[among.indices[noise]].astype(np.int32))
+        near = among.take(noise)
+        nearest = replace(near, indices=rows[near.indices].astype(np.int32))
         asked = attach(result, rows[noise], nearest, tau, rules)
         if (asked == result).all():
             return result

@@ -316,8 +316,10 @@ def unique_links(
 
 @compiled
 def cover(
-    near: npt.NDArray[np.int32],
-    counts: Ints,
+    starts: npt.NDArray[np.int64],
+    near: Ints,
+    counts: npt.NDArray[np.int64],
+    k: int,
     groups: Ints,
     embeddings: npt.NDArray[np.float32],
     radius: float,
@@ -328,8 +330,10 @@ def cover(
     be too short for its burst: the lists of the others lead on to those that are near it as well.
 
     Args:
-        near: (n, k) neighbours of each face.
+        starts: (n + 1,) where each face's neighbours begin.
+        near: (e,) the neighbours.
         counts: (n,) how many of them, from the first, the face may stand for.
+        k: The most that a face lists.
         groups: (n,) the group of each face, 0..g-1, -1 for none.
         embeddings: (n, d) the faces.
         radius: d2 below which faces are near.
@@ -337,7 +341,7 @@ def cover(
     Returns:
         The face (n,) that stands for each, itself for those chosen.
     """
-    n, k = near.shape
+    n = len(counts)
     representatives = np.full(n, -1, np.int32)
     asker = np.full(n, -1, np.int32)  # the last face that each was a candidate of
     holder = np.full(groups.max() + 1 if n else 0, -1, np.int32)  # the same for each group
@@ -349,14 +353,15 @@ def cover(
         if groups[face] >= 0:
             holder[groups[face]] = face
         count = counts[face]
-        candidates[:count] = near[face, :count]
+        candidates[:count] = near[starts[face] : starts[face] + count]
         asker[candidates[:count]] = face
         place = 0
         while place < count:
             other = candidates[place]
             place += 1
             if counts[face] == k:
-                for further in near[other, : counts[other]]:
+                begin = starts[other]
+                for further in near[begin : begin + counts[other]]:
                     if asker[further] != face:
                         asker[further] = face
                         if _d2(embeddings, face, further) < radius:

@@ -1,23 +1,19 @@
 """Links: the pairs of faces that are near enough to count, each pair once.
 
-A graph of 64 neighbours holds mostly impostors. What clustering needs of it are the few links
-within tau and one distance a face, so that memory follows the links that count.
+What clustering needs of a graph are the few links within tau and one distance a face, so that
+memory follows the links that count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from facebatch.cluster import kernels
-from facebatch.neighbors import Neighbors, choose, contract, neighbors_of_rows
-from facebatch.neighbors.index import build
+from facebatch.neighbors import Neighbors, choose, contract, gather, join, neighbors_of_rows
 from facebatch.workers.machine import usable_cores, usable_memory
-
-_BLOCK_ROWS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,8 @@ class Density:
     """What clustering needs of a neighbour graph.
 
     Args:
-        core: (n,) float32, core distance of each face as d2; infinite without any neighbour.
+        core: (n,) float32, core distance of each face as d2; infinite where it is above tau, which
+            is as good as any: no link within tau reaches such a face.
         links: Those within tau; whichever of the two ends lists the other as a neighbour.
     """
 
@@ -62,14 +59,14 @@ def density(neighbors: Neighbors, min_samples: int, tau: float) -> Density:
     """Returns core distances and near links.
 
     Args:
-        neighbors: The k-nearest-neighbour graph of n faces.
+        neighbors: The near-neighbour graph of n faces, up to tau at least.
         min_samples: The neighbour whose distance is the core distance, the face itself not
             counted, as in the package hdbscan; the last one where there are fewer places.
         tau: Longest link kept, as d2.
     """
-    starts = range(0, len(neighbors), _BLOCK_ROWS)
-    blocks = (_rows(neighbors, slice(start, start + _BLOCK_ROWS)) for start in starts)
-    return _gathered(blocks, min_samples, tau)
+    near = neighbors.up_to(tau)
+    links = kernels.unique_links(near.starts, near.indices, near.distances)
+    return Density(_core(near, min_samples), Links(*links))
 
 
 def density_of_moments(
@@ -86,7 +83,7 @@ def density_of_moments(
     neighbours a face the clusters still agree with those of all distances (ARI .999).
 
     Args:
-        neighbors: The k-nearest-neighbour graph of n faces.
+        neighbors: The near-neighbour graph of n faces, up to tau at least.
         embeddings: (n, d) float32, their embeddings.
         representatives: (n,) int32, the face that stands for each one's burst.
         min_samples: As for `density`.
@@ -95,65 +92,52 @@ def density_of_moments(
     Returns:
         Those of the representatives, numbered in ascending order of their rows.
     """
-    blocks = contract(neighbors, embeddings, representatives)
-    rows = np.unique(representatives)
-    whole = neighbors.distances[rows, -1] > tau if neighbors.k else np.ones(len(rows), np.bool_)
-    return _gathered(_refilled(blocks, embeddings, rows, whole), min_samples, tau)
-
-
-def _refilled(
-    blocks: Iterable[Neighbors],
-    embeddings: npt.NDArray[np.float32],
-    rows: npt.NDArray[np.integer],
-    whole: npt.NDArray[np.bool_],
-) -> Iterator[Neighbors]:
-    """Yields the blocks, rows with less than half their places taken filled by another search.
-
-    Args:
-        blocks: The graph of the faces ``rows``, in order.
-        embeddings: (n, d) float32.
-        rows: (r,) the faces.
-        whole: (r,) whose neighbours within tau were all listed; they miss nothing.
-    """
-    among: npt.NDArray[np.float32] | None = None
+    rows = np.unique(representatives).astype(np.int64)
+    # Who has fewer places taken than there are has all listed that lie within tau.
+    full = neighbors.counts_within(tau)[rows] == neighbors.k
+    parts, sparse = [], []
     start = 0
-    for block in blocks:
-        asked = np.isfinite(block.distances).sum(axis=1) < block.k // 2
-        asked &= ~whole[start : start + len(block)]
-        if asked.any():
-            if among is None:
-                among = np.ascontiguousarray(embeddings[rows], dtype=np.float32)
-                plan = choose(len(rows), among.shape[1], usable_memory(), block.k)
-                index = build(among, plan)
-            places = np.flatnonzero(asked)
-            found = neighbors_of_rows(index, among, start + places, block.k, usable_cores())
-            block.distances[places, : found.k] = found.distances
-            block.indices[places, : found.k] = found.indices
+    for block in contract(neighbors, embeddings, representatives):
+        few = np.isfinite(block.distances).sum(axis=1) < block.k // 2
+        sparse.append(start + np.flatnonzero(few & full[start : start + len(block)]))
+        parts.append(block.within(tau))
         start += len(block)
-        yield block
+    among = join(parts, neighbors.k)
+    asked = np.concatenate([np.zeros(0, np.int64), *sparse])
+    if len(asked):
+        among = _replaced(among, asked, _found_anew(embeddings, rows, asked, neighbors.k, tau))
+    return density(among, min_samples, tau)
 
 
-def _rows(neighbors: Neighbors, rows: slice) -> Neighbors:
-    return Neighbors(neighbors.distances[rows], neighbors.indices[rows])
+def _found_anew(
+    embeddings: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.int64],
+    asked: npt.NDArray[np.int64],
+    k: int,
+    tau: float,
+) -> Neighbors:
+    """Returns the neighbours of some (m,) of the faces ``rows`` (r,) among these, by number."""
+    plan = choose(len(rows), embeddings.shape[1], usable_memory(), len(asked))
+    found = neighbors_of_rows(
+        embeddings, rows[asked], k, tau, plan, among=rows, threads=usable_cores()
+    )
+    numbers = np.searchsorted(rows, found.indices).astype(np.int32)
+    return Neighbors(found.starts, numbers, found.distances, k)
 
 
-def _gathered(blocks: Iterable[Neighbors], min_samples: int, tau: float) -> Density:
-    core = [np.empty(0, np.float32)]
-    counts = [np.zeros(1, np.int64)]
-    targets = [np.empty(0, np.int32)]
-    lengths = [np.empty(0, np.float32)]
-    for block in blocks:
-        near = block.distances <= tau
-        counts.append(near.sum(axis=1))
-        targets.append(block.indices[near])
-        lengths.append(block.distances[near])
-        core.append(_core(block, min_samples))
-    starts = np.cumsum(np.concatenate(counts))
-    links = kernels.unique_links(starts, np.concatenate(targets), np.concatenate(lengths))
-    return Density(np.concatenate(core), Links(*links))
+def _replaced(neighbors: Neighbors, rows: npt.NDArray[np.int64], other: Neighbors) -> Neighbors:
+    """Returns a graph with other neighbours of some rows."""
+    kept = np.ones(len(neighbors), np.bool_)
+    kept[rows] = False
+    others = np.flatnonzero(kept)
+    parts = [(others, neighbors.take(others)), (rows, other)]
+    return gather(parts, len(neighbors), neighbors.k)
 
 
-def _core(block: Neighbors, min_samples: int) -> npt.NDArray[np.float32]:
-    if block.k == 0:
-        return np.full(len(block), np.inf, np.float32)
-    return block.distances[:, min(min_samples, block.k) - 1].copy()
+def _core(near: Neighbors, min_samples: int) -> npt.NDArray[np.float32]:
+    core = np.full(len(near), np.inf, np.float32)
+    place = min(min_samples, near.k) - 1
+    if place >= 0:
+        dense = near.counts > place
+        core[dense] = near.distances[near.starts[:-1][dense] + place]
+    return core

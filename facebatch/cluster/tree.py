@@ -82,7 +82,8 @@ def grow(
 
     Args:
         embeddings: (n, d) float32, rows of length 1.
-        neighbors: Their nearest neighbours; those beyond ``settings.neighbors`` are ignored.
+        neighbors: Their neighbours within ``settings.tau`` at least; those beyond
+            ``settings.neighbors`` of a face are ignored.
         settings: The distances and sizes that decide.
         conflicts: (n,) int32, faces with the same number of 0 or more are different people and
             never of one burst; none by default.

@@ -43,9 +43,11 @@ class Searching:
     settings: RunSettings
     report: Report = nobody
 
-    def find(self, embeddings: npt.NDArray[np.float32], k: int, plan: Plan, seed: int) -> Neighbors:
+    def find(
+        self, embeddings: npt.NDArray[np.float32], k: int, reach: float, plan: Plan, seed: int
+    ) -> Neighbors:
         """Finds neighbours, as `facebatch.stages.trees.find_here` does."""
-        asked = embeddings, k, plan, seed
+        asked = embeddings, k, reach, plan, seed
         with stages.neighbors(self.report) as tell:
             if len(embeddings) < LEAST_FACES:
                 return find_here(*asked, tell)

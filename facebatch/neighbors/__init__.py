@@ -1,35 +1,43 @@
-"""The k-nearest-neighbour graph of embeddings: the one thing that clustering sees of all pairs.
+"""The near-neighbour graph of embeddings: the one thing that clustering sees of all pairs.
 
-An index proposes candidates by similarity; their distances are then reckoned anew from the
-embeddings, because inner products of near-duplicates lose in rounding exactly the digits that
-order them. `choose` decides which index, `find_neighbors` builds and asks it, `recall` measures
-what was missed. The graph is the same for any number of threads and any division into shards of
-whole blocks of queries.
+A search through cells of what is near proposes candidates by similarity (``cells``); their
+distances are then reckoned anew from the embeddings, because inner products of near-duplicates
+lose in rounding exactly the digits that order them, and those within reach are kept (``graph``).
+`choose` decides how, `find_neighbors` does it, `recall` measures what was missed. The graph is the
+same for any number of threads and any division into shards of whole blocks of queries.
 """
 
-from facebatch.neighbors.graph import Neighbors, contract, empty, join
+from facebatch.neighbors.cells import Cells, halves, partition
+from facebatch.neighbors.graph import Neighbors, contract, gather, join
 from facebatch.neighbors.graph_search import (
     BLOCK_ROWS,
     GraphRecall,
     choose,
+    clipped,
     exact_neighbors,
     find_neighbors,
     neighbors_of_rows,
-    query_order,
+    propose,
     recall,
+    settle,
 )
 
 __all__ = [
     "BLOCK_ROWS",
+    "Cells",
     "GraphRecall",
     "Neighbors",
     "choose",
+    "clipped",
     "contract",
-    "empty",
     "exact_neighbors",
     "find_neighbors",
+    "gather",
+    "halves",
     "join",
     "neighbors_of_rows",
-    "query_order",
+    "partition",
+    "propose",
     "recall",
+    "settle",
 ]

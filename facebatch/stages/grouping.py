@@ -7,11 +7,9 @@ person, and what was put out or isn't good enough to found a person may join one
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 
 from facebatch import ids
@@ -26,11 +24,8 @@ from facebatch.workers.machine import usable_cores, usable_memory
 if TYPE_CHECKING:
     from facebatch.neighbors import Neighbors
 
-MANY_ROWS = 50_000
-"""Faces asked about at once from which on lists are searched instead of all faces, which would be
-quadratic in a collection's faces."""
-
-_INDEX_SEED = 0
+_SEED = 0
+"""Of the cells that neighbours of many faces are looked for in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +68,7 @@ def group(
     cut = cut_tree(faces, tree, settings, seed)
     # What the tree left on its own is near to nobody.
     active = np.flatnonzero(faces.attachable & ~(cut.covered & faces.seeds))
-    neighborhood = _Neighborhood(faces, settings.neighbors)
+    neighborhood = _Neighborhood(faces, settings)
     found = _completed(faces, cut.labels, active, neighborhood, settings, seed)
     return replace(found, broken=cut.broken + found.broken), tree
 
@@ -99,7 +94,7 @@ def group_exactly(faces: Faces, settings: ClusterSettings, seed: int) -> Groupin
     )
     # What HDBSCAN calls noise stays noise, until a new face comes near it (`extend`).
     active = np.flatnonzero(faces.attachable & ~faces.seeds)
-    neighborhood = _Neighborhood(faces, settings.neighbors)
+    neighborhood = _Neighborhood(faces, settings)
     return _completed(faces, labels, active, neighborhood, settings, seed)
 
 
@@ -111,7 +106,7 @@ def extend(faces: Faces, settings: ClusterSettings, seed: int, base: Clustering)
     labels[known] = base.labels[places.drop_null().to_numpy()]
     labels[faces.no_face | faces.released] = -1
     new = np.flatnonzero(faces.attachable & ~known)
-    neighborhood = _Neighborhood(faces, settings.neighbors)
+    neighborhood = _Neighborhood(faces, settings)
     active = new
     if len(new):
         near = neighborhood.of(new)
@@ -199,62 +194,46 @@ def _decided(faces: Faces, labels: Labels) -> tuple[Labels, Rows]:
 class _Neighborhood:
     """The neighbours of some faces among all that may be grouped; nobody is asked for twice."""
 
-    def __init__(self, faces: Faces, k: int) -> None:
+    def __init__(self, faces: Faces, settings: ClusterSettings) -> None:
         self._embeddings = faces.embeddings
         self._among = np.flatnonzero(faces.attachable)
-        self._k = k
+        self._settings = settings
         self._rows = np.zeros(0, np.int64)
         self._found: Neighbors | None = None
 
     def of(self, rows: Rows) -> Neighbors:
-        """Returns the neighbours (m, k) of faces that may be grouped, in the order of the rows.
+        """Returns the neighbours within tau of faces (m,) that may be grouped, in their order.
 
         Indices are rows of all faces.
         """
-        from facebatch.neighbors import empty, join
+        from facebatch.neighbors import gather
 
-        if not len(rows):
-            return empty(0, 0)
         missing = np.setdiff1d(rows, self._rows)
         if self._found is None:
             self._rows, self._found = missing, self._search(missing)
         elif len(missing):
-            every = np.concatenate([self._rows, missing])
-            order = np.argsort(every, kind="stable")
-            joined = join([self._found, self._search(missing)])
-            self._rows, self._found = every[order], _some(joined, order)
-        return _some(self._found, np.searchsorted(self._rows, rows))
+            every = np.union1d(self._rows, missing)
+            known = (np.searchsorted(every, self._rows), self._found)
+            new = (np.searchsorted(every, missing), self._search(missing))
+            self._rows, self._found = every, gather([known, new], len(every), self._found.k)
+        return self._found.take(np.searchsorted(self._rows, rows))
 
     def _search(self, rows: Rows) -> Neighbors:
-        from facebatch.neighbors import neighbors_of_rows
+        from facebatch.neighbors import choose, neighbors_of_rows
 
-        places = np.searchsorted(self._among, rows)
-        index = self._lists if len(rows) > MANY_ROWS else self._index
-        found = neighbors_of_rows(index, self._chosen, places, self._k, usable_cores())
-        return replace(found, indices=self._among[found.indices].astype(np.int32))
-
-    @cached_property
-    def _chosen(self) -> npt.NDArray[np.float32]:
-        return self._embeddings.all[self._among]
-
-    @cached_property
-    def _index(self) -> Any:
-        from facebatch.neighbors.index import build
-
-        return build(self._chosen)
-
-    @cached_property
-    def _lists(self) -> Any:
-        """The index of a graph of all these faces: for many questions it is worth its training."""
-        from facebatch.neighbors import choose
-        from facebatch.neighbors.index import build
-
-        n, d = self._chosen.shape
-        return build(self._chosen, choose(n, d, usable_memory(), self._k), _INDEX_SEED)
-
-
-def _some(nearest: Neighbors, rows: npt.NDArray[Any]) -> Neighbors:
-    return replace(nearest, distances=nearest.distances[rows], indices=nearest.indices[rows])
+        embeddings = self._embeddings.all if len(rows) else np.zeros((1, 1), np.float32)
+        n, d = len(self._among), embeddings.shape[1]
+        plan = choose(n, d, usable_memory(), len(rows))
+        return neighbors_of_rows(
+            embeddings,
+            rows,
+            self._settings.neighbors,
+            self._settings.tau,
+            plan,
+            among=self._among,
+            seed=_SEED,
+            threads=usable_cores(),
+        )
 
 
 def _numbered(faces: Faces, labels: Labels) -> Labels:

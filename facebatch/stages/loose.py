@@ -116,11 +116,9 @@ class Loose:
         if len(rows) < 2:
             return np.zeros((0, 2), np.int64)
         k = min(_FACES_OF_A_FACE, len(rows) - 1)
-        plan = choose(len(rows), looks.shape[1], usable_memory(), k)
-        near = find_neighbors(looks, k, plan)
-        first = np.repeat(np.arange(len(rows)), k)
-        pairs = np.stack([first, near.indices.reshape(-1).astype(np.int64)], axis=1)
-        pairs = rows[pairs[np.isfinite(near.distances.reshape(-1))]]
+        plan = choose(len(rows), looks.shape[1], usable_memory())
+        near = find_neighbors(looks, k, np.inf, plan)
+        pairs = rows[np.stack([near.askers, near.indices], axis=1)]
         return np.unique(np.sort(pairs, axis=1), axis=0)
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from facebatch.neighbors import Neighbors
     from facebatch.neighbors.index import Plan
 
-Finder = Callable[[npt.NDArray[np.float32], int, "Plan", int], "Neighbors"]
-"""Finds the k nearest neighbours of each embedding (n, d), by a plan and a seed."""
+Finder = Callable[[npt.NDArray[np.float32], int, float, "Plan", int], "Neighbors"]
+"""Finds the k nearest neighbours within a d2 of each embedding (n, d), by a plan and a seed."""
 
 HEADROOM = 1.25
 """The tree is grown for a tau so many times larger, so that a threshold may be raised as well."""
@@ -70,6 +70,7 @@ class CutTree:
 def find_here(
     embeddings: npt.NDArray[np.float32],
     k: int,
+    reach: float,
     plan: Plan,
     seed: int,
     report: Callable[[int, int], None] = lambda *_: None,
@@ -77,7 +78,7 @@ def find_here(
     """Finds neighbours in this process, on all its cores."""
     from facebatch.neighbors import find_neighbors
 
-    return find_neighbors(embeddings, k, plan, seed, usable_cores(), report)
+    return find_neighbors(embeddings, k, reach, plan, seed, usable_cores(), report)
 
 
 def grow_tree(
@@ -96,9 +97,9 @@ def grow_tree(
 
     rows = np.flatnonzero(faces.seeds)
     embeddings = faces.embeddings[rows]
-    plan = choose(len(rows), embeddings.shape[1], usable_memory(), settings.neighbors)
-    neighbors = find(embeddings, settings.neighbors, plan, seed)
+    plan = choose(len(rows), embeddings.shape[1], usable_memory())
     wide = grown_for(settings, len(rows))
+    neighbors = find(embeddings, settings.neighbors, wide.tau, plan, seed)
     tree = grow(embeddings, neighbors, wide, faces.conflict[rows])
     missed = recall(embeddings, neighbors, settings.tau, seed=seed)
     graph = {"plan": plan.as_json(), "recall": missed.as_json()}

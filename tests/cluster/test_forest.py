@@ -40,7 +40,7 @@ def test_weight_is_the_largest_of_length_and_core_distances():
 
 def test_links_longer_than_tau_are_dropped_and_those_at_tau_kept():
     neighbors = exact_neighbors(at_angles(0, 10, 30), 2)
-    at = float(neighbors.distances[0, 0])
+    at = float(neighbors.distances[0])
     kept = links_of(neighbors, 1, at)
     assert (kept.sources.tolist(), kept.targets.tolist()) == ([0], [1])
     below = links_of(neighbors, 1, np.nextafter(np.float32(at), np.float32(0)))

@@ -7,7 +7,7 @@ from support.synthetic import at_angles, d2_of_angle, people
 
 from facebatch.cluster import ClusterSettings
 from facebatch.cluster.joining import Rules, attach, join
-from facebatch.neighbors import Neighbors, exact_neighbors
+from facebatch.neighbors import exact_neighbors
 
 TAU = d2_of_angle(10)
 SETTINGS = ClusterSettings(tau=TAU, burst_factor=0)
@@ -24,7 +24,7 @@ def rules(n, conflict=None, forbidden=(), named=None):
 
 def nearest_of(embeddings, rows):
     found = exact_neighbors(embeddings, 8)
-    return Neighbors(found.distances[rows], found.indices[rows])
+    return found.take(rows)
 
 
 def joined(labels, angles, **said):

@@ -7,7 +7,12 @@ from support.synthetic import TAU, at_angles, d2_of_angle, people
 
 from facebatch.cluster.bursts import representatives
 from facebatch.cluster.links import density, density_of_moments
-from facebatch.neighbors import Neighbors, exact_neighbors
+from facebatch.neighbors import exact_neighbors
+
+
+def listed(neighbors, row):
+    own = slice(neighbors.starts[row], neighbors.starts[row + 1])
+    return neighbors.indices[own].tolist(), neighbors.distances[own]
 
 
 def pairs_of(links):
@@ -23,8 +28,8 @@ def test_links_are_the_pairs_that_either_end_lists_within_tau(seed, k, tau):
     wanted = {
         (min(row, other), max(row, other))
         for row in range(40)
-        for other, d2 in zip(neighbors.indices[row], neighbors.distances[row], strict=True)
-        if d2 <= tau
+        for other, d2 in zip(*listed(neighbors, row), strict=True)
+        if d2 <= np.float32(tau)
     }
     found = density(neighbors, 3, tau)
     assert set(pairs_of(found.links)) == wanted
@@ -33,8 +38,9 @@ def test_links_are_the_pairs_that_either_end_lists_within_tau(seed, k, tau):
 
 def test_core_distance_is_that_of_the_last_of_min_samples():
     neighbors = exact_neighbors(at_angles(0, 1, 3), 2)
-    np.testing.assert_array_equal(density(neighbors, 2, 4.0).core, neighbors.distances[:, 1])
-    np.testing.assert_array_equal(density(neighbors, 9, 4.0).core, neighbors.distances[:, 1])
+    last = neighbors.distances.reshape(3, 2)[:, 1]
+    np.testing.assert_array_equal(density(neighbors, 2, 4.0).core, last)
+    np.testing.assert_array_equal(density(neighbors, 9, 4.0).core, last)
 
 
 def test_a_face_without_neighbours_has_no_core():
@@ -63,10 +69,6 @@ def test_a_burst_that_fills_its_own_list_still_has_neighbours():
 
 
 def test_missing_neighbours_are_no_links():
-    neighbors = Neighbors(
-        np.array([[0.01, np.inf], [0.01, np.inf], [np.inf, np.inf]], np.float32),
-        np.array([[1, 2], [0, 2], [0, 1]], np.int32),
-    )
-    found = density(neighbors, 1, d2_of_angle(10))
+    found = density(exact_neighbors(at_angles(0, 2, 90), 2, d2_of_angle(20)), 1, d2_of_angle(10))
     assert list(pairs_of(found.links)) == [(0, 1)]
     assert np.isinf(found.core[2])

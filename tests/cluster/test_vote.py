@@ -15,6 +15,12 @@ def vote(neighbors, labels, tau, seed, conflicts=None):
     return vote_over(links, labels, tau, seed, group_nodes(conflicts, len(labels)))[0]
 
 
+def listing(distances, indices):
+    flat = np.array(distances, np.float32).reshape(-1), np.array(indices, np.int32).reshape(-1)
+    n, k = np.shape(distances)
+    return Neighbors(np.arange(0, n * k + 1, k), flat[1], flat[0], k)
+
+
 def vote_at(angles, labels, tau=TEN_DEGREES, seed=0):
     neighbors = exact_neighbors(at_angles(*angles), 64)
     return vote(neighbors, np.array(labels, np.int32), tau, seed).tolist()
@@ -38,10 +44,7 @@ def test_clusters_without_links_between_them_stay():
 
 def test_one_side_of_a_link_is_enough():
     # Face 0 lists nobody near, but face 1 lists face 0.
-    neighbors = Neighbors(
-        np.array([[4.0, 4.0], [0.01, 0.05], [0.01, 4.0]], np.float32),
-        np.array([[1, 2], [2, 0], [1, 0]], np.int32),
-    )
+    neighbors = listing([[4.0, 4.0], [0.01, 0.05], [0.01, 4.0]], [[1, 2], [2, 0], [1, 0]])
     assert vote(neighbors, np.array([-1, 0, 0], np.int32), TAU, 0).tolist() == [0, 0, 0]
 
 
@@ -49,7 +52,7 @@ def test_a_face_between_two_equal_pulls_keeps_its_label():
     # Faces 1 and 2 pull at face 0 alike, and each has a companion, 3 and 4, that holds it.
     distances = [[0.05, 0.05], [0.01, 0.05], [0.01, 0.05], [0.01, 4.0], [0.01, 4.0]]
     indices = [[1, 2], [3, 0], [4, 0], [1, 0], [2, 0]]
-    neighbors = Neighbors(np.array(distances, np.float32), np.array(indices, np.int32))
+    neighbors = listing(distances, indices)
     for own in (0, 1):
         labels = np.array([own, 0, 1, 0, 1], np.int32)
         for seed in range(5):
@@ -71,7 +74,7 @@ def test_no_face_would_rather_have_another_label():
     neighbors = exact_neighbors(embeddings, 59)
     result = vote(neighbors, np.full(60, -1, np.int32), TAU, 0)
     pull = np.zeros((60, 60))
-    np.put_along_axis(pull, neighbors.indices, np.maximum(TAU - neighbors.distances, 0), axis=1)
+    pull[neighbors.askers, neighbors.indices] = np.maximum(TAU - neighbors.distances, 0)
     for face, own in enumerate(result.tolist()):
         others = set(result.tolist()) - {own, -1}
         of_others = [pull[face, result == label].sum() for label in others]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import faiss
 import numpy as np
 import pytest
-from support.synthetic import people
+from support.synthetic import TAU, people
 
 from facebatch import neighbors
 from facebatch.config import RunSettings
@@ -32,8 +33,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Searching:
 
 def test_neighbours_found_by_workers_are_those_found_here(work: Searching) -> None:
     embeddings, _ = people([8] * 30, seed=1)
-    plan = neighbors.choose(*embeddings.shape, PLENTY, 10)
-    theirs, ours = work.find(embeddings, 10, plan, 3), find_here(embeddings, 10, plan, 3)
+    plan = replace(neighbors.choose(100_000, 128, PLENTY), rows=240, lists=16, probes=4)
+    theirs, ours = (find(embeddings, 10, TAU, plan, 3) for find in (work.find, find_here))
+    np.testing.assert_array_equal(theirs.starts, ours.starts)
     np.testing.assert_array_equal(theirs.indices, ours.indices)
     np.testing.assert_allclose(theirs.distances, ours.distances, atol=1e-6)
 
@@ -51,14 +53,14 @@ def test_what_lies_between_machines_lies_in_the_collection_and_is_gone_afterward
     seen = []
 
     def find_neighbors(
-        embeddings: np.ndarray, k: int, plan: object, seed: int, storage: Storage, *_: object
+        _embeddings: np.ndarray, _k: int, _reach: float, _plan: object, _seed: int, *rest: object
     ) -> None:
-        storage.write("embeddings.npy", b"")
+        cast(Storage, rest[0]).write("centroids.npy", b"")
         seen.extend((tmp_path / "collection").rglob("*.npy"))
 
     monkeypatch.setattr(distributed.neighbors, "find_neighbors", find_neighbors)
     embeddings, _ = people([8] * 30, seed=3)
     elsewhere = replace(work, settings=RunSettings(runner="spark", workers=2))
-    elsewhere.find(embeddings, 5, neighbors.choose(*embeddings.shape, PLENTY, 5), 3)
+    elsewhere.find(embeddings, 5, 0.1, neighbors.choose(*embeddings.shape, PLENTY), 3)
     assert len(seen) == 1
     assert not list((tmp_path / "collection").rglob("*.npy"))

@@ -15,13 +15,15 @@ from facebatch.neighbors import (
     contract,
     exact_neighbors,
     find_neighbors,
+    gather,
     join,
     neighbors_of_rows,
-    query_order,
     recall,
 )
 from facebatch.neighbors import graph_search as module
-from facebatch.neighbors.index import build
+
+REACH = 0.094
+FLAT = choose(10, 128, 1 << 30)
 
 
 def all_distances(embeddings):
@@ -32,8 +34,13 @@ def all_distances(embeddings):
 
 
 def assert_equal(one: Neighbors, other: Neighbors) -> None:
+    np.testing.assert_array_equal(one.starts, other.starts)
     np.testing.assert_array_equal(one.indices, other.indices)
     np.testing.assert_array_equal(one.distances, other.distances)
+
+
+def lists(graph: Neighbors) -> list[list[int]]:
+    return [part.tolist() for part in np.split(graph.indices, graph.starts[1:-1])]
 
 
 @examples(6, 30)
@@ -43,12 +50,26 @@ def test_neighbours_are_those_of_all_pairs(n, k, seed):
     graph = exact_neighbors(embeddings, k)
     every = all_distances(embeddings)
     nearest = np.sort(every, axis=1)[:, : min(k, n - 1)]
+    indices, distances = graph.indices.reshape(n, -1), graph.distances.reshape(n, -1)
     # Two that are as near as float32 can tell may come in either order.
-    np.testing.assert_allclose(np.take_along_axis(every, graph.indices, 1), nearest, atol=1e-6)
-    np.testing.assert_allclose(graph.distances, nearest, atol=1e-6)
-    assert all(len(set(row)) == graph.k for row in graph.indices.tolist())
+    np.testing.assert_allclose(np.take_along_axis(every, indices, 1), nearest, atol=1e-6)
+    np.testing.assert_allclose(distances, nearest, atol=1e-6)
+    assert all(len(set(row)) == graph.k for row in indices.tolist())
     assert graph.distances.dtype == np.float32
     assert graph.indices.dtype == np.int32
+
+
+@examples(6, 30)
+@given(k=st.integers(1, 40), reach=st.floats(0.01, 0.4), seed=st.integers(0, 2**32 - 1))
+def test_within_a_distance_are_the_first_of_all_neighbours(k, reach, seed):
+    embeddings, _ = people([15, 10, 5], seed)
+    every = exact_neighbors(embeddings, k)
+    near = exact_neighbors(embeddings, k, reach)
+    assert_equal(near, every.up_to(reach))
+    assert near.k == every.k
+    np.testing.assert_array_equal(near.counts, every.counts_within(reach))
+    assert (near.distances <= np.float32(reach)).all()
+    assert len(near.indices) == (every.distances <= np.float32(reach)).sum()
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -63,28 +84,28 @@ def test_exact_duplicates_list_each_other_and_never_themselves():
     embeddings = np.repeat(embeddings, 3, axis=0)
     graph = exact_neighbors(embeddings, 2)
     assert (graph.distances == 0).all()
-    for row, listed in enumerate(graph.indices.tolist()):
+    for row, listed in enumerate(lists(graph)):
         group = range(row // 3 * 3, row // 3 * 3 + 3)
         assert listed == [other for other in group if other != row]
 
 
 def test_more_duplicates_than_neighbours_never_list_themselves():
     graph = exact_neighbors(np.repeat(at_angles(30), 500, axis=0), 8)
-    assert (graph.indices != np.arange(500)[:, None]).all()
+    assert (graph.indices != graph.askers).all()
     assert (graph.distances == 0).all()
-    assert all(len(set(listed)) == 8 for listed in graph.indices.tolist())
+    assert all(len(set(listed)) == 8 for listed in lists(graph))
 
 
 def test_equal_distances_are_ordered_by_row():
     graph = exact_neighbors(np.eye(6, dtype=np.float32), 5)
-    assert graph.indices.tolist() == [[j for j in range(6) if j != i] for i in range(6)]
+    assert lists(graph) == [[j for j in range(6) if j != i] for i in range(6)]
 
 
 def test_both_ends_of_a_link_see_the_same_distance():
     embeddings, _ = people([40] * 5, seed=2)
     graph = exact_neighbors(embeddings, 199)
     matrix = np.zeros((200, 200), np.float32)
-    np.put_along_axis(matrix, graph.indices, graph.distances, axis=1)
+    matrix[graph.askers, graph.indices] = graph.distances
     np.testing.assert_array_equal(matrix, matrix.T)
 
 
@@ -92,52 +113,61 @@ def test_distances_of_near_duplicates_are_exact():
     # 2 - 2 * similarity in float32 has an error of about 1e-7, a third of this distance.
     embeddings = at_angles(0, 0.03)
     graph = exact_neighbors(embeddings, 1)
-    assert graph.distances[0, 0] == pytest.approx(d2_of_angle(0.03), rel=1e-3)
+    assert graph.distances[0] == pytest.approx(d2_of_angle(0.03), rel=1e-3)
 
 
 @examples(4, 20)
 @given(cuts=st.lists(st.integers(0, 90), max_size=4))
 def test_any_division_into_shards_gives_the_same_graph(cuts):
     embeddings, _ = people([30, 40, 20], seed=3)
-    index = build(embeddings)
     ends = [0, *sorted(cuts), 90]
     shards = [
-        neighbors_of_rows(index, embeddings, range(start, stop), 10)
+        neighbors_of_rows(embeddings, np.arange(start, stop), 10, np.inf, FLAT)
         for start, stop in pairwise(ends)
     ]
-    assert_equal(join(shards), exact_neighbors(embeddings, 10))
+    assert_equal(join(shards, 10), exact_neighbors(embeddings, 10))
 
 
 def test_block_size_changes_nothing(monkeypatch):
     embeddings, _ = people([30, 40, 20], seed=4)
     at_once = exact_neighbors(embeddings, 10)
     monkeypatch.setattr(module, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 11)
     assert_equal(exact_neighbors(embeddings, 10), at_once)
 
 
 def test_first_keeps_the_nearest():
     graph = exact_neighbors(at_angles(0, 10, 25, 60), 3)
-    assert graph.first(2).indices.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    assert lists(graph.first(2)) == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    assert graph.first(2).k == 2
     assert graph.first(9).k == 3
+
+
+@examples(6, 30)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_parts_in_any_order_make_the_whole(seed):
+    embeddings, _ = people([20, 15, 5], seed=3)
+    graph = exact_neighbors(embeddings, 12, 0.2)
+    order = np.random.default_rng(seed).permutation(40)
+    parts = [(rows, graph.take(rows)) for rows in np.split(order, [7, 7, 25])]
+    assert_equal(gather(parts, 40, 12), graph)
+
+
+def joined(blocks, k):
+    return join([block.within(np.inf) for block in blocks], k)
 
 
 def test_contracted_graph_is_the_graph_of_the_representatives():
     embeddings, _ = people([25] * 4, seed=5)
     representatives = np.arange(100, dtype=np.int32) // 3 * 3
-    contracted = join([*contract(exact_neighbors(embeddings, 99), embeddings, representatives)])
-    wanted = exact_neighbors(embeddings[::3], 33)
-    np.testing.assert_array_equal(contracted.indices[:, :33], wanted.indices)
-    np.testing.assert_array_equal(contracted.distances[:, :33], wanted.distances)
-    assert np.isinf(contracted.distances[:, 33:]).all()
+    blocks = contract(exact_neighbors(embeddings, 99), embeddings, representatives)
+    assert_equal(joined(blocks, 33), exact_neighbors(embeddings[::3], 33))
 
 
-def test_missing_neighbours_stay_missing_when_contracted():
-    # What stands in a place of infinite distance means nothing, however near that face is.
-    distances = np.array([[2.0, np.inf], [2.0, np.inf], [2.0, np.inf]], np.float32)
-    graph = Neighbors(distances, np.array([[2, 1], [2, 0], [0, 1]], np.int32))
-    contracted = join([*contract(graph, at_angles(0, 1, 90), np.arange(3, dtype=np.int32))])
-    assert contracted.indices[:, 0].tolist() == [2, 2, 0]
-    assert np.isinf(contracted.distances[:, 1]).all()
+def test_a_face_without_neighbours_has_none_when_contracted():
+    graph = exact_neighbors(at_angles(0, 1, 90), 2, d2_of_angle(5))
+    blocks = contract(graph, at_angles(0, 1, 90), np.arange(3, dtype=np.int32))
+    assert lists(joined(blocks, 2)) == [[1], [0], []]
 
 
 def test_k_below_one_is_refused():
@@ -153,64 +183,91 @@ def test_embedding_without_unit_length_is_named(value):
         exact_neighbors(embeddings, 1)
 
 
-def in_lists(n, probes):
+def in_cells(n, probes):
     return replace(choose(100_000, 128, 1 << 30), rows=n, lists=16, probes=probes)
 
 
-def test_small_collections_are_compared_in_full_and_large_ones_in_lists():
+def test_small_collections_are_compared_in_full_and_large_ones_in_cells():
     assert choose(50_000, 128, 1 << 40).kind == "flat"
     plan = choose(1_000_000, 128, 8 << 30)
-    assert (plan.kind, plan.half, plan.lists) == ("ivf", True, 4096)
+    assert (plan.kind, plan.half, plan.lists, plan.probes) == ("ivf", True, 4096, 64)
     assert plan.reasons
-    assert "only 1,024 are free" in choose(1_000_000, 128, 1024).reasons[0]
+    assert "only 1,024 are free" in choose(1_000_000, 128, 1024).reasons[-1]
 
 
-def test_looking_through_every_list_finds_what_all_pairs_give():
+def test_few_faces_are_compared_with_many_rather_than_parting_these():
+    assert choose(1_000_000, 128, 8 << 30, asked=4096).kind == "flat"
+    assert choose(1_000_000, 128, 8 << 30, asked=4097).kind == "ivf"
+
+
+def test_cells_grow_with_the_root_of_the_faces_up_to_a_limit():
+    assert choose(10_000_000, 128, 1 << 40).lists == 16_384
+    plans = [choose(n, 128, 1 << 40) for n in (10**8, 10**9)]
+    assert [plan.lists for plan in plans] == [65_536, 65_536]
+    assert {plan.probes for plan in plans} == {64}
+
+
+@pytest.mark.parametrize("reach", [np.inf, REACH])
+def test_looking_through_every_cell_finds_what_all_pairs_give(reach):
     embeddings, _ = people([30] * 10, seed=6)
-    assert_equal(
-        find_neighbors(embeddings, 20, in_lists(300, 16), seed=1), exact_neighbors(embeddings, 20)
-    )
+    found = find_neighbors(embeddings, 20, reach, in_cells(300, 16), seed=1)
+    assert_equal(found, exact_neighbors(embeddings, 20, reach))
 
 
-def test_graph_does_not_depend_on_threads_or_shards(monkeypatch):
+def test_rows_that_are_of_length_1_only_nearly_miss_none_within_reach():
+    # A similarity says less then: half a thousandth of length is a d2 of .002 at the edge.
+    embeddings, _ = people([30] * 10, seed=6)
+    embeddings *= np.random.default_rng(1).uniform(0.9992, 1.0008, (300, 1)).astype(np.float32)
+    found = find_neighbors(embeddings, 299, REACH, in_cells(300, 16), seed=1)
+    near = all_distances(embeddings) <= REACH
+    assert [sorted(listed) for listed in lists(found)] == [
+        np.flatnonzero(row).tolist() for row in near
+    ]
+
+
+def test_graph_does_not_depend_on_threads(monkeypatch):
     monkeypatch.setattr(module, "BLOCK_ROWS", 50)
     embeddings, _ = people([30] * 10, seed=6)
-    plan = in_lists(300, 2)
-    graph = find_neighbors(embeddings, 20, plan, seed=1)
-    assert_equal(graph, find_neighbors(embeddings, 20, plan, seed=1, threads=3))
-    index = build(embeddings, plan, seed=1)
-    order = query_order(index)
-    shards = [neighbors_of_rows(index, embeddings, order[a : a + 100], 20) for a in (0, 100, 200)]
-    whole = join(shards)
-    np.testing.assert_array_equal(whole.indices, graph.indices[order])
-    np.testing.assert_array_equal(whole.distances, graph.distances[order])
+    plan = in_cells(300, 2)
+    graph = find_neighbors(embeddings, 20, REACH, plan, seed=1)
+    assert_equal(graph, find_neighbors(embeddings, 20, REACH, plan, seed=1, threads=3))
 
 
-def test_every_face_is_asked_for_once():
+@pytest.mark.parametrize("plan", [FLAT, in_cells(200, 16)])
+def test_some_rows_among_some_find_what_all_pairs_of_these_give(plan):
     embeddings, _ = people([30] * 10, seed=6)
-    order = query_order(build(embeddings, in_lists(300, 2), seed=1))
-    assert sorted(order.tolist()) == list(range(300))
+    among = np.flatnonzero(np.arange(300) % 3)
+    asked = np.array([7, 4, 100, 299, 1])
+    found = neighbors_of_rows(embeddings, asked, 20, REACH, plan, among=among)
+    alone = exact_neighbors(embeddings[among], 20, REACH).take(np.searchsorted(among, asked))
+    assert_equal(replace(found, indices=np.searchsorted(among, found.indices)), alone)
 
 
-def test_recall_counts_what_the_lists_missed():
+def test_recall_counts_what_the_cells_missed():
     embeddings, _ = people([30] * 10, seed=7)
-    graph = find_neighbors(embeddings, 20, in_lists(300, 1), seed=1)
-    exact = exact_neighbors(embeddings, 20)
-    found = recall(embeddings, graph, reach=0.09, sample=300)
-    listed = np.where(np.isinf(graph.distances), -1, graph.indices)
-    hits = (exact.indices[:, :, None] == listed[:, None, :]).any(axis=2)
-    assert found.at_k == pytest.approx(hits.mean())
-    assert found.within_reach == pytest.approx(hits[exact.distances <= 0.09].mean())
-    assert found.at_k < 1
+    graph = find_neighbors(embeddings, 299, REACH, in_cells(300, 1), seed=1)
+    exact = exact_neighbors(embeddings, 299, REACH)
+    found = recall(embeddings, graph, REACH, sample=300)
+    assert found.within_reach == pytest.approx(len(graph.indices) / len(exact.indices))
+    assert found.within_reach < 1
+
+
+def test_a_link_that_one_end_lists_is_found():
+    embeddings, _ = people([30] * 4, seed=8)
+    graph = exact_neighbors(embeddings, 119, REACH)
+    lower = graph.indices < graph.askers
+    starts = np.concatenate([[0], np.cumsum(np.bincount(graph.askers[lower], minlength=120))])
+    half = Neighbors(starts, graph.indices[lower], graph.distances[lower], 119)
+    assert recall(embeddings, half, REACH).within_reach == 1.0
 
 
 def test_recall_of_the_exact_graph_is_one():
     embeddings, _ = people([30] * 4, seed=8)
     found = recall(embeddings, exact_neighbors(embeddings, 64), reach=0.09, sample=50)
-    assert (found.at_k, found.within_reach, found.sample, found.k) == (1.0, 1.0, 50, 64)
+    assert (found.within_reach, found.sample, found.k) == (1.0, 50, 64)
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_recall_of_no_neighbours_is_one(n):
     embeddings = np.ones((n, 1), np.float32)
-    assert recall(embeddings, exact_neighbors(embeddings, 3), 0.09).at_k == 1.0
+    assert recall(embeddings, exact_neighbors(embeddings, 3), 0.09).within_reach == 1.0

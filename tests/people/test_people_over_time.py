@@ -229,10 +229,12 @@ def finding_while(what: Callable[[], object], times: int = 1) -> Finder:
     """A finder of neighbours beside which something else happens, the first times it is used."""
     left = [what] * times
 
-    def find(embeddings: npt.NDArray[np.float32], k: int, plan: Plan, seed: int) -> Neighbors:
+    def find(
+        embeddings: npt.NDArray[np.float32], k: int, reach: float, plan: Plan, seed: int
+    ) -> Neighbors:
         if left:
             left.pop()()
-        return find_here(embeddings, k, plan, seed)
+        return find_here(embeddings, k, reach, plan, seed)
 
     return find
 

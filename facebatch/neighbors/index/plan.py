@@ -119,17 +119,20 @@ def list_bytes(n: int, d: int, *, half: bool) -> int:
     return n * (d * (2 if half else 4) + _ID_BYTES)
 
 
-def in_lists(n: int, d: int, half: bool, reasons: tuple[str, ...], probes: int = 0) -> Plan:
-    """Returns the plan of an index in lists, of some 250 rows each.
+def in_lists(
+    n: int, d: int, half: bool, reasons: tuple[str, ...], lists: int = 0, probes: int = 0
+) -> Plan:
+    """Returns the plan of an index in lists.
 
     Args:
         n: Number of embeddings.
         d: Their dimension.
         half: Whether they are held in float16.
         reasons: Why it was chosen.
+        lists: How many; by default such that each holds some 250 rows.
         probes: Lists that a query looks through; by default one in 256, at least 8.
     """
-    lists = _lists(n)
+    lists = lists or _lists(n)
     probes = min(lists, probes or _probes(lists))
     size = list_bytes(n, d, half=half) + lists * d * 4
     where = f"{lists} lists hold about {max(1, n // lists)} rows each, of which {probes} are probed"
