@@ -122,6 +122,7 @@ class Desk:
         self.is_running = False
         self._idle = idle
         self._decided = 0.0
+        self._unsuggested: str | None = None
         self._own: set[str] = set()
         self._since: list[Decision] = []
         self._lock = threading.Lock()
@@ -183,13 +184,26 @@ class Desk:
 
     def _keep(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.asker.catch_up(self.state.people, self.state.store)
-                self.look()
-            except FacebatchError as error:
-                _LOG.warning("the collection can't be read at present: %s", error)
+            for step in (self._suggest, self.look):
+                try:
+                    step()
+                except FacebatchError as error:
+                    _LOG.warning("the collection can't be read at present: %s", error)
             self._turn.wait(min(_LOOK_SECONDS, self._idle))
             self._turn.clear()
+
+    def _suggest(self) -> None:
+        """Brings the suggestions up to date. What goes wrong there stops no regrouping."""
+        state = self.state
+        if self._unsuggested == state.generation:
+            return
+        try:
+            self.asker.catch_up(state.people, state.store)
+        except FacebatchError:
+            raise
+        except Exception:  # a bug, which would come again every two seconds
+            self._unsuggested = state.generation
+            _LOG.exception("nobody is suggested until people are made anew")
 
     def look(self) -> None:
         """Regroups if it is time to, and reads what others changed."""

@@ -17,7 +17,8 @@ _EXACT_ROWS = 20_000
 """People up to whom all are compared: two seconds for as many faces that ask."""
 
 _PROBED_SHARE = 1 / 10
-"""Share of the lists that is looked through above that."""
+"""Share of the lists that is looked through above that. Of 50,000 invented people (dlib-resnet's
+spread, three faces each) .94 of the nearest and .89 of the ten nearest ones were found."""
 
 
 class Centroids:

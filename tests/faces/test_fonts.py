@@ -12,8 +12,8 @@ from matplotlib.font_manager import fontManager
 from PIL import Image
 
 from facebatch.faces import fonts
-from facebatch.faces.fonts import MissingGlyph, families, isolated, lettered
 from facebatch.faces.drawing import drawn
+from facebatch.faces.fonts import MissingGlyph, families, isolated, lettered
 
 NAMES = {
     "Latin, Greek, Cyrillic": "Ñandú Ωμέγα Жуков",
