@@ -54,7 +54,7 @@ def families(text: str) -> list[str]:
     found = [BASE]
     missing = {one for one in text if _is_visible(one)} - _held(BASE, text)
     while missing:
-        name = _best(frozenset(missing))
+        name = _best(frozenset(missing), _region(text))
         if name is None:
             _say(missing)
             break
@@ -111,14 +111,25 @@ def _held(name: str, text: Iterable[str]) -> set[str]:
     return {one for one in text if font.get_char_index(ord(one))}
 
 
+def _region(text: str) -> str:
+    """Returns how the names of fonts end whose Chinese characters are those of a text's region.
+
+    The same characters are drawn otherwise in Japan and in Korea; where a name has no others than
+    these, it is taken for a Chinese one.
+    """
+    if any("\u3040" <= one <= "\u30ff" for one in text):
+        return " JP"
+    return " KR" if any("\uac00" <= one <= "\ud7a3" for one in text) else " SC"
+
+
 @lru_cache(512)
-def _best(missing: frozenset[str]) -> str | None:
+def _best(missing: frozenset[str], region: str) -> str | None:
     """Returns the family that has most of some characters; None where none has any."""
-    best, most = None, 0
+    best, most = None, (0, False)
     for entry in _candidates():
-        number = len(_held(entry.name, missing))
-        if number > most:
-            best, most = entry.name, number
+        fit = len(_held(entry.name, missing)), entry.name.endswith(region)
+        if fit[0] and fit > most:
+            best, most = entry.name, fit
     return best
 
 
@@ -136,7 +147,7 @@ def _candidates() -> tuple[FontEntry, ...]:
 
 
 def _unfitness(entry: FontEntry) -> tuple[object, ...]:
-    """Sorts fonts: upright and regular ones, sans serif, of Noto, and Chinese before Japanese."""
+    """Sorts fonts: upright and regular ones first, then sans serif, then those of Noto."""
     name = entry.name
     weight = entry.weight if isinstance(entry.weight, int) else _REGULAR
     return (
@@ -145,7 +156,6 @@ def _unfitness(entry: FontEntry) -> tuple[object, ...]:
         name != BASE,
         "Mono" in name or "Serif" in name,
         not name.startswith("Noto Sans"),
-        "CJK" in name and not name.endswith(" SC"),
         name,
         entry.fname,
     )

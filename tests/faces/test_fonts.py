@@ -88,6 +88,17 @@ def test_what_comes_with_matplotlib_is_enough_for_much(text, fresh):
     assert families(text) == [fonts.BASE]
 
 
+@pytest.mark.parametrize(
+    ("name", "region"), [("山田 さくら", " JP"), ("金철수", " KR"), ("王小明", " SC")]
+)
+def test_chinese_characters_are_those_of_the_names_region(name, region, fresh):
+    skip_without_fonts(name)
+    found = families(name)
+    if not any("CJK" in one for one in found):
+        pytest.skip("the fonts here are of one region each")
+    assert found[-1].endswith(region)
+
+
 def test_arabic_letters_are_joined_and_run_from_the_right():
     alone, joined = lettered("ب", 60), lettered("ببب", 60)
     assert joined.width < 2.5 * alone.width, "in a word they are narrower"

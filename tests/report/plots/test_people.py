@@ -29,3 +29,9 @@ def test_thumbnails_lie_in_the_colour_of_their_person():
         frame = [picture.x - 1, picture.x + picture.side + 1]
         seen = {image.getpixel((round(x * scale), round(middle * scale))) for x in frame}
     assert seen == {(0xD9, 0x70, 0x2A)}
+
+
+def test_sizes_count_people_and_nobody_else():
+    plot = people_plots.cluster_sizes(np.array([1, 2, 2, 2, 4000]))
+    heights = [bar.get_height() for bar in plot.figure.axes[0].patches]
+    assert heights == [1, 3, 0, 0, 0, 1]
