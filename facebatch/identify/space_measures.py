@@ -41,12 +41,17 @@ def space_thresholds(calibration: Calibration) -> SpaceThresholds:
         )
     table = sorted(far.items(), reverse=True)
     source = points[-1].source
+
+    def at(rate: float) -> float:
+        # Beyond what was measured the line goes on; in a weak space it would fall below zero.
+        return max(0.0, d2_at(table, rate).d2)
+
     data: dict[str, Any] = calibration.as_json()
     return SpaceThresholds(
         calibration.embedder,
         calibration.tta,
         calibration.space,
-        Links(far, 1.0, d2_at(table, FLOOR_FAR).d2, source),
-        TrackLimits(d2_at(table, NEAR_FAR).d2, d2_at(table, OVERLAPPING_FAR).d2, source),
+        Links(far, 1.0, at(FLOOR_FAR), source),
+        TrackLimits(at(NEAR_FAR), at(OVERLAPPING_FAR), source),
         {name: data[name] for name in ("far", "curve", "fpir")},
     )

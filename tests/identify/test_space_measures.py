@@ -44,3 +44,11 @@ def test_too_few_pairs_are_refused(rates):
     few = Calibration("sface", "none", "s", tuple(Point(rate, 0.1, "few") for rate in rates))
     with pytest.raises(UsageError, match="10,000 pairs"):
         space_thresholds(few)
+
+
+def test_what_lies_beyond_the_measured_rates_is_no_distance_below_zero():
+    weak = tuple(Point(rate, d2, "weak") for rate, d2 in ((1e-2, 0.6), (1e-3, 0.3), (1e-4, 0.1)))
+    measured = space_thresholds(Calibration("sface", "none", "s", weak))
+    assert measured.links.floor == 0
+    assert measured.tracks.near_d2 == 0
+    assert measured.tracks.overlapping_d2 > 0
