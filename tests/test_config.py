@@ -154,7 +154,7 @@ def test_a_wrong_variable_is_refused_by_name(variable: str, text: str) -> None:
 
 
 def test_a_wrong_flag_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match="--min-face: min_face = 5 isn't within 12 to 2000"):
+    with pytest.raises(UsageError, match="--min-face 5 isn't within 12 to 2000"):
         resolve_extract({"min_face": 5}, environment={})
 
 

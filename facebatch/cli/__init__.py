@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,6 +27,9 @@ from facebatch.monitor import logs
 from facebatch.storage.printable import printable
 
 _INTERRUPTED = "interrupted. What was committed stays; the same command goes on from there."
+
+_ERRNO = re.compile(r"\[Errno \d+\] ([^:\n]+)(?:: '[^'\n]*'(?: -> '[^'\n]*')?)?")
+"""What the system says of a file, whose name the message has already."""
 
 _ABORTING = frozenset({"apache_beam", "pyarrow"})
 _interrupted = threading.Event()
@@ -118,8 +122,10 @@ def _say(error: FacebatchError) -> int:
     if logs.in_json():
         logs.failed(error, error.exit_code)
     else:
-        lines = "\n".join(printable(line) for line in str(error).splitlines())
-        print(f"facebatch: {lines}", file=sys.stderr)  # noqa: T201
+        said = _ERRNO.sub(r"\1", str(error))
+        lines = "\n".join(printable(line) for line in said.splitlines())
+        begin = "" if lines.startswith("facebatch ") else "facebatch: "
+        print(f"{begin}{lines}", file=sys.stderr)  # noqa: T201
     return error.exit_code
 
 

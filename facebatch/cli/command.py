@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from facebatch.cli.refusals import in_one_line, near
 from facebatch.errors import UsageError
 
 COLLECTION_VARIABLE = "FACEBATCH_COLLECTION"
@@ -56,13 +57,16 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses the arguments, with the collection put first where it was left out."""
-        if not ctx.resilient_parsing:
-            given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        given: dict[str, Any] = {}
+        with in_one_line(ctx, self._example, given):
+            given |= self.make_parser(ctx).parse_args(args=list(args))[0]
             if not given.get("help"):
                 _refuse_empty(self.params, given)
                 self._refuse_missing(ctx, given)
                 args = [*self._left_out(ctx, given), *args]
-        return super().parse_args(ctx, args)
+            return super().parse_args(ctx, args)
 
     def _refuse_missing(self, ctx: Any, given: Mapping[str, Any]) -> None:
         """Refuses to go on without an option that the command needs.
@@ -113,6 +117,25 @@ class Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         """Returns the parameters; types stay out of the help."""
         return _typed(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the group's own options."""
+        with in_one_line(ctx, "", {}):
+            return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Returns the command that is called.
+
+        Raises:
+            UsageError: There is none of that name.
+        """
+        if not ctx.resilient_parsing and args[0] not in self.list_commands(ctx):
+            known = self.list_commands(ctx)
+            listed = f"`{ctx.command_path} --help` lists them"
+            raise UsageError(
+                f"{ctx.command_path} has no command {args[0]}{near(args[0], known, listed)}"
+            )
+        return super().resolve_command(ctx, args)
 
 
 def _typed(parameters: list[Any]) -> list[Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facebatch.cli import options, output, progress
+from facebatch.cli import next_steps, options, output, progress, warned
 from facebatch.cli.command import Command
 from facebatch.cli.inspection_lines import inspection_lines
 from facebatch.cli.settings_options import Asked, takes_settings
@@ -145,6 +146,7 @@ def run(
     fpir: options.Fpir = None,
     fdr: options.Fdr = None,
     match_threshold: options.MatchThreshold = None,
+    threshold: options.FormerMatchThreshold = None,
     threshold_from: options.ThresholdFrom = None,
     dry_run: options.DryRun = False,
     as_json: options.Json = False,
@@ -167,6 +169,9 @@ def run(
     with request.recorded("run", metrics_file) as record:
         from facebatch.jobs.run import run_all
 
+        if threshold is not None:
+            warned.say("--threshold is called --match-threshold now")
+            match_threshold = threshold if match_threshold is None else match_threshold
         asking = {
             "method": method,
             "fpir": fpir,
@@ -184,7 +189,9 @@ def run(
             done = run_all(request.roots, collection, request.settings, show, against, grouping)
         summary = done.as_json()
         record.put(summary, collection)
-        output.emit(summary, output.run_lines(summary, request.places), as_json)
+        said = output.run_lines(summary, request.places)
+        steps = next_steps.after_run(summary, output_url, gallery)
+        output.emit(summary, chain(said, steps), as_json)
         done.extraction.check_failures(request.settings.max_failures)
 
 
@@ -217,7 +224,8 @@ def extract(
             done = run_extract(request.roots, collection, request.settings, show)
         summary = done.as_json()
         record.put(summary, collection)
-        output.emit(summary, output.extraction_lines(summary, request.places), as_json)
+        said = output.extraction_lines(summary, request.places)
+        output.emit(summary, chain(said, next_steps.after_extract(summary, output_url)), as_json)
         done.check_failures(request.settings.max_failures)
 
 
@@ -287,7 +295,8 @@ def cluster(
             begin_people=lambda: show(Step("people")),
         )
     summary = {result.generation.stage: result.as_json() for result in results}
-    output.emit(summary, output.people_lines(summary), as_json)
+    steps = next_steps.after_clustering(summary, collection)
+    output.emit(summary, chain(output.people_lines(summary), steps), as_json)
 
 
 def report(collection: options.CollectionArgument) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import Annotated
 
 import typer
 
-from facebatch.cli import options, output, progress
+from facebatch.cli import next_steps, options, output, progress
 from facebatch.cli.command import Command, group
 from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.storage.printable import count
@@ -58,7 +59,8 @@ def _enrol(
             config_file=asked.config,
         )
     summary = done.as_json()
-    output.emit(summary, output.enrolment_lines(summary), as_json)
+    steps = next_steps.after_enrolment(summary)
+    output.emit(summary, chain(output.enrolment_lines(summary), steps), as_json)
 
 
 @takes_settings(
@@ -141,7 +143,8 @@ def from_people(
     from facebatch.jobs.enrol import enrol_people
 
     summary = enrol_people(Collection.open(collection), output_url).as_json()
-    output.emit(summary, output.enrolment_lines(summary), as_json)
+    steps = next_steps.after_enrolment(summary)
+    output.emit(summary, chain(output.enrolment_lines(summary), steps), as_json)
 
 
 @takes_settings(
@@ -175,7 +178,8 @@ def from_xmp(
             places, output_url, asked.flags, asked.run(), show, config_file=asked.config
         )
     summary = done.as_json()
-    output.emit(summary, output.enrolment_lines(summary), as_json)
+    steps = next_steps.after_enrolment(summary)
+    output.emit(summary, chain(output.enrolment_lines(summary), steps), as_json)
 
 
 app = group(

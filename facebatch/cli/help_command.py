@@ -33,7 +33,7 @@ def _advice(asked: str, context: typer.Context) -> str:
     names = dict(_names(getattr(context.find_root().command, "commands", {})))
     near = get_close_matches(asked, names, n=3)
     near += [name for name, last in names.items() if last == asked and name not in near]
-    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(names)}"
+    return f"; did you mean {' or '.join(near)}?" if near else "; `facebatch help` lists them"
 
 
 def _names(commands: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

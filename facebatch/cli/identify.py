@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from facebatch.cli import options, output, progress, warned
+from facebatch.cli import next_steps, options, output, progress, warned
 from facebatch.cli.command import Command
 from facebatch.cli.commands import query
 from facebatch.cli.settings_options import Asked, takes_settings
@@ -60,7 +61,8 @@ def identify(
     with progress.shown(not as_json) as show:
         show(Step("matches"))
         summary = identify_faces(opened, opened.snapshot(), against).as_json()
-    output.emit(summary, output.matches_lines(summary), as_json)
+    steps = next_steps.after_identification(summary, collection)
+    output.emit(summary, chain(output.matches_lines(summary), steps), as_json)
 
 
 @takes_settings("engine", "device")

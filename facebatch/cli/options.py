@@ -109,11 +109,14 @@ MatchThreshold = Annotated[
     float | None,
     typer.Option(
         "--match-threshold",
-        "--threshold",
         help="Largest squared distance, 0..4, at which a face is somebody of the gallery, in place "
-        "of an error rate. --threshold is its former name, and deprecated.",
+        "of an error rate.",
         metavar="D2",
     ),
+]
+FormerMatchThreshold = Annotated[
+    float | None,
+    typer.Option("--threshold", hidden=True, help="The former --match-threshold.", metavar="D2"),
 ]
 ThresholdFrom = Annotated[
     str | None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_STATES = (*("to_extract", "unchanged", "given_up", "vanished", "excluded", "erased", "blocked"),)
+_STATES = ("to_extract", "unchanged", "given_up", "vanished", "excluded", "erased", "blocked")
 """What a photo or video may be to a plan."""
 
 _IGNORED_KINDS = 8
@@ -192,6 +192,8 @@ def health_lines(health: Mapping[str, Any] | None) -> Iterator[str]:
 def run_lines(summary: Mapping[str, Any], roots: Sequence[str]) -> Iterator[str]:
     """Yields a whole run's lines."""
     yield from extraction_lines(summary["extract"], roots)
+    if not summary["index"]["faces"] and not any(summary["extract"]["plan"][s] for s in _STATES):
+        return
     yield from index_lines(summary["index"])
     if "matches" in summary:
         yield from matches_lines(summary["matches"])

@@ -21,10 +21,15 @@ def _said(kind: type[Warning]) -> Iterator[None]:
         warnings.simplefilter("always", kind)
         yield
     for warning in caught:
-        if logs.in_json():
-            logging.getLogger(__name__).warning("%s", warning.message)
-        else:
-            typer.echo(f"facebatch: {printable(str(warning.message))}", err=True)
+        say(str(warning.message))
+
+
+def say(message: str) -> None:
+    """Warns of something that the user may want to change."""
+    if logs.in_json():
+        logging.getLogger(__name__).warning("%s", message)
+    else:
+        typer.echo(f"facebatch: {printable(message)}", err=True)
 
 
 @contextmanager

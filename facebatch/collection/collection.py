@@ -24,7 +24,7 @@ from facebatch.collection.manifests import STAGES
 from facebatch.collection.snapshot import Committed, Snapshot, committed, take, with_column
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, SettingsMismatch, UsageError
-from facebatch.storage.store import Storage
+from facebatch.storage.store import Storage, missing
 from facebatch.storage.urls import public_url
 
 FORMAT_VERSION = 1
@@ -64,7 +64,7 @@ class Collection(GenerationStore):
         """
         info = read_info(url)
         if info is None:
-            raise CollectionError(f"{public_url(url)} is no collection: there is no {_INFO} in it")
+            raise CollectionError(missing(url, _INFO, "collection"))
         try:
             settings = ExtractSettings(**info["extract"])
             resolve_extract(asdict(settings), environment={})
@@ -312,6 +312,8 @@ def check_target(url: str, settings: ExtractSettings) -> None:
     """
     if read_info(url) is None:
         storage = Storage(url)
+        if storage.is_local and Path(storage.full_path()).is_file():
+            raise CollectionError(f"{public_url(url)} is a file: choose an empty or new folder")
         if storage.files("") or storage.folders(""):
             raise CollectionError(
                 f"{public_url(url)} holds files but no {_INFO}: choose an empty folder"

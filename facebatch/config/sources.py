@@ -168,8 +168,10 @@ def _toml_table(path: Path, table: str) -> dict[str, Any]:
 
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"--config {path}: {error}") from error
+    except OSError as error:
+        raise InputError(f"--config {path} can't be read: {error}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"--config {path} isn't TOML: {error}") from error
     if unknown := sorted(set(content) - set(TABLES)):
         known = ", ".join(f"[{name}]" for name in TABLES)
         raise InputError(f"{path}: unknown table [{unknown[0]}]; there are {known}")
@@ -222,7 +224,7 @@ def _without_unit(text: str, unit: Unit | None) -> tuple[str, float]:
 
 def _checked(value: Any, field: Field, source: str) -> Any:
     """Returns a value as its type, after every check."""
-    setting, said = field.setting, f"{source}: {field.name}"
+    setting = field.setting
     if isinstance(value, str) and value in (words := dict(setting.words)):
         return words[value]
     if isinstance(value, str) and (setting.words or setting.unit):
@@ -243,8 +245,13 @@ def _checked(value: Any, field: Field, source: str) -> Any:
     if setting.range:
         low, high = setting.range
         if not low <= value <= high:  # type: ignore[operator]
-            raise UsageError(f"{said} = {value} isn't within {low} to {high}")
+            raise UsageError(f"{_subject(source, field)} {value} isn't within {low} to {high}")
     return value
+
+
+def _subject(source: str, field: Field) -> str:
+    """Returns what a value was given for; a flag has the setting's name in its own."""
+    return source if source.startswith("--") else f"{source}: {field.name}"
 
 
 def _plain_type(field: Field) -> type:

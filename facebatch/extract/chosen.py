@@ -10,6 +10,7 @@ from facebatch.extract.detect_and_crop import Faces
 from facebatch.faces.central import central_face
 from facebatch.faces.choice import largest_face, numbers
 from facebatch.faces.quality import Gate, inside_picture, pose, size
+from facebatch.storage.printable import count
 
 LARGEST, CENTRAL = "largest", "central"
 
@@ -74,5 +75,5 @@ def choose_face(
         return central_face(boxes, *picture)
     found = np.flatnonzero(numbers(boxes) == int(asked))
     if not len(found):
-        raise InputError(f"there is no face {asked} among {len(boxes)}")
+        raise InputError(f"there is no face {asked}: {count(len(boxes), 'face')} in it")
     return int(found[0])

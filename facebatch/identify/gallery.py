@@ -33,7 +33,7 @@ from facebatch.identify.marking import UNLIKE, Marked, marked, voting
 from facebatch.identify.thresholds import known_for
 from facebatch.models import registry
 from facebatch.people.names import hint, meant, written
-from facebatch.storage.store import Storage
+from facebatch.storage.store import Storage, missing
 from facebatch.storage.urls import public_url
 
 FORMAT_VERSION = 1
@@ -83,7 +83,7 @@ class Gallery:
         """
         storage = Storage(url)
         if not storage.exists(_INFO):
-            raise GalleryError(f"{public_url(url)} is no gallery: there is no {_INFO} in it")
+            raise GalleryError(missing(url, _INFO, "gallery"))
         try:
             info = json.loads(storage.read(_INFO))
             version = info["format_version"]

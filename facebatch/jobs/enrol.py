@@ -320,6 +320,13 @@ def _enrolled_with(url: str) -> Mapping[str, Any] | None:
 
 
 def _nobody(problems: Sequence[Problem]) -> str:
+    if not problems:
+        return "nobody could be enrolled: there are no photos"
+    if all(problem.code == "no_person" for problem in problems):
+        return (
+            f"nobody could be enrolled: {problems[0].source} and all others lie in no person's "
+            "folder; put each person's photos into a folder of their own, such as known/Ada/1.jpg"
+        )
     told = [f"{problem.source or problem.folder}: {problem.message}" for problem in problems[:3]]
-    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-    return f"nobody could be enrolled: {'; '.join(told) or 'there is no photo'}{more}"
+    more = f"; and {len(problems) - 3:,} more" if len(problems) > 3 else ""
+    return f"nobody could be enrolled: {'; '.join(told)}{more}"

@@ -124,6 +124,8 @@ def _new_file(target: Path) -> Iterator[BinaryIO]:
         target.parent.mkdir(parents=True, exist_ok=True)
         file = target.open("x+b")
     except OSError as error:
+        if target.parent.is_file():
+            raise _Unwritable(f"{target.parent} is a file: choose a folder") from error
         raise _Unwritable(f"{target} can't be written: {error}") from error
     try:
         with file:

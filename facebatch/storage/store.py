@@ -231,6 +231,26 @@ class Storage:
         ]
 
 
+def missing(url: str, info: str, kind: str) -> str:
+    """Returns the message for a place that isn't of a kind, since it lacks that kind's file.
+
+    Args:
+        url: The place.
+        info: The file.
+        kind: What it was to be: ``collection`` or ``gallery``.
+    """
+    storage = Storage(url)
+    others = {"collection.json": "a collection", "gallery.json": "a gallery"}
+    if not storage.exists():
+        why = "it doesn't exist"
+    elif storage.is_local and Path(storage.full_path()).is_file():
+        why = "it is a file"
+    else:
+        found = [what for file, what in others.items() if file != info and storage.exists(file)]
+        why = f"it is {found[0]}" if found else f"there is no {info} in it"
+    return f"{storage.public} is no {kind}: {why}"
+
+
 def filesystem(url: str) -> tuple[Any, str]:
     """Returns the fsspec filesystem of a URL and the path on it.
 

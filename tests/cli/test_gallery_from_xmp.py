@@ -64,7 +64,7 @@ def test_photos_that_name_nobody_are_refused_in_one_line(photos: Path, tmp_path:
     places = str(photos / "2024" / "7.jpg"), str(nothing)
     done = facebatch("gallery", "from-xmp", *places, "-o", str(url))
     assert (done.returncode, done.stdout) == (2, "")
-    [line] = told(done)
+    [line] = told(done.stderr)
     assert line.startswith("facebatch: no photo has a named face region")
     assert line.endswith("(1 read)")
     assert not url.exists()

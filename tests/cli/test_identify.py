@@ -236,4 +236,4 @@ def test_bad_input_ends_with_2_and_one_line(
     done = facebatch(*(argument.format(**places) for argument in arguments))
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
-    assert len(told(done)) == 1
+    assert len(told(done.stderr)) == 1

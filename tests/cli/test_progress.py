@@ -141,9 +141,9 @@ def test_a_run_in_a_terminal_leaves_its_summary_and_nothing_else(
     (photos / "a.jpg").write_bytes((album.folder / name).read_bytes())
     written = in_terminal("extract", str(photos), "-o", str(tmp_path / "c"))
     assert "listing" in written
-    assert re.fullmatch(
-        r"extracted 1 item, 1 face in [\d.]+ s \([\d.]+ items/s\)", "\n".join(screen(written))
-    )
+    summary, step = screen(written)
+    assert re.fullmatch(r"extracted 1 item, 1 face in [\d.]+ s \([\d.]+ items/s\)", summary)
+    assert step.startswith("next: `facebatch index ")
     again = facebatch("extract", str(photos), "-o", str(tmp_path / "c"))
     assert again.stderr.splitlines()[0] == "listing begins"
     for silent in (("--json",), ("--quiet",)):

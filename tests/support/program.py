@@ -52,10 +52,10 @@ def command(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("facebatch")), *arguments]
 
 
-def told(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Returns the lines that a program wrote to its standard error, those of progress left out."""
+def told(stderr: str) -> list[str]:
+    """Returns the lines of a program's standard error that aren't progress."""
     progress = re.compile(r"[a-z]+( begins|:) ?.*")
-    lines = done.stderr.splitlines()
+    lines = stderr.splitlines()
     return [line for line in lines if line[:10] == "facebatch:" or not progress.fullmatch(line)]
 
 

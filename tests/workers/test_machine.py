@@ -185,7 +185,7 @@ def test_a_run_under_a_limit_of_memory_ends_before_it_begins(tmp_path: Path) -> 
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2_000_000_000,) * 2),
     )
     assert done.returncode == 1
-    [line] = told(done)
+    [line] = told(done.stderr)
     assert line.startswith("facebatch: a process needs 3.6 GB of address space")
     assert line.endswith("the limits here: 2.0 GB of address space (ulimit -v)")
     assert not (tmp_path / "out").exists()

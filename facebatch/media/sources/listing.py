@@ -125,6 +125,8 @@ def check_roots(roots: Sequence[Root]) -> None:
 
 def _check(root: Root) -> None:
     url = public_url(root.url)
+    archive, of, file = url.partition("::")
+    url = file if of and archive.endswith("://") else url  # of a whole archive its file alone
     Exclusion(root.excluded)
     try:
         place = place_of(root)
