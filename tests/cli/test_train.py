@@ -32,6 +32,8 @@ QUICK = ("--side", "32", "--width", "0.25", "--steps", "4", "--every", "2", "--p
 @pytest.fixture
 def models(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FACEBATCH_MODELS", str(tmp_path / "models"))
+    # Two threads wait for each other more than they compute where tests run side by side.
+    monkeypatch.setenv("FACEBATCH_WORKERS", "1")
     return tmp_path / "models"
 
 
@@ -72,6 +74,18 @@ def test_photos_become_an_embedder_with_the_figure_that_evaluate_gives(tmp_path,
     taken = facebatch("train", str(photos), "-o", str(elsewhere), *QUICK)
     assert taken.returncode == 2
     assert "a model called mine is in" in taken.stderr
+
+
+def test_a_collection_with_names_is_learned_from_by_its_chips(tmp_path, models, monkeypatch):
+    named_collection(tmp_path, monkeypatch, [3] * 8)
+    collection, model = tmp_path / "collection", tmp_path / "mine"
+    done = facebatch("train", "embedder", str(collection), "-o", str(model), *QUICK, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["people"] == {"trained": 4, "stopping": 2, "tested": 2}
+    assert said["photos"] == {"trained": 12, "stopping": 6, "tested": 6}
+    assert "on stored chips" in (models / "mine" / "card.toml").read_text()
+    assert not (model / "faces").exists()
 
 
 @pytest.mark.parametrize(
