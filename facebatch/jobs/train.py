@@ -41,7 +41,7 @@ from facebatch.train.verification import HeldOut, figures
 
 if TYPE_CHECKING:
     from facebatch.embed.views import ViewsEmbedder
-    from facebatch.train.loop import Trained, Triplet
+    from facebatch.train.loop import Trained, Training, Triplet
 
 SUMMARY = "training.json"
 """Written last: what the training gave. Without it the same command goes on."""
@@ -140,7 +140,6 @@ def train_embedder(
 
     from facebatch.train.loop import Training
 
-    device = choose("torch", run.device).device
     torch.set_num_threads(run.with_resolved_workers().workers or 1)
     trainer = Training(
         learnt.chips,
@@ -148,15 +147,10 @@ def train_embedder(
         settings,
         model,
         weights=weights,
-        device=device,
+        device=choose("torch", run.device).device,
         tensorboard=tensorboard,
     )
-    first = trainer.step
-
-    def told(at: TrainProgress) -> None:
-        report(Step("training", at.step - first, at.steps - first, note=_note(at)))
-
-    trained = trainer.run(told)
+    trained, triplets = _trained(trainer, report)
     report(Step("export"))
     said = _said(learnt, split, settings, trained, weights)
     pairs = draw_pairs(learnt.chips, split.tested, settings.seed)
@@ -165,32 +159,48 @@ def train_embedder(
         "name": model.name,
         "model": str(model),
         "settings": asdict(settings),
-        "data": {"from": public_url(data), "fingerprint": learnt.chips.fingerprint},
-        "people": {name: len(people) for name, people in vars(split).items()},
-        "photos": {name: _photos(learnt.chips, people) for name, people in vars(split).items()},
-        "left_out": learnt.left_out(),
-        "device": device,
-        "step": trained.step,
-        "steps": trained.steps,
-        "stopped_early": trained.stopped_early,
-        "seconds": round(trained.seconds, 1),
-        "stopping": trained.best,
+        **_facts(learnt, split, trained),
         "pairs": len(pairs.same),
         "figures": measured,
         "thresholds": _calibrated(model, learnt, split, settings),
     }
-    page = training_page(
-        summary,
-        read_metrics(model / "metrics.jsonl"),
-        curves,
-        [_shown(learnt.chips, triplet) for triplet in trainer.hardest(_TRIPLETS_SHOWN)],
-    )
+    shown = [_shown(learnt.chips, triplet) for triplet in triplets]
+    page = training_page(summary, read_metrics(model / "metrics.jsonl"), curves, shown)
     for name, text in ((PAGE, page), (SUMMARY, json.dumps(summary, indent=2))):
         with whole_file(model / name) as out:
             out.write(text.encode("utf-8", "replace"))
     if learnt.extraction:
         learnt.extraction.check_failures(run.max_failures)
     return summary
+
+
+def _trained(trainer: Training, report: Report) -> tuple[Trained, list[Triplet]]:
+    """Trains to the end, and returns the hardest triplets too."""
+    first = trainer.step
+
+    def told(at: TrainProgress) -> None:
+        report(Step("training", at.step - first, at.steps - first, note=_note(at)))
+
+    report(Step("training"))
+    trained = trainer.run(told)
+    return trained, trainer.hardest(_TRIPLETS_SHOWN)
+
+
+def _facts(learnt: Learnt, split: Split, trained: Trained) -> dict[str, Any]:
+    """Returns what a training was of and how it went, as plain data."""
+    parts = vars(split).items()
+    return {
+        "data": {"from": public_url(learnt.data), "fingerprint": learnt.chips.fingerprint},
+        "people": {name: len(people) for name, people in parts},
+        "photos": {name: _photos(learnt.chips, people) for name, people in parts},
+        "left_out": learnt.left_out(),
+        "device": trained.device,
+        "step": trained.step,
+        "steps": trained.steps,
+        "stopped_early": trained.stopped_early,
+        "seconds": round(trained.seconds, 1),
+        "stopping": trained.best,
+    }
 
 
 def _photos(chips: NamedChips, people: Sequence[str]) -> int:

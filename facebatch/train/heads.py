@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from facebatch.errors import InputError
 from facebatch.evaluate.pairs import all_pairs
+from facebatch.evaluate.thresholds import supports
 
 Kind = Literal["linear", "lda", "whitening", "triplet"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -162,7 +163,7 @@ def cross_validate(
     Raises:
         InputError: Fewer than `FEWEST_PEOPLE` people have two faces, or too few pairs can be made.
     """
-    people, person, counts = np.unique(
+    _, person, counts = np.unique(
         np.asarray(names, dtype=object), return_inverse=True, return_counts=True
     )
     if (several := int((counts > 1).sum())) < FEWEST_PEOPLE:
@@ -171,35 +172,50 @@ def cross_validate(
             "fitted to some and tried on others"
         )
     labels = person.astype(np.int64)
-    n_folds = min(_MOST_FOLDS, several // _PEOPLE_A_FOLD)
-    order = np.random.default_rng([seed, 4]).permutation(len(people))
-    order = order[np.argsort(counts[order] == 1, kind="stable")]
-    fold_of = np.empty(len(people), np.int64)
-    fold_of[order] = np.arange(len(people)) % n_folds
-    rows_of = [np.flatnonzero(fold_of[labels] == fold) for fold in range(n_folds)]
+    fold_of = _folds(counts, min(_MOST_FOLDS, several // _PEOPLE_A_FOLD), seed)[labels]
+    rows_of = [np.flatnonzero(fold_of == fold) for fold in range(int(fold_of.max()) + 1)]
     pairs = [_pairs(labels[rows], seed) for rows in rows_of]
-    fewest = min(int((one[2] == 0).sum()) for one in pairs)
-    far = next((rate for rate in (1e-3, 1e-2) if fewest * rate >= 1), None)
-    if far is None:
-        raise InputError(
-            f"{len(names)} faces make {fewest} pairs of two people in a part that is left out: a "
-            "head needs 100"
-        )
-    before = [_d2(embeddings[rows], *pair[:2]) for rows, pair in zip(rows_of, pairs, strict=True)]
-    drawn = _draws(
-        [(labels[r][p[0]], labels[r][p[1]]) for r, p in zip(rows_of, pairs, strict=True)], seed
-    )
+    far = _far(pairs, len(names))
+    people_of = [
+        (labels[rows][left], labels[rows][right])
+        for rows, (left, right, _) in zip(rows_of, pairs, strict=True)
+    ]
+    drawn = _draws(people_of, seed)
     verdicts = []
     for kind in kinds:
         folds = []
         for fold, rows in enumerate(rows_of):
-            fitted = fold_of[labels] != fold
-            head = fit_head(kind, embeddings[fitted], labels[fitted], seed)
+            others = fold_of != fold
+            head = fit_head(kind, embeddings[others], labels[others], seed)
             left, right, _ = pairs[fold]
-            after = _d2(apply_head(head, embeddings[rows]), left, right)
-            folds.append(Comparison(labels[rows][left], labels[rows][right], before[fold], after))
+            before, after = (
+                _d2(each, left, right)
+                for each in (embeddings[rows], apply_head(head, embeddings[rows]))
+            )
+            folds.append(Comparison(*people_of[fold], before, after))
         verdicts.append(_verdict(kind, far, folds, drawn, len(kinds)))
     return verdicts
+
+
+def _folds(counts: npt.NDArray[np.intp], n_folds: int, seed: int) -> Labels:
+    """Returns the fold of each person; those with several faces are spread over all."""
+    order = np.random.default_rng([seed, 4]).permutation(len(counts))
+    order = order[np.argsort(counts[order] == 1, kind="stable")]
+    found = np.empty(len(counts), np.int64)
+    found[order] = np.arange(len(counts)) % n_folds
+    return found
+
+
+def _far(pairs: Sequence[tuple[Labels, Labels, npt.NDArray[np.bool_]]], faces: int) -> float:
+    """Returns the strictest false accept rate that every fold's pairs can show."""
+    fewest = min(int((~same).sum()) for _, _, same in pairs)
+    for rate in (1e-3, 1e-2):
+        if supports(fewest, rate):
+            return rate
+    raise InputError(
+        f"{faces} faces make {fewest} pairs of two people in a part that is left out: a head "
+        "needs 100"
+    )
 
 
 def _pairs(labels: Labels, seed: int) -> tuple[Labels, Labels, npt.NDArray[np.bool_]]:

@@ -51,6 +51,7 @@ class Trained:
         best: The figures of that evaluation.
         stopped_early: Whether it was stopped because nothing got better.
         seconds: How long it took, with what was done before it was cut off.
+        device: Where.
     """
 
     net: nn.Module
@@ -59,6 +60,7 @@ class Trained:
     best: dict[str, Any]
     stopped_early: bool
     seconds: float
+    device: str
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ class Training:
             self._best["figures"],
             self.step < settings.steps,
             self._seconds,
+            self._where.type,
         )
 
     def hardest(self, shown: int) -> list[Triplet]:
