@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import tables
+from facebatch import ids, tables
 from facebatch.collection import Snapshot
-from facebatch.collection.snapshot import with_notes
+from facebatch.collection.snapshot import content_keys, with_notes
 from facebatch.errors import CollectionError
 from facebatch.extract.plan import Plan
 from facebatch.extract.time_left import Commits, Pace
@@ -89,39 +91,38 @@ def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Prog
     # A row without an attempt says what is known already, and of which sidecars.
     is_tried = pc.or_(pc.greater(media["attempts"], 0), pc.equal(media["status"], "vanished"))
     committed = media.filter(pc.and_(pc.invert(is_old), is_tried))
-    new = committed.drop_columns("message").to_pylist()
-    held = _contents(media.filter(is_old), ["ok", "duplicate"])
-    left = _contents(committed, ["vanished"])
     stored = snapshot.rows.filter(pc.invert(_of_shards(snapshot.rows, before)))
-    detected = set(stored.filter(pc.equal(stored["status"], "ok"))["media_id"].to_pylist())
-    counts: Counter[str] = Counter()
-    failures: Counter[str] = Counter()
-    faces = 0
+    detected = stored.filter(pc.equal(stored["status"], "ok"))["media_id"].combine_chunks()
     # Which of several copies was detected in is chance; the others are copies of it.
-    for row in sorted(new, key=lambda row: row["media_id"] not in detected):
-        content = (row["content_id"], row["segment"])
-        if row["status"] == "vanished":
-            continue
-        if row["status"] == "quarantined":
-            failures[row["reason"]] += 1
-            kind = "quarantined"
-        elif content in held:
-            kind = "duplicates"
-        elif row["media_id"] in detected:
-            kind = "extracted"
-            faces += row["faces"]
-        else:
-            kind = "moved" if content in left else "touched"
-        counts[kind] += 1
-        held.add(content)
+    is_detected = _mask(pc.is_in(committed["media_id"], detected))
+    order = np.argsort(~is_detected, kind="stable")
+    new, is_detected = committed.take(pa.array(order)), is_detected[order]
+    is_done = ~_mask(pc.is_in(new["status"], pa.array(["vanished", "quarantined"])))
+    known = _contents(media.filter(is_old), ["ok", "duplicate"])
+    left = _contents(committed, ["vanished"])
+    content, counted = _keys(new), _mask(pc.not_equal(new["status"], "vanished"))
+    is_held = _mask(pc.is_in(content, known)) | _is_repeated(content, counted)
+    is_extracted = is_done & ~is_held & is_detected
+    others = is_done & ~is_held & ~is_detected
+    has_left = _mask(pc.is_in(content, left))
+    quarantined = new.filter(pc.equal(new["status"], "quarantined"))["reason"]
+    failures = {one["values"]: one["counts"] for one in pc.value_counts(quarantined).to_pylist()}
+    counts = {
+        "quarantined": len(quarantined),
+        "duplicates": int((is_done & is_held).sum()),
+        "extracted": int(is_extracted.sum()),
+        "moved": int((others & has_left).sum()),
+        "touched": int((others & ~has_left).sum()),
+    }
+    faces = pc.sum(new["faces"].filter(pa.array(is_extracted))).as_py() or 0
     return Progress(
         plan,
-        items=counts.total(),
+        items=sum(counts.values()),
         faces=faces,
         duplicates=counts["duplicates"],
         moved=counts["moved"],
         touched=counts["touched"],
-        failures=dict(failures),
+        failures=failures,
         noted=len(with_notes(committed)),
     )
 
@@ -130,9 +131,32 @@ def _of_shards(rows: pa.Table, shards: Sequence[str]) -> pa.ChunkedArray:
     return pc.is_in(rows["shard"], pa.array(shards, pa.string()))
 
 
-def _contents(rows: pa.Table, statuses: Sequence[str]) -> set[tuple[bytes, int]]:
-    rows = rows.filter(pc.is_in(rows["status"], pa.array(statuses)))
-    return set(zip(rows["content_id"].to_pylist(), rows["segment"].to_pylist(), strict=True))
+def _contents(rows: pa.Table, statuses: Sequence[str]) -> pa.Array:
+    """Returns the contents of the rows of some statuses, as `_keys` gives them."""
+    return _keys(rows.filter(pc.is_in(rows["status"], pa.array(statuses))))
+
+
+def _keys(rows: pa.Table) -> pa.Array:
+    """Returns what names the content of each row; null where none was read."""
+    there = pc.is_valid(rows["content_id"]).combine_chunks()
+    keys = content_keys(rows.select(["content_id", "segment"]).filter(there))
+    places = pc.subtract(pc.cumulative_sum(there.cast(pa.int64())), 1)
+    return keys.take(pc.if_else(there, places, None))
+
+
+def _is_repeated(content: pa.Array, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tells which contents (n,) one of those that count, further ahead, has as well."""
+    rows = np.flatnonzero(counted & _mask(content.is_valid()))
+    first = np.zeros(len(content), np.bool_)
+    first[rows[ids.first_of_each(ids.from_arrow(content.take(pa.array(rows))))]] = True
+    repeated = np.zeros(len(content), np.bool_)
+    repeated[rows] = ~first[rows]
+    return repeated
+
+
+def _mask(mask: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    values = pa.chunked_array([mask]) if isinstance(mask, pa.Array) else mask
+    return np.asarray(values.to_numpy(), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -253,7 +277,7 @@ class ProgressReader:
         if self._warm is None and self._shards >= self._workers:
             self._warm = self._last
         listed = self._progress.listed if plan else self._tally.read()
-        self._progress = Progress(plan, listed, items, faces, duplicates, failures=dict(failures))
+        self._progress = Progress(plan, listed, items, faces, duplicates, failures=failures)
         return self._timed()
 
     def _timed(self) -> Progress:

@@ -19,7 +19,7 @@ from facebatch.faces.embeddings import check_unit_rows
 from facebatch.neighbors.cells import Best, Cells, Vectors, candidates, halves, partition, widened
 from facebatch.neighbors.graph import Block, Neighbors, empty, gather, join, nearest
 from facebatch.neighbors.index import Plan
-from facebatch.neighbors.index.plan import in_lists
+from facebatch.neighbors.index.plan import MOST_LISTS, in_lists
 from facebatch.workers.threads import in_order
 
 T = TypeVar("T")
@@ -45,7 +45,6 @@ _PROBES = 64
 """Cells that a face looks through. Of the links within tau .99 were found among a million simulated
 faces, from either end; those beyond tau don't matter."""
 
-_MOST_CELLS = 65_536
 _CELL_FACTOR = 24
 """Finding each row's cell and looking through cells take as long with about sqrt(24 n) of them."""
 
@@ -85,7 +84,7 @@ def choose(n: int, d: int, memory: int, asked: int | None = None) -> Plan:
     Returns:
         A plan of kind ``flat``, which compares all pairs, or ``ivf``: in lists, which are cells.
     """
-    cells = min(_MOST_CELLS, 1 << round(np.log2(_CELL_FACTOR * max(1, n)) / 2))
+    cells = min(MOST_LISTS, 1 << round(np.log2(_CELL_FACTOR * max(1, n)) / 2))
     if n <= _EXACT_ROWS:
         return Plan("flat", n, d, n * d * 4, (f"all pairs of {n:,} faces are compared",))
     if asked is not None and asked <= cells:

@@ -27,6 +27,9 @@ _HNSW_ROWS = 300_000
 _HIGH_RECALL = 0.99
 _LINKS = 32
 _ROWS_PER_LIST = 250
+MOST_LISTS = 65_536
+"""Training takes rows and time in proportion to the square of the lists: 2.6 million rows here."""
+
 _PROBED_SHARE = 1 / 256
 _CANDIDATES_PER_RESULT = 10
 _ID_BYTES = 8
@@ -165,8 +168,8 @@ def _reasons(kind: Kind | None, chosen: str) -> tuple[str, ...]:
 
 
 def _lists(n: int) -> int:
-    """Returns the power of two that makes lists of about 250 rows, at least 1."""
-    return 1 << max(0, round(math.log2(max(1, n) / _ROWS_PER_LIST)))
+    """Returns the power of two that makes lists of about 250 rows, at least 1, with a limit."""
+    return min(MOST_LISTS, 1 << max(0, round(math.log2(max(1, n) / _ROWS_PER_LIST))))
 
 
 def _probes(lists: int) -> int:

@@ -42,6 +42,10 @@ def test_lists_grow_with_the_rows():
     assert lists == [1, 4, 512, 4096]
 
 
+def test_lists_stop_growing_where_training_them_would_take_longest():
+    assert [choose(n, 128, 1 << 40).lists for n in (10**7, 10**8, 10**9)] == [32_768, *2 * [65_536]]
+
+
 def test_codes_divide_the_dimension():
     assert [choose(10, d, GIB, kind="ivfpq").codes for d in (128, 512, 6, 7)] == [32, 128, 1, 1]
 
