@@ -7,8 +7,8 @@ with other bytes. Commands of two workers, decoding guarded, take turns: the mod
 takes, and those that need no download. Seconds are the processors' of all processes together, which
 other work on the machine changes little. Those of a command over the first copies alone are taken
 off, so that what it takes to start both workers isn't counted. Beside them stand, measured in this
-process in the same rounds, what reading, hashing and decoding take of it and what the embedder
-takes for a face.
+process in the same rounds, what reading, hashing and decoding take of it, what the embedder takes
+for a face, and what the steps take one by one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from common import ONE_THREAD, extract_command, photos_in
@@ -29,10 +32,24 @@ from PIL import Image, ImageOps
 
 from facebatch import ids
 from facebatch.config import ExtractSettings
+from facebatch.detect import Detector, load_detector
+from facebatch.detect.single_shot import SingleShotDetector
 from facebatch.embed import Embedder, load_embedder
-from facebatch.extract.pictures import DECODED_AHEAD
+from facebatch.extract.pictures import DECODED_AHEAD, PhotoPicture
+from facebatch.extract.rows import chip_jpeg
 from facebatch.media.photo.decode import Photo
 from facebatch.models import registry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Models:
+    """A detector and an embedder."""
+
+    detector: Detector
+    embedder: Embedder
+
 
 OFFLINE = ("mtcnn", "dlib-resnet")
 _SIDES = (4032, 3024)
@@ -91,6 +108,40 @@ def read_and_decode(paths: Sequence[Path], side: float) -> None:
         photo.decode(photo.scale_for(side))
 
 
+def steps(paths: Sequence[Path], models: Models, settings: ExtractSettings) -> dict[str, float]:
+    """Returns the processor seconds of each step, one photo after the other in this process."""
+    taken: dict[str, float] = {}
+    views = []
+
+    def step(name: str, work: Callable[[], T]) -> T:
+        begun = time.process_time()
+        result = work()
+        taken[name] = taken.get(name, 0.0) + time.process_time() - begun
+        return result
+
+    for path in paths:
+        data = step("reading", path.read_bytes)
+        step("hashing", partial(ids.content_id, data))
+        photo = Photo(data)
+        picture = PhotoPicture(photo, settings)
+        scale = photo.scale_for(DECODED_AHEAD * settings.max_side)
+        step("decoding", partial(photo.decode, scale))
+        begun = time.process_time()
+        pixels, shrunk_by = picture.for_detection()  # decodes as well
+        taken["shrinking"] = taken.get("shrinking", 0.0) + time.process_time() - begun
+        found = step("detecting", partial(models.detector.detect, pixels))
+        if isinstance(models.detector, SingleShotDetector):
+            step("of it the network", partial(models.detector.find, pixels))
+        landmarks = found.landmarks * np.array(shrunk_by, np.float32)
+        if len(landmarks):
+            views.append(step("cutting chips", partial(picture.views, landmarks))[0])
+    taken["shrinking"] -= taken["decoding"]
+    chips = np.concatenate(views)
+    step("embedding", partial(models.embedder.embed, chips))
+    step("storing chips", lambda: [chip_jpeg(chip) for chip in chips[:, chips.shape[1] // 2]])
+    return {"faces": len(chips), **taken}
+
+
 def embed(embedder: Embedder, side: int) -> Callable[[], object]:
     """Returns the embedding of `_FACES` chips of noise."""
     shape = (_FACES, len(embedder.scales), side, side, 3)
@@ -109,9 +160,16 @@ def main() -> None:
     os.environ.update(ONE_THREAD)
     settings = ExtractSettings()
     rows = list(dict.fromkeys([(settings.detector, settings.embedder), OFFLINE]))
+    loaded = {
+        models: Models(
+            load_detector(models[0], min_face=settings.min_face),
+            load_embedder(models[1], settings.tta),
+        )
+        for models in rows
+    }
     embedders = {
-        name: embed(load_embedder(name, settings.tta), registry.card(name).chip_template().size)
-        for _, name in rows
+        name: embed(loaded[detector, name].embedder, registry.card(name).chip_template().size)
+        for detector, name in rows
     }
     with tempfile.TemporaryDirectory() as place:
         folder, first = Path(place) / "photos", Path(place) / "first"
@@ -126,6 +184,7 @@ def main() -> None:
         photo: dict[tuple[str, str], list[float]] = {models: [] for models in rows}
         face: dict[str, list[float]] = {name: [] for name in embedders}
         decoding: list[float] = []
+        one_by_one: dict[tuple[str, str], list[dict[str, float]]] = {models: [] for models in rows}
         for counted in (False, *[True] * arguments.rounds):
             decode = seconds_of(
                 lambda: read_and_decode(
@@ -133,7 +192,14 @@ def main() -> None:
                 )
             ) / len(paths[:: arguments.copies])
             each = {name: seconds_of(run) / _FACES for name, run in embedders.items()}
+            for models, used in loaded.items():
+                chosen = replace(settings, detector=models[0], embedder=models[1])
+                # All copies first, so that frequent sizes have what they come to have.
+                found = steps(paths[:: arguments.copies] if counted else paths, used, chosen)
+                one_by_one[models].append(found)
             if not counted:
+                for turns in one_by_one.values():
+                    turns.clear()
                 continue
             decoding.append(decode)
             for name, seconds in each.items():
@@ -159,6 +225,17 @@ def main() -> None:
             f"{' + '.join(models):<25}  {1e3 * whole:7.1f}  {above:14.0%}"
             f"  {1e3 * statistics.median(face[models[1]]):16.1f}  {ratio:13.2f}"
         )
+    count = len(paths[:: arguments.copies])
+    for models, turns in one_by_one.items():
+        whole = 1e3 * statistics.median(photo[models])
+        each = {name: statistics.median(turn[name] for turn in turns) / count for name in turns[0]}
+        print(f"{' + '.join(models)}, {each.pop('faces'):.2f} faces a photo, step by step:")
+        inner = each.pop("of it the network", None)
+        for name, seconds in each.items():
+            print(f"  {name:<16} {1e3 * seconds:6.1f}")
+            if name == "detecting" and inner is not None:
+                print(f"    {'its network':<14} {1e3 * inner:6.1f}")
+        print(f"  {'all else':<16} {whole - 1e3 * sum(each.values()):6.1f}")
 
 
 if __name__ == "__main__":
