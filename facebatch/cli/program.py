@@ -84,6 +84,11 @@ LISTED = {
         "review",
         "Name people and put them right in a browser: a local web application.",
     ),
+    "live": Listed(
+        PEOPLE,
+        "live",
+        "Recognise people live: in a camera's pictures, in a stream, or in a file as it plays.",
+    ),
     "import": Listed(PEOPLE, "importing", "Take over what other programs know of the faces."),
     "gallery": Listed(PEOPLE, "gallery", "Enrol people into a gallery, and look after it."),
     "export": Listed(
@@ -110,11 +115,6 @@ LISTED = {
         ONE_PHOTO,
         "identify",
         "Write copies of photos and videos with a box around every face, and a name by a gallery.",
-    ),
-    "live": Listed(
-        ONE_PHOTO,
-        "live",
-        "Recognise people live: in a camera's pictures, in a stream, or in a file as it plays.",
     ),
     "calibrate": Listed(
         EVALUATION,

@@ -59,7 +59,8 @@ class Known:
             GalleryError, UsageError: The gallery is damaged, or has no threshold.
         """
         if not self.query.gallery.names():
-            self.query.calibration()
+            if self.query.threshold is None:
+                self.query.calibration()
             return nobody
         return namer_of(replace(self.query))
 

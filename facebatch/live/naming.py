@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from facebatch.errors import UsageError
+from facebatch.identify import Calibration
 from facebatch.identify.calibration import DISTANCE_METHODS
 from facebatch.identify.query import IdentificationQuery
 
@@ -34,7 +36,7 @@ def namer_of(query: IdentificationQuery | None) -> Namer:
     if query is None:
         return nobody
     model, threshold = query.model, query.decided_by()[0]
-    calibration = query.calibration() if query.method in DISTANCE_METHODS else None
+    calibration = _calibration(query) if query.method in DISTANCE_METHODS else None
 
     def name(embeddings: npt.NDArray[np.float32]) -> list[Label]:
         decided = model.decide(embeddings, threshold)
@@ -47,3 +49,13 @@ def namer_of(query: IdentificationQuery | None) -> Namer:
         ]
 
     return name
+
+
+def _calibration(query: IdentificationQuery) -> Calibration | None:
+    """Returns what says how likely names are; a stated threshold does without."""
+    try:
+        return query.calibration()
+    except UsageError:
+        if query.threshold is None:
+            raise
+        return None

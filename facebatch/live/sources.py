@@ -316,9 +316,9 @@ class Latest:
 
     @property
     def is_over(self) -> bool:
-        """Whether the last frame was taken and no other comes."""
+        """Whether the last frame was taken and no other comes, for no reason that `take` raises."""
         with self._changed:
-            return self._ended and self._frame is None
+            return self._ended and self._frame is None and self._error is None
 
 
 def read_in_thread(source: Source, stop: threading.Event, say: Say) -> Latest:

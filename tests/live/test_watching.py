@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facebatch.errors import GalleryError, InputError
-from facebatch.identify import Gallery
+from facebatch.errors import GalleryError, InputError, UsageError
+from facebatch.identify import Gallery, query
 from facebatch.live.events import Greeter, Sink, Speaker
 from facebatch.live.following import Follower
 from facebatch.live.known import Known
@@ -164,6 +164,25 @@ def test_one_photo_enrols_and_counts_at_once(follower, known: Known, picture) ->
     assert Gallery.open(known.query.gallery.storage.url).names() == ["Ada", "Grace"]
     assert known.enrol("grace", seen[1].sighting.best) == "Grace", "whatever the case"
     assert known.query.gallery.people() == [("Ada", 1), ("Grace", 1)], "the same face once"
+
+
+def test_what_ended_the_pictures_before_the_first_look_is_told(follower) -> None:
+    latest = Latest()
+    latest.end(InputError("there is no such file"))
+    with pytest.raises(InputError, match="no such file"):
+        watch(follower, io.StringIO(), []).run(latest, threading.Event())
+
+
+def test_a_stated_threshold_does_without_a_calibration(known: Known, monkeypatch) -> None:
+    def unknown(*_: object) -> None:
+        raise UsageError("nothing was measured")
+
+    monkeypatch.setattr(query, "default_for", unknown)
+    with pytest.raises(UsageError, match="nothing was measured"):
+        known.check()
+    stated = Known.of(replace(known.query, threshold=0.3))
+    ada = known.query.gallery.known()["Ada"]
+    assert stated.namer()(ada) == [{"name": "Ada", "probability": None}]
 
 
 def test_who_cant_be_enrolled_is_refused(follower, known: Known, picture) -> None:
