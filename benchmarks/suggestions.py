@@ -45,7 +45,7 @@ Worth = Callable[[Suggestion, Suggester], float]
 
 def by_faces(one: Suggestion, suggester: Suggester) -> float:
     """Returns the faces that a question is expected to bring: those of the smaller one."""
-    if one.kind == "face":
+    if one.kind != "people":
         return one.probability
     clusters = [suggester.people.known[who].cluster for who in (one.person_id, one.other)]
     return one.probability * int(suggester.groups.sizes[clusters].min())
@@ -100,9 +100,10 @@ def person_of(people: People, who: bytes, truth: Truth) -> int:
 
 def answers(people: People, one: Suggestion, truth: Truth) -> bool | None:
     """Returns what the oracle says; None where nobody knows."""
-    row = people.places.row(one.other) if one.kind == "face" else None
-    other = person_of(people, one.other, truth) if row is None else int(truth[row])
-    first = person_of(people, one.person_id, truth)
+    first, other = (
+        person_of(people, who, truth) if who in people.known else int(truth[people.places.row(who)])
+        for who in (one.person_id, one.other)
+    )
     return None if min(first, other) < 0 else first == other
 
 
@@ -112,7 +113,7 @@ def take(people: People, one: Suggestion, same: bool) -> People:
     first, other = one.person_id.hex(), one.other.hex()
     if not same:
         outcome = edit.keep_apart(taking, first, other)
-    elif one.kind == "people":
+    elif one.kind != "face":
         outcome = edit.merge_people(taking, first, [other])
     else:
         outcome = edit.assign_faces(taking, first, [other])

@@ -30,6 +30,11 @@ _PRIOR_SHIFT = 1.0
 """Standard deviation, in logits, of how far a collection's answers are expected to lie from what
 was measured elsewhere: of the intercepts of the archives that the likelihoods were fitted on."""
 
+_MOST_PER_GROUP = 20.0
+"""Faces for each group from which on more say no more: of the archives that the likelihoods were
+fitted and looked at on none has more than 17, and far beyond, nearness would count against two
+faces."""
+
 _ROWS_AT_ONCE = 50_000
 
 
@@ -198,7 +203,7 @@ def features(
     fewer, more = one_over[:, 1], one_over[:, 0]
     distance = d2 / unit
     apart = 2 * d2 / np.maximum(crowds.sum(axis=1), 1e-9)
-    known = np.full(len(d2), np.log(max(1.0, faces_per_group)))
+    known = np.full(len(d2), np.log(np.clip(faces_per_group, 1.0, _MOST_PER_GROUP)))
     columns = [np.ones(len(d2)), distance, apart, fewer, more, distance * fewer, distance * more]
     return np.stack([*columns, known, distance * known, apart * known], axis=1)
 
