@@ -28,6 +28,9 @@ of their ids, and how many pairs at most; see `facebatch.stages.likely_pairs`.""
 PAIRS_SHOWN = 12
 """Pairs of people who may be one."""
 
+LEAST_LIKELY = 0.05
+"""Probability from which on two are shown as maybe one."""
+
 FACES_OF_A_PAIR, FACES_OF_THE_WIDE = 3, 8
 """Faces shown of each person."""
 
@@ -137,7 +140,7 @@ def plan_doubts(
     pairs = [
         (_of_a_pair(faces, *present[first]), _of_a_pair(faces, *present[second]), probability)
         for first, second, probability in found or ()
-        if first in present and second in present
+        if probability >= LEAST_LIKELY and first in present and second in present
     ]
     return DoubtPlan(
         tuple(

@@ -21,6 +21,9 @@ PEOPLE_SHOWN = 60
 DOUBTFUL_SHOWN = 24
 """Faces shown of those that might as well be somebody else."""
 
+SURE = 0.99
+"""Probability of a name from which on it isn't doubtful, whoever is second."""
+
 
 @dataclass(frozen=True)
 class MatchedPerson:
@@ -174,8 +177,9 @@ def _people(known: pa.Table, owned: npt.NDArray[np.bool_]) -> list[MatchedPerson
 def _doubtful(
     known: pa.Table, rows: npt.NDArray[np.intp]
 ) -> tuple[tuple[np.intp, dict[str, Any]], ...]:
-    """Returns rows and figures of the faces whose two nearest people are nearest to each other."""
+    """Returns rows and figures of the unsure faces, those with the nearest two people first."""
     gaps = pc.subtract(known["runner_up"], known["score"]).fill_null(np.inf).to_numpy()
+    gaps = np.where(known["probability"].fill_null(0).to_numpy() < SURE, gaps, np.inf)
     order = np.argsort(gaps, kind="stable")[:DOUBTFUL_SHOWN]
     order = order[np.isfinite(gaps[order])]
     chosen = known.select(["person", "score", "runner_up", "probability"]).take(order)

@@ -36,11 +36,13 @@ def likely_pairs(
     try:
         people = People.of(collection, snapshot)
         listed = snapshot.listed["face_id"].combine_chunks()
-        places = pc.index_in(ids.to_arrow(people.face_ids), listed)
-        there = places.is_valid().to_numpy(zero_copy_only=False)
-        clustered = np.zeros((len(there), embeddings.shape[1]), np.float32)
-        clustered[there] = embeddings[places.drop_null().to_numpy()]
-        found = Suggester.of(people, clustered).best(limit)
+        if not np.array_equal(people.face_ids, ids.from_arrow(listed)):
+            places = pc.index_in(ids.to_arrow(people.face_ids), listed)
+            there = places.is_valid().to_numpy(zero_copy_only=False)
+            clustered = np.zeros((len(there), embeddings.shape[1]), np.float32)
+            clustered[there] = embeddings[places.drop_null().to_numpy()]
+            embeddings = clustered
+        found = Suggester.of(people, embeddings).best(limit)
     except UsageError:
         return None
     return [(one.person_id, one.other, one.probability) for one in found if one.kind == "people"]

@@ -170,7 +170,8 @@ def test_doubtful_matches_are_those_with_the_nearest_runner_up(archive, monkeypa
         for face, gap in zip(groups[0][:4], (0.3, 0.01, 0.2, 0.1), strict=True)
     }
     only = {groups[1][0]: {"person": "Ada", "score": 0.1}}
-    archive.identify({**near, **only})
+    sure = {groups[1][1]: {"person": "Bo", "score": 0.1, "runner_up": 0.1, "probability": 0.999}}
+    archive.identify({**near, **only, **sure})
     data = collect(archive.collection, archive.collection.snapshot())
     assert [one.face.path for one in data.matches.doubtful] == ["0/1.jpg", "0/3.jpg"]
     assert "0.100, the next 0.110, probability 0.90" in archive.page().text

@@ -80,6 +80,15 @@ def test_two_who_may_be_one_are_shown_with_their_faces(archive):
     assert "one person with probability" in page.text
 
 
+def test_pairs_that_hardly_are_one_are_not_shown(archive, monkeypatch):
+    album(archive)
+    likely = [pair.probability for pair in collected(archive).doubts.pairs]
+    assert min(likely) >= doubts.LEAST_LIKELY
+    monkeypatch.setattr(doubts, "LEAST_LIKELY", 1.1)
+    assert collected(archive).doubts.pairs == ()
+    assert "Two who may be one" not in archive.page().text
+
+
 def test_pairs_are_not_looked_for_where_there_are_too_many_faces(archive, monkeypatch):
     album(archive)
     before = collected(archive)
