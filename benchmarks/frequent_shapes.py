@@ -16,6 +16,7 @@ import time
 from multiprocessing.synchronize import Barrier
 
 import numpy as np
+import psutil
 from common import ONE_THREAD
 
 from facebatch.detect.yunet import YUNET
@@ -35,9 +36,12 @@ def measure(together: Barrier, rounds: int, is_told: bool) -> None:
     own = PictureNetwork(content, described.input, YUNET.strips)
     for shape in _SHAPES:
         picture = np.random.default_rng(0).integers(0, 256, (1, *shape, 3), dtype=np.uint8)
-        for _ in range(OFTEN + 1):
-            own(picture)
         of_any(picture)
+        own(picture)
+        resident = psutil.Process().memory_info().rss
+        for _ in range(OFTEN):
+            own(picture)
+        grown = psutil.Process().memory_info().rss - resident
         together.wait()
         turns = []
         for _ in range(rounds):
@@ -51,7 +55,8 @@ def measure(together: Barrier, rounds: int, is_told: bool) -> None:
             first, second = (1e3 * statistics.median(times) for times in zip(*turns, strict=True))
             ratio = statistics.median(one / other for one, other in turns)
             print(f"{shape[1]} x {shape[0]}: any shape {first:.1f} ms", end=", ")
-            print(f"its own {second:.1f} ms: {ratio:.2f} times as fast", flush=True)
+            print(f"its own {second:.1f} ms: {ratio:.2f} times as fast", end="; ")
+            print(f"{grown / 1e6:.0f} MB more", flush=True)
 
 
 def main() -> None:
