@@ -71,7 +71,9 @@ class GraphRecall:
         return asdict(self)
 
 
-def choose(n: int, d: int, memory: int, asked: int | None = None) -> Plan:
+def choose(
+    n: int, d: int, memory: int, asked: int | None = None, exact_rows: int = _EXACT_ROWS
+) -> Plan:
     """Chooses how the graph is found.
 
     Args:
@@ -80,12 +82,13 @@ def choose(n: int, d: int, memory: int, asked: int | None = None) -> Plan:
         memory: Bytes that may be taken beside the embeddings themselves.
         asked: Faces whose neighbours are looked for; all by default. Where they are few, parting
             the others would take longer than comparing them.
+        exact_rows: Faces up to which all pairs are compared.
 
     Returns:
         A plan of kind ``flat``, which compares all pairs, or ``ivf``: in lists, which are cells.
     """
     cells = min(MOST_LISTS, 1 << round(np.log2(_CELL_FACTOR * max(1, n)) / 2))
-    if n <= _EXACT_ROWS:
+    if n <= exact_rows:
         return Plan("flat", n, d, n * d * 4, (f"all pairs of {n:,} faces are compared",))
     if asked is not None and asked <= cells:
         return Plan("flat", n, d, n * d * 4, (f"{asked:,} faces are compared with all {n:,}",))
