@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from facebatch.storage.printable import count
+
 _NAMED = 5
 """Names or photos that a line gives; --json has them all."""
 
@@ -31,7 +33,7 @@ def enrolment_notes(summary: Mapping[str, Any]) -> Iterator[str]:
             f"{number:,} {_WHY.get(code, f'unreadable ({code})')}"
             for code, number in left_out.items()
         )
-        yield f"  left out {sum(left_out.values()):,} photos: {whys}"
+        yield f"  left out {count(sum(left_out.values()), 'photo')}: {whys}"
     if nobody := [each["folder"] for each in problems if each["code"] == "nobody_enrolled"]:
         yield f"  nobody enrolled for {_some(nobody)}"
     disagreeing = [each for each in problems if each["code"] == "photos_disagree"]
@@ -48,7 +50,8 @@ def enrolment_notes(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"  the entries of {_some(disagree)} disagree: look at them"
     enrolled = sum(each["code"] == "several_faces" and each["enrolled"] for each in problems)
     if enrolled:
-        yield f"  {enrolled:,} photos show several faces: {_CHOSEN[summary['face']]} was enrolled"
+        photos, chosen = count(enrolled, "photo"), _CHOSEN[summary["face"]]
+        yield f"  {photos} with several faces: {chosen} was enrolled"
     if left_out or enrolled:
         yield "  --json lists them photo by photo"
 

@@ -199,7 +199,7 @@ def _details(summary: Mapping[str, Any]) -> Iterator[str]:
     for item in summary["items"][:_SHOWN]:
         yield f"  {item}"
     if len(summary["items"]) > _SHOWN:
-        yield f"  and {len(summary['items']) - _SHOWN:,} more items: --json lists them all"
+        yield f"  and {len(summary['items']) - _SHOWN:,} more: --json lists them all"
     for name in summary["names"]:
         yield f"  the name {name}"
     if summary["copies"]:

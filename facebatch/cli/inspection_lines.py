@@ -14,8 +14,8 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     yield f"collection {summary['name']} at {summary['url']}, {bytes_text(summary['bytes'])}"
     media = summary["media"]
     yield (
-        f"media    {sum(media.values()):,} items: {media['ok']:,} ok, "
-        f"{media['duplicate']:,} duplicates, {media['quarantined']:,} failed, "
+        f"media    {count(sum(media.values()), 'item')}: {media['ok']:,} ok, "
+        f"{count(media['duplicate'], 'duplicate')}, {media['quarantined']:,} failed, "
         f"{media['vanished']:,} vanished"
     )
     yield from shot_lines(summary["shots"], "shots    ")
@@ -25,7 +25,7 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     for stage, generation in summary["generations"].items():
         yield f"{stage:<9}{generation or 'not made yet'}"
     if summary["people"] is not None:
-        yield f"people   {summary['people']:,}, and {summary['unclustered']:,} faces on their own"
+        yield f"people   {summary['people']:,}, and {_alone(summary['unclustered'])}"
     yield from health_lines(summary["health"])
     for reason, number in summary["reasons"].items():
         yield f"failed   {number:,} {reason}"
@@ -44,3 +44,7 @@ def inspection_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     for noted in summary.get("notes", ()):
         yield f"  {noted['root']}/{noted['path']}: {noted['message']}"
     yield f"settings {', '.join(f'{name} {value}' for name, value in summary['settings'].items())}"
+
+
+def _alone(faces: int) -> str:
+    return f"{count(faces, 'face')} on {'its' if faces == 1 else 'their'} own"

@@ -31,6 +31,7 @@ from facebatch.collection.manifests import (
 from facebatch.collection.shard_integrity import Problem, check_shard, read_checked
 from facebatch.collection.snapshot import Committed, Snapshot, is_live, media_files, of, read_commit
 from facebatch.errors import CollectionError
+from facebatch.storage.printable import count
 from facebatch.storage.store import Storage
 
 _KEPT_FOR_GOOD = ("decisions", "events")
@@ -155,7 +156,8 @@ def _without_source(snapshot: Snapshot) -> Iterator[Problem]:
         yield Problem(
             "faces_lost",
             f"media/{shard}.parquet",
-            f"{len(items):,} items have faces that no shard holds, {items['path'][0]} for one",
+            f"{count(len(items), 'item')} with faces that no shard holds, such as "
+            f"{items['path'][0]}",
             "remove the rows of these items: they are extracted again (--repair)",
         )
 
@@ -240,7 +242,7 @@ def _check_generation(
     face_ids = ids.from_arrow(rows["face_id"])
     if len(rows) != manifest.faces:
         raise CollectionError(
-            f"{table}.parquet has {len(rows):,} rows of {manifest.faces or 0:,} faces"
+            f"{table}.parquet has {count(len(rows), 'row')} of {count(manifest.faces or 0, 'face')}"
         )
     if not np.array_equal(ids.order(face_ids), np.arange(len(rows))):
         raise CollectionError(f"the face ids of {table}.parquet are not in order")
@@ -253,7 +255,7 @@ def _check_generation(
             read_checked(collection, f"{generation.folder}/{part}.parquet", part)
     vanished = len(rows) - int(pc.sum(pc.is_in(rows["face_id"], _ids(snapshot))).as_py() or 0)
     if whole and vanished and manifest.faces_hash == snapshot.faces_hash:
-        raise CollectionError(f"{vanished:,} rows are of faces that don't exist")
+        raise CollectionError(f"{count(vanished, 'row')} of faces that don't exist")
 
 
 def _ids(snapshot: Snapshot) -> pa.Array:
@@ -268,7 +270,7 @@ def _check_index(
     data = collection.storage.read(f"{generation.folder}/faces.index")
     size = index.from_bytes(data, manifest.dimension).ntotal
     if size != rows:
-        raise CollectionError(f"the index holds {size:,} faces and ids.parquet {rows:,}")
+        raise CollectionError(f"the index holds {count(size, 'face')} and ids.parquet {rows:,}")
 
 
 def _leftovers(collection: Collection, *, whole: bool) -> Iterator[Problem]:

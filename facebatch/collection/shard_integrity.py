@@ -18,6 +18,7 @@ from facebatch.collection.snapshot import content_keys
 from facebatch.errors import CollectionError
 from facebatch.faces.embeddings import wrong_lengths
 from facebatch.models import registry
+from facebatch.storage.printable import count
 
 CHIPS_SAMPLED = 16
 """Chips decoded of each shard, unless all are."""
@@ -154,16 +155,17 @@ def _faces(collection: Collection, rows: pa.Table, *, deep: bool) -> Iterator[tu
     face_ids = rows["face_id"].to_pylist()
     wrong = sum(face != ids.face_id(*fields) for face, fields in zip(face_ids, made, strict=True))
     if wrong:
-        yield "face_id_wrong", f"the ids of {wrong:,} faces are not those of their contents"
+        yield "face_id_wrong", f"the ids of {count(wrong, 'face')} are not those of their contents"
     if len(set(face_ids)) < len(face_ids):
-        yield "face_twice", f"{len(face_ids) - len(set(face_ids)):,} faces are there twice"
+        more = len(face_ids) - len(set(face_ids))
+        yield "face_twice", f"{count(more, 'face')} there more than once"
     dimension = registry.card(collection.settings.embedder).dimension
     stored = rows.schema.field("embedding").type.list_size
     if stored != dimension:
         yield "embedding_wrong", f"embeddings have {stored} dimensions, not {dimension}"
     lengths = int(wrong_lengths(tables.matrix(rows["embedding"])).sum())
     if lengths:
-        yield "embedding_wrong", f"the embeddings of {lengths:,} faces are not of length 1"
+        yield "embedding_wrong", f"the embeddings of {count(lengths, 'face')} are not of length 1"
     yield from _geometry(rows)
     yield from _chips(rows, stored=collection.settings.chips, deep=deep)
 
@@ -173,11 +175,11 @@ def _geometry(rows: pa.Table) -> Iterator[tuple[str, str]]:
     parts += [tables.matrix(rows[name]) for name in ("landmarks", "chip_to_picture")]
     infinite = int((~np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)).sum())
     if infinite:
-        yield "box_wrong", f"boxes or landmarks of {infinite:,} faces are not finite"
+        yield "box_wrong", f"boxes or landmarks of {count(infinite, 'face')} are not finite"
     empty = pc.or_(pc.less_equal(rows["x1"], rows["x0"]), pc.less_equal(rows["y1"], rows["y0"]))
     number = pc.sum(empty).as_py() or 0
     if number:
-        yield "box_wrong", f"boxes of {number:,} faces are empty"
+        yield "box_wrong", f"boxes of {count(number, 'face')} are empty"
 
 
 def _chips(rows: pa.Table, *, stored: bool, deep: bool) -> Iterator[tuple[str, str]]:
@@ -211,16 +213,18 @@ def _links(media: pa.Table, faces: pa.Table) -> Iterator[tuple[str, str]]:
     contents, found = content_keys(extracted), content_keys(faces)
     orphans = len(faces) - int(pc.sum(pc.is_in(faces["media_id"], _one(media))).as_py() or 0)
     if orphans:
-        yield "item_missing", f"the items of {orphans:,} faces are not in {media.num_rows:,} rows"
+        whose, rows = count(orphans, "face"), count(media.num_rows, "row")
+        yield "item_missing", f"the items of {whose} are not in {rows}"
     places = pc.index_in(found, contents)
     if places.null_count:
-        yield "item_missing", f"{places.null_count:,} faces are of contents not extracted here"
+        whose = count(places.null_count, "face")
+        yield "item_missing", f"the contents of {whose} were not extracted here"
     # Of rows with one content the first is found; a shard may hold an older row beside it.
     first = pc.index_in(contents, contents).to_numpy()
     counts = np.bincount(places.drop_null().to_numpy(), minlength=len(contents))
     wrong = int((counts[first] != extracted["faces"].to_numpy()).sum())
     if wrong:
-        yield "count_wrong", f"{wrong:,} items have another number of faces than they say"
+        yield "count_wrong", f"{count(wrong, 'item')} with another number of faces than said"
 
 
 def _one(media: pa.Table) -> pa.Array:

@@ -22,6 +22,7 @@ from facebatch.media.sources.exclusion import Exclusion
 from facebatch.media.sources.folders import Place, place_of
 from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, list_root
 from facebatch.media.sources.roots import Root
+from facebatch.storage.printable import count
 from facebatch.storage.urls import public_url
 
 SAMPLED = 32
@@ -88,8 +89,9 @@ def _check(
         return
     if is_empty:
         raise InputError(
-            f"{place} holds no photos, but the collection knows {len(there):,} items of the root "
-            f"{root.name!r}. Is the disk mounted? If it was emptied on purpose, say --allow-empty."
+            f"{place} holds no photos, but the collection knows {count(len(there), 'item')} of the "
+            f"root {root.name!r}. Is the disk mounted? If it was emptied on purpose, say "
+            "--allow-empty."
         )
     told = f"{there.count(True):,} of {len(there):,} known items"
     if elsewhere:

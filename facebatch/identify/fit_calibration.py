@@ -13,6 +13,7 @@ from facebatch.errors import UsageError
 from facebatch.identify.calibration import Calibration, Curve, Identification, Point, logistic
 from facebatch.identify.classifier import DEFAULT_NEIGHBORS, fit
 from facebatch.identify.distances import squared_distances
+from facebatch.storage.printable import count
 
 FAR_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 FPIR_RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3)
@@ -58,7 +59,7 @@ def calibrate_pairs(
     genuine, impostors = distances[same], np.sort(distances[~same])
     if not len(genuine) or not len(impostors):
         raise UsageError(
-            f"there are {len(genuine)} pairs of one person and {len(impostors)} of two: a "
+            f"{count(len(genuine), 'pair')} of one person and {len(impostors):,} of two: a "
             "calibration needs both"
         )
     about = f"{source}; {len(genuine):,} pairs of one person, {len(impostors):,} of two"
@@ -191,9 +192,7 @@ def leave_out(
     """
     people, person = np.unique(np.asarray(names, dtype=object), return_inverse=True)
     if len(people) < 2:
-        raise UsageError(
-            f"{len(people)} people are too few to calibrate with: it needs two or more"
-        )
+        raise UsageError(f"calibrating needs two people or more, and there are {len(people)}")
     n_groups = min(len(people), _TRAINED_GROUPS if method == "svm" else _GROUPS)
     non_mated, sizes = [], []
     for group in range(n_groups):

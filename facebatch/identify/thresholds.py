@@ -19,6 +19,7 @@ from facebatch.identify.calibration import (
 from facebatch.identify.classifier import LARGEST_D2, METHODS
 from facebatch.models import space_thresholds
 from facebatch.models.space_thresholds import SpaceThresholds
+from facebatch.storage.printable import count
 
 _EXTRAPOLATED_DECADES = 2.0
 """How far beyond the smallest FAR that was measured its line is followed."""
@@ -85,7 +86,11 @@ def threshold_for(
         if found:
             rule = f"d2 at FAR {per_person:.2g}, by FPIR = 1 - (1 - FAR)^{people}"
             return found[0], f"{rule}: {found[1]}"
-    asked = f"FAR {far:g}" if fpir is None else f"FPIR {fpir:g} with {people:,} people"
+    asked = (
+        f"FAR {far:g}"
+        if fpir is None
+        else f"FPIR {fpir:g} with {count(people, 'person', 'people')}"
+    )
     raise UsageError(
         f"no threshold is known for {method} at {asked} ({calibration.embedder}, tta "
         f"{calibration.tta}): calibrate with more labelled photos, "
@@ -164,7 +169,7 @@ def _moved(
             found = _interpolated(known, wanted)
     if found is None:
         return None
-    text = f"{measured.method} at FPIR {fpir:.2g} with {people:,} people"
+    text = f"{measured.method} at FPIR {fpir:.2g} with {count(people, 'person', 'people')}"
     if people != measured.people:
         text += f", by FPIR = 1 - (1 - FAR)^g from {measured.people:,}"
     return found[0], f"{text}: {found[1]}"

@@ -19,6 +19,7 @@ from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
 from facebatch.monitor.stages import Report
 from facebatch.report.evaluation import Kind, Scores, summarise
+from facebatch.storage.printable import count
 from facebatch.storage.urls import public_url
 
 
@@ -118,7 +119,7 @@ def check_any(there: Callable[[str], bool], names: Sequence[str], place: str, on
     """Refuses photos none of which is named, as those of a folder too high or too low aren't."""
     if not any(there(name) for name in names):
         raise InputError(
-            f"none of the {len(names):,} photos that are named is in {place}: the first is "
+            f"of {count(len(names), 'photo')} that the file names none is in {place}: the first is "
             f"{names[0]}, and there are such as {one}"
         )
 

@@ -224,7 +224,7 @@ GENERATION_DAMAGES: dict[str, tuple[str, Callable[[Collection], None], str]] = {
     "no ids": ("index", lambda c: (current_folder(c, "index") / "ids.parquet").unlink(), ""),
     "fewer ids": ("index", lambda c: cut_table(c, "index", "ids"), "rows of"),
     "fewer clusters": ("clusters", lambda c: cut_table(c, "clusters", "clusters"), "rows of"),
-    "strange faces": ("clusters", strange_rows, "1 rows are of faces that don't exist"),
+    "strange faces": ("clusters", strange_rows, "1 row of faces that don't exist"),
     "truncated people": (
         "people",
         lambda c: truncate(current_folder(c, "people") / "people.parquet"),

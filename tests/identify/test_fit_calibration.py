@@ -224,7 +224,7 @@ def test_a_known_face_that_is_taken_for_somebody_else_is_not_found():
 
 
 def test_one_person_is_too_few_to_calibrate_with():
-    with pytest.raises(UsageError, match="two or more"):
+    with pytest.raises(UsageError, match="two people or more"):
         calibrate_gallery("nearest", EMBEDDINGS[:2], ["a", "a"], source="")
 
 

@@ -307,7 +307,7 @@ def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
         ("left,right,same\na.jpg,b.jpg,maybe\n", "pairs.csv: line 2: 'maybe'"),
         ("left,right,same\na.jpg,b.jpg\n", "pairs.csv: line 2: 2 values"),
         ("10 300\nSomebody 1 2\n", "pairs.csv: line 3"),
-        ("left,right,same\nx/p0/0.png,x/p0/1.png,1\n", "none of the 2 photos that are named"),
+        ("left,right,same\nx/p0/0.png,x/p0/1.png,1\n", "of 2 photos that the file names none"),
     ],
 )
 def test_a_pairs_file_that_cant_be_scored_is_refused_before_anything_is_extracted(
@@ -328,7 +328,7 @@ def test_a_pairs_file_that_cant_be_scored_is_refused_before_anything_is_extracte
         ("file,label\np0/0.png,\n", "line 2: no label"),
         ("file,label\np0/0.png,Ann\np0/0.png,Bob\n", "line 3: p0/0.png is Bob, and was Ann"),
         ("file,name\np0/0.png,Ann\n", "line 1: the header has no column label"),
-        ("file,label\nx.png,Ann\n", "none of the 1 photos"),
+        ("file,label\nx.png,Ann\n", "of 1 photo that the file names none"),
         ("file,label\n", "no label below"),
         (f"file,label\n{FACELESS},Ann\n", "no face"),
     ],
