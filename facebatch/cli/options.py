@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -212,7 +212,7 @@ def check_served(command: str) -> None:
     Raises:
         UsageError: One is missing; the message says how to get it.
     """
-    missing = [name for name in _SERVED_BY if find_spec(name) is None]
+    missing = [name for name in _SERVED_BY if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
             f"{missing[0]} isn't installed: `pip install 'facebatch[review]'` brings what "

@@ -6,6 +6,7 @@ import importlib.util
 
 import pytest
 
+from facebatch.cli import options
 from facebatch.cli.review import review
 from facebatch.errors import CollectionError, UsageError
 
@@ -16,6 +17,8 @@ def test_a_package_that_is_missing_is_named_with_its_remedy(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'facebatch\[review\]'"):
         review("nowhere")
+    with pytest.raises(UsageError, match="`facebatch live --page` needs"):
+        options.check_served("live --page")
 
 
 def test_a_place_without_a_collection_is_refused() -> None:
