@@ -18,6 +18,7 @@ from support.rendered_people import rendered_chips
 from support.shared import made_once
 
 from facebatch.errors import UsageError, WeightsError
+from facebatch.evaluate.pairs import PairScore
 from facebatch.faces.align import TEMPLATES
 from facebatch.train import NamedChips, TrainSettings, split_people
 from facebatch.train.loop import CHECKPOINT, Trained, Training
@@ -171,11 +172,12 @@ assert "torchvision" not in sys.modules
 
 @pytest.mark.full
 def test_it_learns_to_tell_people_apart_whom_it_never_saw(tmp_path):
-    # 36 rendered people are learned from; chance is .5, and the first weights give about .6. At
-    # most 200 steps on one core: .86 was seen after 100.
+    # Rendered people differ in colours too, so that a network that learned nothing is right in .76
+    # of these pairs (EER .23), where chance is .5. After 200 steps .93 was seen (EER .05), in 25 s
+    # of one core beside 50 s of rendering.
     chips = rendered_chips(60, 8)
     settings = TrainSettings(
-        side=64, width=0.5, people=12, steps=160, every=40, held_out=0.4, loss="ce", patience=4
+        side=48, width=0.5, people=12, steps=200, every=40, held_out=0.4, loss="ce"
     )
     split = split_people(chips, settings.held_out, settings.seed)
     tested = HeldOut.of(chips, draw_pairs(chips, split.tested, 0), settings.side)
@@ -183,8 +185,13 @@ def test_it_learns_to_tell_people_apart_whom_it_never_saw(tmp_path):
     folder.mkdir()
     torch.set_num_threads(1)
     training = Training(chips, split, settings, folder)
-    before = tested.score(lambda pixels: mirrored(training.forward, pixels)).accuracy.mean
+
+    def score() -> PairScore:
+        return tested.score(lambda pixels: mirrored(training.forward, pixels))
+
+    before = score()
     training.run(lambda _: None)
-    after = tested.score(lambda pixels: mirrored(training.forward, pixels)).accuracy.mean
-    assert before < 0.7
-    assert after > 0.8
+    after = score()
+    assert before.accuracy.mean < 0.82
+    assert after.accuracy.mean > 0.88
+    assert after.eer < before.eer / 2
