@@ -178,7 +178,8 @@ class SortedIds:
         places = np.searchsorted(self._first, _words(wanted)[:, 0].astype(np.uint64))
         there = np.minimum(places, max(0, len(self.ids) - 1))
         found = self.ids[there] == wanted if len(self.ids) else np.zeros(len(wanted), bool)
-        rows = {some[at]: int(there[at]) for at in np.flatnonzero(found).tolist()}
+        known = np.flatnonzero(found)
+        rows = dict(zip((some[at] for at in known.tolist()), there[known].tolist(), strict=True))
         # Two ids whose first halves are equal: it may be the second.
         for at in np.flatnonzero(~found).tolist():
             row = self.row(some[at])

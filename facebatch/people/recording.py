@@ -46,32 +46,37 @@ def record(collection: Collection, decisions: Sequence[Decision]) -> None:
     """
     if not decisions:
         return
-    rows = [row for decision in decisions for row in _rows(decision)]
-    _write(collection, _path(decisions[-1].decision), tables.from_rows("decisions", rows))
+    rows = pa.concat_tables(map(_rows, decisions))
+    _write(collection, _path(decisions[-1].decision), rows)
     small = _files(collection, below=_SMALL_BYTES)
     if len(small) >= MANY_FILES:
         _merge(collection, small)
 
 
-def _rows(decision: Decision) -> list[dict[str, Any]]:
-    common = {
+def _rows(decision: Decision) -> pa.Table:
+    """Returns the rows of a decision: one for each face, or one without a face."""
+    schema = tables.schema("decisions")
+    given: dict[str, Any] = {
         "decision": decision.decision,
         "kind": decision.kind,
         "person_id": decision.person_id,
         "name": decision.name,
         "cancels": decision.cancels,
     }
-    return [
-        {**common, **concern._asdict(), **_given(decision, concern.after)}
-        for concern in decision.concerns
-    ] or [common]
-
-
-def _given(decision: Decision, person: bytes | None) -> dict[str, Any]:
-    """Returns the columns of an import's row: whom it names."""
-    if decision.kind != "import":
-        return {}
-    return {"person_id": person, "name": decision.names.get(person) if person else None}
+    if decision.concerns:
+        faces = zip(*decision.concerns, strict=True)
+        given |= dict(zip(Concern._fields, map(list, faces), strict=True))
+    if decision.concerns and decision.kind == "import":
+        # A row says whom it names.
+        given["person_id"] = given["after"]
+        given["name"] = [decision.names.get(who) if who else None for who in given["after"]]
+    n = max(1, len(decision.concerns))
+    columns = []
+    for field in schema:
+        value = given.get(field.name)
+        each = value if isinstance(value, list) else pa.repeat(pa.scalar(value, field.type), n)
+        columns.append(pa.array(each, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def next_name(decisions: Sequence[Decision]) -> str:
