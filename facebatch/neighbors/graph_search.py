@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from typing import TypeVar
 
 import faiss
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from facebatch.errors import CollectionError
 from facebatch.faces.embeddings import check_unit_rows
@@ -185,7 +185,8 @@ def neighbors_of_rows(
     k = clipped(k, len(embeddings) if among is None else len(among))
     if not len(rows) or not k:
         return join([empty(len(rows), k).within(reach)], k)
-    with import_module("threadpoolctl").threadpool_limits(1, "blas"):
+    # One thread for each block of queries, which are several at a time.
+    with threadpool_limits(1, "blas"):
         if plan.kind == "flat":
             found = _compared(embeddings, rows, k, reach, among, threads)
             return join(_told(found, len(rows), report, len), k)
