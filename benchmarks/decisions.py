@@ -68,14 +68,21 @@ def one_by_one(url: str, listed: Sequence[str]) -> tuple[Cost, Cost]:
     people = People.of(Collection.open(url))
     opened: list[Cost] = []
 
-    def decide() -> None:
+    def take(who: str, name: str) -> None:
         nonlocal people
+        people = people.following(name_person(people, who, name).decision)
+
+    def open_and_take(who: str, name: str) -> None:
+        nonlocal people
+        people = People.of(Collection.open(url))
+        take(who, name)
+
+    def decide() -> None:
         for at, who in enumerate(listed, 1):
             if at % _OPENED:
-                people = people.following(name_person(people, who, f"later {at}").decision)
+                take(who, f"later {at}")
             else:
-                opened.append(timed(lambda who=who, at=at: record(url, who, f"later {at}")))
-                people = People.of(Collection.open(url))
+                opened.append(timed(partial(open_and_take, who, f"later {at}")))
 
     every = timed(decide)
     last = opened[-3:]
