@@ -65,13 +65,14 @@ def extract(folders: list[Path], workers: int) -> tuple[list[Told], float, int]:
     Returns:
         What was told, when the last item was committed, and how many there were.
     """
+    from facebatch.monitor import logs
+
+    logs.configure("text", verbose=False)  # before Beam is imported, which would speak itself
     from facebatch.collection import Collection
     from facebatch.config import ExtractSettings, RunSettings
     from facebatch.jobs.run import run_extract
     from facebatch.media.sources.roots import parse_roots
-    from facebatch.monitor import logs
 
-    logs.configure("text", verbose=False)
     told: list[Told] = []
     committed: list[tuple[float, int]] = []
 

@@ -276,7 +276,7 @@ class ProgressReader:
             failures.update(reason for reason in rows["reason"] if reason)
         if self._warm is None and self._shards >= self._workers:
             self._warm = self._last
-        listed = self._progress.listed if plan else self._tally.read()
+        listed = self._progress.listed if self._progress.plan else self._tally.read()
         self._progress = Progress(plan, listed, items, faces, duplicates, failures=failures)
         return self._timed()
 

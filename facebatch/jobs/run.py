@@ -1,7 +1,4 @@
-"""Run: the stages in their sequence, from roots to people and a report.
-
-Extraction and the search for neighbours work in several processes, the other stages in this one.
-"""
+"""Run: the stages in their sequence. Extraction and search work in several processes."""
 
 from __future__ import annotations
 
@@ -175,9 +172,10 @@ def make_plan(
     roots = prepared(roots, Storage(url), settings)
     check_known(roots, Storage(url), settings)
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
-        job = _job(roots, Storage(url), extraction, settings, Storage(folder), "plan.json")
+        here, path = Storage(folder), f"{PLAN_PREFIX}1.json"
+        job = _job(roots, Storage(url), extraction, settings, here, path)
         alone = replace(settings, runner="DirectRunner", workers=1)
-        reader = ProgressReader(job.plan_storage, job.plan_path)
+        reader = ProgressReader(here, path)
         report(reader.look())
         run_watched(lambda pipeline: plan(pipeline, job), alone, lambda: report(reader.poll()))
         planned = reader.look().plan or Plan()

@@ -16,7 +16,9 @@ from support.program import facebatch
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import UsageError
-from facebatch.jobs.run import run_all
+from facebatch.extract import progress
+from facebatch.jobs.run import make_plan, run_all
+from facebatch.media.sources.roots import parse_roots
 
 
 def test_a_run_in_two_processes_turns_an_album_into_people(
@@ -188,3 +190,19 @@ def test_a_run_without_thresholds_ends_before_it_extracts(tmp_path: Path) -> Non
     collection = Collection.create(str(tmp_path / "collection"), settings)
     with pytest.raises(UsageError, match="facebatch calibrate FOLDER --embedder sface"):
         run_all([], collection, RunSettings(), lambda progress: None)
+
+
+def test_a_dry_run_tells_how_far_its_listing_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "TALLY_SECONDS", 0.0)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(30):
+        (photos / f"{number}.jpg").write_bytes(b"no photo")
+    settings = RunSettings(beam_options=("--direct_running_mode=in_memory",))
+    seen: list[int] = []
+    roots, url = parse_roots([str(photos)]), str(tmp_path / "collection")
+    make_plan(roots, url, {}, None, settings, lambda said: seen.append(said.listed))
+    assert seen[0] == 0
+    assert seen[-1] == 30
