@@ -198,11 +198,13 @@ async def _picture(request: Request) -> Response:
 
     async def parts() -> AsyncIterator[bytes]:
         count = -1
+        yield b"--next\r\n"
         while (found := await run_in_threadpool(window.picture_after, count)) is not None:
             count, jpeg = found
             if jpeg:
-                head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                yield head.encode() + jpeg + b"\r\n"
+                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                # A browser shows a picture once the next one's mark is there.
+                yield head.encode() + jpeg + b"\r\n--next\r\n"
             await asyncio.sleep(1 / _PICTURES_A_SECOND)
 
     return StreamingResponse(parts(), media_type="multipart/x-mixed-replace; boundary=next")
