@@ -112,6 +112,7 @@ def test_memory_stays_as_it_is(place: Path, tmp_path: Path) -> None:
         for line in program.stdout
         if json.loads(line)["event"] == "appeared"
     ]
+    program.stdout.close()
     assert program.wait() == 0
     assert len(sizes) > 100
     middle = sizes[len(sizes) // 3]
