@@ -67,7 +67,7 @@ LISTED = {
     "report": Listed(
         PIPELINE,
         "commands",
-        "Write report.html anew: what was processed, what failed and why, people, settings.",
+        "Write report.html anew: people, what is doubtful, what failed and why, settings.",
     ),
     "demo": Listed(
         PIPELINE,

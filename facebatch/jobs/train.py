@@ -295,11 +295,11 @@ def _evaluated(
     options += ["--detector", of.detector, "--max-side", str(of.max_side)]
     options += ["--min-face", str(of.min_face), "--output", str(model / _EVALUATION)]
     options += ["--workers", str(run.workers or "auto"), "--max-failures", "100%", "--json"]
-    code = "from facebatch.cli import main; main()"
+    program = "from facebatch.cli import main; main()"
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
         rest = Path(folder) / "only-tested.toml"
         rest.write_text(f"[run]\nexclude = {json.dumps(patterns, ensure_ascii=False)}\n", "utf-8")
-        command = [sys.executable, "-P", "-c", code, "evaluate", "pairs", *options]
+        command = [sys.executable, "-P", "-c", program, "evaluate", "pairs", *options]
         done = subprocess.run(  # noqa: S603
             [*command, "--config", str(rest)], capture_output=True, text=True, check=False
         )

@@ -20,7 +20,7 @@ Plane = npt.NDArray[np.float64]
 _FEWEST = 8
 """Faces below which neighbourhoods mean nothing, so that PCA is taken."""
 
-_TSNE_ROUNDS = 250
+_TSNE_ROUNDS = 500
 
 
 def best_method(n: int) -> Method:

@@ -53,6 +53,11 @@ def state(people: PeopleView) -> dict[bytes, tuple[object, ...]]:
     }
 
 
+def with_faces(state: dict[bytes, tuple[object, ...]]) -> dict[bytes, tuple[object, ...]]:
+    """Leaves whom other ids lead to out of a state."""
+    return {who: one for who, one in state.items() if len(one) > 1}
+
+
 def some_decision(people: People, draw: Callable[[int], int]) -> None:
     """Takes one of the decisions that move no face to where only neighbours say."""
     active = listed(people)
@@ -101,8 +106,13 @@ def test_it_is_what_a_regrouping_makes(together: bool, data: st.DataObject) -> N
     shown, read = state(people), state(People.of(collection))
     assert shown == read
     regrouped = follow(collection)
-    # Who was founded and lost all faces before anybody saw it was never there.
-    assert {who: one for who, one in shown.items() if who in regrouped.known} == state(regrouped)
+    # Who was founded and lost all faces before anybody saw it was never there. Who lost them to
+    # several by several decisions leads to one of these, and not always to the same one.
+    seen = {who: one for who, one in shown.items() if who in regrouped.known}
+    assert with_faces(seen) == with_faces(state(regrouped))
+    assert seen.keys() == state(regrouped).keys()
+    if not together:
+        assert seen == state(regrouped)
     assert People.of(collection).pending == ()
 
 

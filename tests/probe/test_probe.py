@@ -61,7 +61,7 @@ def test_the_largest_face_counts_and_any_other_may_be_asked_for(
     assert taken["largest"].box[0] > 500 > taken["central"].box[0] > taken["1"].box[0]
     assert "3 faces: the largest one, number 3 from the left" in taken["largest"].notes[0]
     assert taken["1"].as_json()["by"] == "number"
-    with pytest.raises(InputError, match=r"group-3.png: there is no face 4 among 3"):
+    with pytest.raises(InputError, match=r"group-3.png: there is no face 4: 3 faces in it"):
         group.taken("4")
     assert prober.probe(str(photos / "ada-1.png")).taken().notes == []
 

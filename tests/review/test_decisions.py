@@ -150,7 +150,7 @@ def test_what_cannot_be_is_said_on_the_page(review) -> None:
     assert review.send(form).status_code == 422, "no face was chosen"
     answer = review.send(form.changed(faces=faces))
     assert answer.status_code == 422
-    assert "leave one" in answer.text
+    assert "Leave one" in answer.text
 
 
 def test_the_overlay_is_what_the_regrouping_gives(review) -> None:
