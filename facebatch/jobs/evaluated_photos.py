@@ -14,12 +14,14 @@ from facebatch.collection import Collection
 from facebatch.config import RunSettings
 from facebatch.errors import InputError
 from facebatch.evaluate.photos import Photos
+from facebatch.jobs.known_sources import prepared
 from facebatch.jobs.run import Extraction, check_input, run_extract
 from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
 from facebatch.monitor.stages import Report
 from facebatch.report.evaluation import Kind, Scores, summarise
 from facebatch.storage.printable import count
+from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
 
 
@@ -82,7 +84,7 @@ def extracted_photos(source: Source, report: Report, names: Sequence[str] = ()) 
         if url is None:
             url = stack.enter_context(tempfile.TemporaryDirectory(prefix="facebatch-"))
         check_input([root], url, source.settings)
-        paths = frozenset(_listed(root))
+        paths = frozenset(_listed(*prepared([root], Storage(url), source.settings)))
         if not paths:
             raise InputError(f"{source.images} holds no photos")
         if names:

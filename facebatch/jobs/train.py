@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from facebatch.collection.sources import Sources
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.embed import DEFAULT_TTA
 from facebatch.errors import UsageError
@@ -31,11 +32,12 @@ from facebatch.monitor.stages import Report, Step
 from facebatch.report.evaluation.model import Error, Face
 from facebatch.report.evaluation.training import PAGE, training_page
 from facebatch.storage.local_files import whole_file
+from facebatch.storage.store import Storage
 from facebatch.storage.urls import public_url
 from facebatch.train import NamedChips, Split, TrainSettings, split_people
 from facebatch.train.metrics import Progress as TrainProgress
 from facebatch.train.metrics import read as read_metrics
-from facebatch.train.people import VerificationPairs, draw_pairs
+from facebatch.train.people import VerificationPairs, draw_pairs, draw_photos
 from facebatch.train.settings import need
 from facebatch.train.verification import HeldOut, figures
 
@@ -49,6 +51,8 @@ SUMMARY = "training.json"
 PAIRS = "pairs.csv"
 _FACES, _EVALUATION = "faces", "evaluation"
 _TRIPLETS_SHOWN = 8
+_MOST_CALIBRATED = 10_000
+"""Photos that thresholds are measured on: all their pairs, 50 million, are held in memory."""
 
 
 def check_training(model: Path, tensorboard: bool = False) -> None:
@@ -219,10 +223,13 @@ def _said(
 ) -> dict[str, str]:
     """Returns what the model card says of the network in words."""
     size = f"{_photos(learnt.chips, split.trained)} photos of {len(split.trained)} people"
-    begun = f", beginning with {Path(weights).name}" if weights else ""
+    begun, terms = "", ""
+    if weights:
+        begun = f", beginning with {Path(weights).name}"
+        terms = f", and that of {Path(weights).name}, which it began with"
     return {
         "summary": f"{settings.backbone} trained with facebatch on {size}.",
-        "licence": "that of the photos which it was trained on; nobody has stated one",
+        "licence": f"that of the photos which it was trained on{terms}; nobody has stated one",
         "source": f"facebatch train: {settings.loss}, step {trained.step} of {trained.steps}"
         f"{begun}; training data {learnt.chips.fingerprint} ({len(learnt.chips.chips)} chips, "
         f"{learnt.chips.template.name})",
@@ -298,7 +305,10 @@ def _evaluated(
     program = "from facebatch.cli import main; main()"
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
         rest = Path(folder) / "only-tested.toml"
-        rest.write_text(f"[run]\nexclude = {json.dumps(patterns, ensure_ascii=False)}\n", "utf-8")
+        follows = Sources.read(Storage(str(model / _FACES))).follow_links
+        asked = f"exclude = {json.dumps(patterns, ensure_ascii=False)}\n"
+        asked += f"follow_links = {json.dumps(follows)}\n"
+        rest.write_text(f"[run]\n{asked}", "utf-8")
         command = [sys.executable, "-P", "-c", program, "evaluate", "pairs", *options]
         done = subprocess.run(  # noqa: S603
             [*command, "--config", str(rest)], capture_output=True, text=True, check=False
@@ -324,17 +334,20 @@ def _escaped(name: str) -> str:
 
 
 def _calibrated(model: Path, learnt: Learnt, split: Split, settings: TrainSettings) -> str:
-    """Measures the thresholds of the new space on all held-out people, and keeps them.
+    """Measures the thresholds of the new space on all held-out people's photos, and keeps them.
+
+    Of more than `_MOST_CALIBRATED` photos so many are drawn.
 
     Returns:
         Where they are, or why there are none.
     """
     names = [*split.stopping, *split.tested]
-    rows = np.concatenate([learnt.chips.rows[name] for name in names])
+    rows = draw_photos(learnt.chips, names, _MOST_CALIBRATED, settings.seed)
     embeddings = embedding_of(model)(learnt.chips.pixels(rows, settings.side))
     distances, same = pair_distances(embeddings, [learnt.chips.names[row] for row in rows])
     space = ExtractSettings(embedder=model.name).space()
-    about = f"{public_url(learnt.data)}: {len(rows):,} photos of {len(names):,} held-out people"
+    people = len({learnt.chips.names[row] for row in rows})
+    about = f"{public_url(learnt.data)}: {len(rows):,} photos of {people:,} held-out people"
     try:
         calibration = calibrate_pairs(
             distances, same, embedder=model.name, tta=DEFAULT_TTA, space=space, source=about

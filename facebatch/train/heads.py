@@ -35,7 +35,7 @@ _SHRINKING = 0.5
 _ROUNDS = 1000
 _CONFIDENCE = 0.95
 _MOST_PAIRS = 30_000
-"""Pairs of two people a fold, drawn from all; the archive decides in seconds."""
+"""Pairs of one person a fold, and of two, drawn from all; the archive decides in seconds."""
 
 _STEPS, _PEOPLE, _PHOTOS, _RATE = 150, 32, 4, 1e-3
 
@@ -219,13 +219,16 @@ def _far(pairs: Sequence[tuple[Labels, Labels, npt.NDArray[np.bool_]]], faces: i
 
 
 def _pairs(labels: Labels, seed: int) -> tuple[Labels, Labels, npt.NDArray[np.bool_]]:
-    """Returns all pairs of one person and, of those of two, as many as are compared."""
+    """Returns the pairs of one person and those of two, of both as many as are compared."""
     blocks = [*all_pairs(labels)]
     left, right, same = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    different = np.flatnonzero(~same)
-    if len(different) > _MOST_PAIRS:
-        different = np.random.default_rng([seed, 5]).choice(different, _MOST_PAIRS, replace=False)
-    kept = np.concatenate([np.flatnonzero(same), different])
+    kinds = []
+    for stream, kind in ((8, same), (5, ~same)):
+        rows = np.flatnonzero(kind)
+        if len(rows) > _MOST_PAIRS:
+            rows = np.random.default_rng([seed, stream]).choice(rows, _MOST_PAIRS, replace=False)
+        kinds.append(rows)
+    kept = np.concatenate(kinds)
     return left[kept], right[kept], same[kept]
 
 

@@ -184,6 +184,21 @@ def draw_pairs(chips: NamedChips, people: Sequence[str], seed: int) -> Verificat
     return VerificationPairs(rows[:, 0], rows[:, 1], same_flags, folds)
 
 
+def draw_photos(chips: NamedChips, people: Sequence[str], most: int, seed: int) -> Rows:
+    """Returns the rows of people's chips, or so many of them at random, in ascending order.
+
+    Args:
+        chips: The people with their chips.
+        people: Whose; one at least.
+        most: How many rows at most.
+        seed: Seed of the draw.
+    """
+    rows = np.sort(np.concatenate([chips.rows[name] for name in people]))
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng([seed, 7]).choice(rows, most, replace=False))
+    return rows
+
+
 def _fold(chips: NamedChips, people: Sequence[str], rng: np.random.Generator) -> tuple[Rows, Rows]:
     """Returns all pairs of one person (m, 2) and a sample of those of two."""
     own = [chips.rows[name] for name in people]

@@ -76,6 +76,21 @@ def test_photos_become_an_embedder_with_the_figure_that_evaluate_gives(tmp_path,
     assert "a model called mine is in" in taken.stderr
 
 
+@pytest.mark.full
+def test_people_in_linked_folders_are_measured_like_others(tmp_path, models):
+    photos = write_people(tmp_path / "photos", 6, 2)
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for person in photos.iterdir():
+        (linked / person.name).symlink_to(person)
+    model = tmp_path / "mine"
+    done = facebatch("train", str(linked), "-o", str(model), "--follow-links", *QUICK)
+    assert done.returncode == 0, done.stderr
+    (evaluation,) = (model / "evaluation").glob("*.json")
+    photos_of = json.loads(evaluation.read_text())["photos"]
+    assert (photos_of["not_there"], photos_of["with_face"]) == ([], 4)
+
+
 def test_a_collection_with_names_is_learned_from_by_its_chips(tmp_path, models, monkeypatch):
     named_collection(tmp_path, monkeypatch, [3] * 8)
     collection, model = tmp_path / "collection", tmp_path / "mine"

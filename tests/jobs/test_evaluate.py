@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -177,6 +177,21 @@ def test_a_photo_that_left_the_folder_is_missing_though_the_collection_knows_it(
     done = evaluate_pairs(file, Source(str(folder), url, {}, None, IN_THIS_PROCESS))
     assert done.summary["photos"]["not_there"] == ["p0/0.png"]
     assert done.summary["figures"]["missing_same"] == 1
+
+
+def test_photos_in_linked_folders_are_there_where_links_are_followed(
+    people: People, tmp_path: Path
+) -> None:
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    shutil.copytree(people.folder / "p2", tmp_path / "elsewhere")
+    (folder / "p2").symlink_to(tmp_path / "elsewhere")
+    shutil.copytree(people.folder / "s0", folder / "s0")
+    file = write_pairs(tmp_path / "pairs.csv", [("p2/0.png", "p2/1.png"), ("p2/0.png", "s0/0.png")])
+    following = replace(IN_THIS_PROCESS, follow_links=True)
+    done = evaluate_pairs(file, Source(str(folder), None, {}, None, following))
+    assert done.summary["photos"]["not_there"] == []
+    assert done.summary["photos"]["with_face"] == 3
 
 
 def test_people_are_found_in_a_gallery_of_one_photo_each(people: People) -> None:

@@ -81,6 +81,17 @@ def test_nobody_is_judged_by_a_head_that_was_fitted_to_them():
     assert np.allclose(np.sort(d2), np.sort(verdict.folds[0].after))
 
 
+def test_somebody_with_very_many_faces_makes_no_more_pairs_than_are_compared():
+    few, names = faces(40, 3, ROUND)
+    many, _ = faces(1, 700, ROUND, seed=1)
+    verdicts = cross_validate(
+        np.concatenate([few, many]), [*names, *["p999"] * 700], ("whitening",)
+    )
+    made = [(int(fold.same.sum()), int((~fold.same).sum())) for fold in verdicts[0].folds]
+    assert max(same for same, _ in made) == 30_000  # of 244,650
+    assert max(different for _, different in made) <= 30_000
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("length", [0.1, 7.0])
 def test_a_head_knows_no_length(length, kind):

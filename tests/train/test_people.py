@@ -11,7 +11,7 @@ from facebatch.errors import CollectionError, InputError
 from facebatch.evaluate.pairs import read_pairs
 from facebatch.faces.align import TEMPLATES
 from facebatch.train import NamedChips, split_people
-from facebatch.train.people import draw_pairs
+from facebatch.train.people import draw_pairs, draw_photos
 
 TEMPLATE = TEMPLATES["arcface-112"]
 
@@ -54,6 +54,17 @@ def test_pairs_are_balanced_and_no_person_is_in_two_folds(counts, seed):
     listed = read_pairs(found.as_csv(chips.sources))
     assert [pair.left for pair in listed] == [chips.sources[row] for row in found.left]
     assert [pair.fold for pair in listed] == found.folds.tolist()
+
+
+@given(st.lists(st.integers(1, 6), min_size=2, max_size=20), st.integers(1, 60), st.integers(0, 9))
+@settings(max_examples=50)
+def test_photos_are_drawn_once_each_and_of_those_people_only(counts, most, seed):
+    chips = people(counts)
+    whose = list(chips.rows)[1:]
+    rows = draw_photos(chips, whose, most, seed)
+    assert len(rows) == len(set(rows.tolist())) == min(most, sum(counts) - len(chips.rows["p0"]))
+    assert {chips.names[row] for row in rows} <= set(whose)
+    assert (rows == draw_photos(chips, whose, most, seed)).all()
 
 
 @pytest.mark.parametrize(
