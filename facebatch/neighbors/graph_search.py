@@ -337,20 +337,27 @@ def recall(
     wanted = len(truth.indices)
     askers = rows[truth.askers]
     ends = zip(askers.tolist(), truth.indices.tolist(), truth.distances.tolist(), strict=True)
-    # By distance where a list is full: of faces that are exactly as near any may be listed.
     found = sum(
-        _lists(neighbors, one, other, d2) or _lists(neighbors, other, one, d2)
+        _lists(neighbors, one, other)
+        or _lists(neighbors, other, one)
+        or _is_full(neighbors, one, d2)
         for one, other, d2 in ends
     )
     return GraphRecall(found / wanted if wanted else 1.0, reach, k, len(rows))
 
 
-def _lists(neighbors: Neighbors, face: int, other: int, d2: float) -> bool:
+def _lists(neighbors: Neighbors, face: int, other: int) -> bool:
     listed = slice(neighbors.starts[face], neighbors.starts[face + 1])
-    if (neighbors.indices[listed] == other).any():
-        return True
-    distances = neighbors.distances[listed]
-    return len(distances) == neighbors.k > 0 and bool(distances[-1] <= d2)
+    return bool((neighbors.indices[listed] == other).any())
+
+
+def _is_full(neighbors: Neighbors, face: int, d2: float) -> bool:
+    """Tells whether a face lists as many as it may, none of them farther than a d2.
+
+    Of others that are exactly as near any may then be listed.
+    """
+    listed = neighbors.distances[neighbors.starts[face] : neighbors.starts[face + 1]]
+    return len(listed) == neighbors.k > 0 and bool(listed[-1] <= d2)
 
 
 def _true_neighbors(

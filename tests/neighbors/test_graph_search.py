@@ -261,6 +261,22 @@ def test_a_link_that_one_end_lists_is_found():
     assert recall(embeddings, half, REACH).within_reach == 1.0
 
 
+def test_a_link_that_neither_end_lists_is_missed_however_full_the_other_list_is():
+    # Each of the crowd has nearer neighbours than the face beside it, which lists some of them.
+    angles = [*np.linspace(0, 1, 30), 10]
+    embeddings = at_angles(*angles)
+    exact = exact_neighbors(embeddings, 10, REACH)
+    assert recall(embeddings, exact, REACH).within_reach == 1.0
+    assert exact.counts[30] == 10
+    lost = replace(
+        exact,
+        starts=np.append(exact.starts[:-1], exact.starts[-2]),
+        indices=exact.indices[:-10],
+        distances=exact.distances[:-10],
+    )
+    assert recall(embeddings, lost, REACH).within_reach == pytest.approx(300 / 310)
+
+
 def test_recall_of_the_exact_graph_is_one():
     embeddings, _ = people([30] * 4, seed=8)
     found = recall(embeddings, exact_neighbors(embeddings, 64), reach=0.09, sample=50)
