@@ -26,6 +26,9 @@ _TRAINING_ROUNDS = 8
 _BLOCK_ROWS = 1 << 14
 
 _QUERIES_AT_ONCE = 1024
+_ROWS_AT_ONCE = 1 << 13
+"""Duplicates make a cell of any size: their similarities take 32 MiB at a time."""
+
 _WIDENED = np.float32(2.0**112)
 
 Vectors = Callable[[int, int], npt.NDArray[np.float16]]
@@ -142,11 +145,10 @@ def candidates(
     for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         cell = asked_cells[begin]
         start, stop = int(cells.starts[cell]), int(cells.starts[cell + 1])
-        if start == stop:
-            continue
-        best.look(
-            queries, order[begin:end] // probed.shape[1], widened(vectors(start, stop)), start
-        )
+        asked = order[begin:end] // probed.shape[1]
+        for first in range(start, stop, _ROWS_AT_ONCE):
+            rows = vectors(first, min(stop, first + _ROWS_AT_ONCE))
+            best.look(queries, asked, widened(rows), first)
     return best.kept()
 
 

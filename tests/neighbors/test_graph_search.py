@@ -10,6 +10,7 @@ from support.synthetic import at_angles, d2_of_angle, people, unit
 
 from facebatch.errors import CollectionError
 from facebatch.neighbors import (
+    Cells,
     Neighbors,
     choose,
     contract,
@@ -18,6 +19,7 @@ from facebatch.neighbors import (
     gather,
     join,
     neighbors_of_rows,
+    propose,
     recall,
 )
 from facebatch.neighbors import graph_search as module
@@ -241,6 +243,23 @@ def test_some_rows_among_some_find_what_all_pairs_of_these_give(plan):
     found = neighbors_of_rows(embeddings, asked, 20, REACH, plan, among=among)
     alone = exact_neighbors(embeddings[among], 20, REACH).take(np.searchsorted(among, asked))
     assert_equal(replace(found, indices=np.searchsorted(among, found.indices)), alone)
+
+
+def test_a_cell_of_many_duplicates_is_not_read_as_a_whole():
+    halves = np.tile(np.float16([0.6, 0.8]), (20_000, 1))
+    cells = Cells(np.float32([[0.6, 0.8]]), np.array([0, len(halves)]), 1)
+    read = []
+
+    def vectors(start, stop):
+        read.append((start, stop))
+        return halves[start:stop]
+
+    found = propose(cells, vectors, 0, 3, 5, REACH)
+    assert (found >= 0).all()
+    assert all(len(set(row)) == len(row) for row in found.tolist())
+    assert max(stop - start for start, stop in read) < len(halves) // 2
+    assert all(one[1] == other[0] for one, other in pairwise(read[1:]))
+    assert (read[1][0], read[-1][1]) == (0, len(halves))
 
 
 def test_recall_counts_what_the_cells_missed():
