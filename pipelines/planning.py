@@ -297,8 +297,7 @@ class _LookInside(beam.DoFn):
         """Yields a decision for each item, or says that the file is ignored."""
         work, rules = decision[1], self._job.rules
         if isinstance(work, Beside):
-            said, _ = orientation_beside(self._reader, work.file)
-            yield decide_beside(work, said, rules)
+            yield decide_beside(work, orientation_beside(self._reader, work.file), rules)
         elif isinstance(work, Video):
             yield from self._decide_video(work)
         elif self._is_foreign(work.file):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from facebatch.collection.suppression import version_id
-from facebatch.extract.items import Beside, Item, Known, Noted, Unsure, Video, version_key
+from facebatch.extract.items import Beside, Item, Known, Noted, Said, Unsure, Video, version_key
 from facebatch.media.kinds import decoder_has_come
 from facebatch.media.sources.listing import MediaFile, shown
 from facebatch.media.sources.roots import Root
@@ -241,20 +241,22 @@ def decide(item: Item, known: Known | None, rules: Rules) -> tuple[State, Item |
     return state, _to_extract(item, known, state, rules)
 
 
-def decide_beside(photo: Beside, said: int | None, rules: Rules) -> Decision:
+def decide_beside(photo: Beside, said: Said, rules: Rules) -> Decision:
     """Says what is to be done with a photo whose sidecars aren't what they were.
 
     It is read again only if it may lie otherwise now; a sidecar that says what was applied already
-    is remembered, and not looked at a second time.
+    is remembered, and not looked at a second time. What can't be read changes nothing.
 
     Args:
         photo: The photo.
-        said: The orientation that its sidecars give now.
+        said: What its sidecars say now.
         rules: Attempts.
     """
     known, file = photo.known, photo.file
+    if said.missed:
+        return "unchanged", None
     applied = known.sidecar_orientation
-    if said == applied or (applied is None and said == known.orientation):
+    if said.orientation == applied or (applied is None and said.orientation == known.orientation):
         return "unchanged", Noted(known, file.sidecar_version)
     return "changed", _to_extract(Item(file), known, "changed", rules)
 

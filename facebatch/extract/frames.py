@@ -9,11 +9,14 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from facebatch import ids
 from facebatch.errors import MediaError
+from facebatch.extract.decide import RETRYABLE
 from facebatch.extract.decoder import Decoder
+from facebatch.extract.items import Said
 from facebatch.media.photo.sidecar import said_orientation
 from facebatch.media.photo.xmp import LARGEST, XmpError
 from facebatch.media.sources.folders import Entry
@@ -32,22 +35,21 @@ _ORDINALS = 100
 """Faces of one photo, the surest first, of which erased ones are looked for in other frames."""
 
 
-def orientation_beside(reader: MediaReader, file: MediaFile) -> tuple[int | None, str | None]:
-    """Returns what a photo's sidecars say of how it lies, and what is wrong with one.
-
-    The first that says anything counts.
-    """
-    problem = None
+def orientation_beside(reader: MediaReader, file: MediaFile) -> Said:
+    """Returns what a photo's sidecars say; of how it lies the first that says anything counts."""
+    found = Said()
     for sidecar in file.sidecars:
         try:
             said = said_orientation(reader.read(sidecar, LARGEST))
         except (XmpError, MediaError) as error:
             name = shown(posixpath.basename(sidecar.path))
             problem = f"its sidecar {name} can't be read: {error}"
+            may_pass = isinstance(error, MediaError) and error.reason in RETRYABLE
+            found = Said(None, problem, found.missed or may_pass)
             continue
         if said is not None:
-            return said, problem
-    return None, problem
+            return replace(found, orientation=said)
+    return found
 
 
 def orientation_at(path: str) -> int | None:

@@ -171,6 +171,22 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class Said:
+    """What a photo's sidecars say.
+
+    Args:
+        orientation: How it lies; None where they say nothing of it.
+        problem: What is wrong with one of them, in words.
+        missed: Whether one that comes before what counts couldn't be read, and may say more
+            another time without being changed.
+    """
+
+    orientation: int | None = None
+    problem: str | None = None
+    missed: bool = False
+
+
+@dataclass(frozen=True)
 class Noted:
     """A photo whose sidecars changed without a change of its frame, which is to be remembered.
 

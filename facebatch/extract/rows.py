@@ -52,6 +52,7 @@ class Outcome:
         failure: Reason code and message where it was quarantined.
         is_erased: Whether its content was erased, so that no row of it may be written.
         note: What a person should know of a photo that counts all the same.
+        missed_sidecar: Whether a sidecar couldn't be read, and is to be looked at another time.
     """
 
     content: bytes | None = None
@@ -61,6 +62,7 @@ class Outcome:
     failure: tuple[str, str] | None = None
     is_erased: bool = False
     note: str | None = None
+    missed_sidecar: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def media_row(item: Item, outcome: Outcome) -> dict[str, Any]:
         "segments": item.segments or None,
         "size": file.size,
         "marker": file.marker,
-        "sidecar": file.sidecar_version,
+        "sidecar": None if outcome.missed_sidecar else file.sidecar_version,
         "attempts": item.attempt,
         "content_id": outcome.content,
         "status": "ok",

@@ -129,8 +129,9 @@ def process(
         with tools.decoder() as decoder:
             said = None
             if not is_video:
-                said, problem = _said_by_sidecar(item, data, content, decoder, tools)
-                so_far = replace(so_far, note=problem)
+                beside = orientation_beside(tools.reader, item.file)
+                so_far = replace(so_far, note=beside.problem, missed_sidecar=beside.missed)
+                said = _in_its_frame(beside.orientation, data, content, decoder, tools)
             if said is not None:
                 facts = decoder.facts(data, said)
                 content = ids.framed(content, facts.turned_by_sidecar)
@@ -155,15 +156,14 @@ def process(
         return replace(so_far, failure=("too_large", "not enough memory to decode it"))
 
 
-def _said_by_sidecar(
-    item: Item, data: bytes, content: bytes, decoder: Decoder, tools: Tools
-) -> tuple[int | None, str | None]:
-    """Returns the orientation that a photo is decoded with beside its own, and what is wrong."""
-    said, problem = orientation_beside(tools.reader, item.file)
+def _in_its_frame(
+    said: int | None, data: bytes, content: bytes, decoder: Decoder, tools: Tools
+) -> int | None:
+    """Returns the orientation that a photo is decoded with beside its own."""
     kept = [*erased_frames(tools.erased, content)] if tools.erased else []
     if kept and decoder.facts(data, said).turned_by_sidecar not in kept:
-        said = said_for(decoder, data, kept[0])
-    return said, problem
+        return said_for(decoder, data, kept[0])
+    return said
 
 
 def _filmed(so_far: Outcome, pictures: Iterable[tuple[int, FacePicture]], tools: Tools) -> Outcome:

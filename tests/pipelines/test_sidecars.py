@@ -21,11 +21,14 @@ from facebatch.demo.render import render_face
 from facebatch.detect import Detector
 from facebatch.erasure.removal import erase, verify
 from facebatch.erasure.selection import Request, select
+from facebatch.errors import MediaError
 from facebatch.export import Target, named_faces, write_sidecars
 from facebatch.export.named_in_photos import find_names
 from facebatch.identify import Gallery
 from facebatch.jobs.enrol import build_gallery
 from facebatch.media.photo.xmp_tree import parsed
+from facebatch.media.sources.listing import MediaFile
+from facebatch.media.sources.reader import MediaReader
 from facebatch.media.sources.roots import parse_roots
 from facebatch.media.sources.sidecars import Sidecars
 from facebatch.pipelines.extract import ExtractShard
@@ -196,6 +199,38 @@ def test_a_broken_sidecar_costs_nothing_but_a_note(archive: Archive) -> None:
     assert found["orientation"] == 3, "the other one counts"
     assert "its sidecar a.jpg.xmp can't be read: no well-formed XMP" in found["message"]
     assert states(archive.night()) == {"unchanged": 1}
+
+
+def test_a_sidecar_that_could_not_be_read_is_looked_at_the_next_night(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = put(archive, "a.jpg", 1, 6)
+    sidecar = lay_beside(photo, 6)
+    honest = MediaReader.read
+
+    def denied(self: MediaReader, file: MediaFile, max_bytes: int | None = None) -> bytes:
+        if file.path.endswith(".xmp"):
+            raise MediaError("permission", "it may not be read")
+        return honest(self, file, max_bytes)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MediaReader, "read", denied)
+        archive.night()
+        found = rows(archive)["a.jpg"]
+        assert (found["orientation"], found["sidecar"]) == (1, None)
+        assert "its sidecar a.jpg.xmp can't be read" in found["message"]
+        assert states(archive.night()) == {"unchanged": 1}
+    assert states(archive.night()) == {"changed": 1}
+    found = rows(archive)["a.jpg"]
+    assert (found["orientation"], found["sidecar_orientation"], found["message"]) == (6, 6, None)
+
+    os.utime(sidecar, (0, 0))
+    with monkeypatch.context() as broken:
+        broken.setattr(MediaReader, "read", denied)
+        assert states(archive.night()) == {"unchanged": 1}
+    assert rows(archive)["a.jpg"] == found, "what can't be read changes nothing"
+    assert states(archive.night()) == {"unchanged": 1}
+    assert rows(archive)["a.jpg"]["sidecar_orientation"] == 6
 
 
 def test_sidecars_that_facebatch_writes_have_nothing_read_again(
