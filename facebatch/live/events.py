@@ -125,8 +125,8 @@ class Speaker:
                 )
             except subprocess.TimeoutExpired:
                 self._say(f"{self._command[0]} was ended: it took over {_SAY_SECONDS:.0f} s")
-            except OSError as error:
-                self._say(f"{self._command[0]} can't be run: {error.strerror}")
+            except (OSError, ValueError) as error:  # the latter of a name with a null character
+                self._say(f"{self._command[0]} can't be run: {error}")
             else:
                 if done.returncode:
                     self._say(f"{self._command[0]} ended with {done.returncode}")

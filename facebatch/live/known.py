@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
 
+import numpy as np
 import pyarrow as pa
 
 from facebatch import ids
 from facebatch.config import ExtractSettings
 from facebatch.errors import GalleryError, InputError
 from facebatch.extract.rows import chip_jpeg
-from facebatch.identify.marking import UNLIKE
+from facebatch.identify.consensus import unlike_the_others
 from facebatch.identify.query import IdentificationQuery
 from facebatch.live.following import Shot
 from facebatch.live.naming import Namer, namer_of, nobody
@@ -70,7 +71,8 @@ class Known:
         A name that differs in case alone from one that is there is that person's.
 
         Raises:
-            InputError: The face is too poor to be recognised by, or is unlike the person's others.
+            InputError: The face is too poor to be recognised by, or is unlike most of the person's
+                others. Nothing is written.
             GalleryError: The name is empty, or the gallery can't be written.
         """
         if not shot.is_sure:
@@ -82,6 +84,8 @@ class Known:
         gallery = self.query.gallery
         with self._lock:
             known = meant(name, gallery.names()) or written(name)
+            if self._is_unlike(known, shot):
+                raise InputError(f"the face is unlike most of {known}'s")
             chip = chip_jpeg(shot.chip)
             row = {
                 "name": known,
@@ -94,12 +98,13 @@ class Known:
                 "chip": chip,
             }
             gallery.add(pa.Table.from_pylist([row]))
-            entry = [
-                each for each in gallery.entries().to_pylist() if each["face_id"] == row["face_id"]
-            ]
-        if any(each["name"] == known and each[UNLIKE] for each in entry):
-            raise InputError(
-                f"it was put beside {known}'s faces, but is unlike them, and names nobody until "
-                "more of them are like it"
-            )
         return known
+
+    def _is_unlike(self, name: str, shot: Shot) -> bool:
+        """Tells whether most of a person's faces agree with each other, and not with this one."""
+        gallery = self.query.gallery
+        limit, others = gallery.limit(), gallery.known().get(name)
+        if limit is None or others is None:
+            return False
+        unlike, _ = unlike_the_others(np.vstack([others, shot.embedding]), limit)
+        return bool(unlike[-1])

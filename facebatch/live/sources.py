@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +44,7 @@ _CAMERAS = {
 }
 """FFmpeg's name, format and options of a camera, by system: written, not run."""
 _MOST_PIXELS = 4096 * 2304  # of a picture that a browser sends
+_ANY_LENGTH = replace(DEFAULT_LIMITS, max_frames=sys.maxsize)
 
 Say = Callable[[str], None]
 """Takes a line that a person should read."""
@@ -135,7 +136,7 @@ class _File:
         del say
         path, began = str(Path(self.path).expanduser()), time.monotonic()
         try:
-            for frame in frames(path, WHOLE, Sampling("all")):
+            for frame in frames(path, WHOLE, Sampling("all"), _ANY_LENGTH):
                 if not self.fast:
                     stop.wait(began + frame.timestamp_us / 1e6 - time.monotonic())
                 if stop.is_set():
@@ -201,9 +202,9 @@ class _Stream:
                 raise MediaError("no_frames", "there is no video in it")
             stream.codec_context.thread_count = 1
             converter, last = FrameConverter(stream, DEFAULT_LIMITS), time.monotonic()
-            for packet in container.demux(stream):
+            for packet in container.demux():  # sound too: pictures may stop before it does
                 try:
-                    decoded = packet.decode()
+                    decoded = stream.decode(packet) if packet.stream is stream else []
                 except FFmpegError:
                     decoded = []  # a part of a picture was lost; the next ones come
                 for frame in decoded:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
+from facebatch.errors import FacebatchError
 from facebatch.live.events import Event, Greeter, Sink, Speaker, moment
 from facebatch.live.following import Follower, Seen, Sighting
 from facebatch.live.sources import Frame, Latest, Say
@@ -101,7 +102,11 @@ class Watch:
         newest = (0, time.monotonic())
         self._began = datetime.now(UTC)
         while not stop.is_set() and not frames.is_over:
-            frame = frames.take(_PATIENCE)
+            try:
+                frame = frames.take(_PATIENCE)
+            except FacebatchError:
+                self._leave(self._follower.close())
+                raise
             if self.renaming.is_set():
                 self.renaming.clear()
                 self._follower.rename()

@@ -111,6 +111,34 @@ def test_a_stream_that_stalls_is_connected_again() -> None:
     assert "nothing came for 1 s; connecting again" in said[0]
 
 
+def test_a_stream_whose_sound_goes_on_without_pictures_is_connected_again() -> None:
+    sink = io.BytesIO()
+    with av.open(sink, "w", format="mpegts") as out:
+        stream = out.add_stream("libx264", rate=25, options={"tune": "zerolatency"})
+        stream.height, stream.width = numbered(0).shape[:2]
+        stream.pix_fmt = "yuv420p"
+        voice = out.add_stream("aac", rate=8000)
+        for number in range(30):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), "rgb24")))
+        out.mux(stream.encode())
+        for second in range(120):
+            sound = np.random.default_rng(second).uniform(-1, 1, (1, 8000)).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(sound, "fltp", "mono")
+            frame.sample_rate, frame.pts = 8000, 8000 * second
+            out.mux(voice.encode(frame))
+    data, said = sink.getvalue(), []
+
+    def drips(connection: socket.socket) -> None:
+        for start in range(0, len(data), 9400):
+            connection.sendall(data[start : start + 9400])
+            time.sleep(0.1)
+
+    with server(drips, sends(transport_stream(60))) as url:
+        found = taken(url, 60, said)
+    assert len(found) == 60
+    assert "no picture for 1 s; connecting again" in said[0]
+
+
 def test_a_stream_of_another_size_goes_on() -> None:
     data = transport_stream(4) + transport_stream(4, size=2)
     with server(sends(data)) as url:
@@ -254,6 +282,14 @@ def test_every_frame_of_a_fast_file_is_given_and_of_a_paced_one_the_newest(tmp_p
                 time.sleep(0.05)
         assert numbers == (list(range(30)) if fast else sorted(set(numbers)))
         assert fast or len(numbers) < 30
+
+
+def test_a_file_may_be_as_long_as_a_film(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    day = 86_400_000
+    path.write_bytes(numbered_video([*range(0, 400, 40), day], container="matroska"))
+    frames = parse_source(str(path), fast=True).frames(threading.Event(), print)
+    assert [frame.at_us for frame in frames][-1] == 1000 * day
 
 
 def test_only_files_are_fast() -> None:
