@@ -23,17 +23,17 @@ def after_run(summary: Mapping[str, Any], url: str, gallery: str | None) -> Iter
     """
     yield from after_extract(summary["extract"], url, clusters=False)
     people, place = summary["people"], _quoted(url)
-    named, active = people.get("named"), people["active"]
-    if people["unchanged"] or not active:
+    if people["unchanged"] or not people["active"]:
         return
-    if named == 0 and gallery is None:
+    unnamed = _unnamed(people)
+    if unnamed and people["named"] == 0 and gallery is None:
         yield (
             f"next: `facebatch review {place}` asks who they are, in a browser; or `facebatch "
             "gallery build FOLDER -o GALLERY` enrols known people, and run with --gallery GALLERY"
         )
-    elif named is not None and named < active:
+    elif unnamed:
         yield (
-            f"next: {count(active - named, 'person', 'people')} without a name: `facebatch review "
+            f"next: {count(unnamed, 'person', 'people')} without a name: `facebatch review "
             f"{place}` asks who they are, `facebatch people suggest {place}` who is likely the same"
         )
     if (summary.get("matches", {}).get("expected_wrong") or 0.0) >= DOUBTFUL:
@@ -65,9 +65,7 @@ def after_extract(summary: Mapping[str, Any], url: str, *, clusters: bool = True
 def after_clustering(summary: Mapping[str, Any], url: str) -> Iterator[str]:
     """Yields what to do after a clustering."""
     people = summary["people"]
-    if people["unchanged"] or not people["active"] or people.get("named") is None:
-        return
-    if people["named"] < people["active"]:
+    if not people["unchanged"] and _unnamed(people):
         yield f"next: `facebatch review {_quoted(url)}` asks who they are, in a browser"
 
 
@@ -81,6 +79,13 @@ def after_enrolment(summary: Mapping[str, Any]) -> Iterator[str]:
     """Yields what to do with a gallery."""
     place = _quoted(summary["gallery"])
     yield f"next: `facebatch run PHOTOS -o COLLECTION --gallery {place}` names these people"
+
+
+def _unnamed(people: Mapping[str, Any]) -> int:
+    """Returns how many people have no name, hidden ones aside; 0 where it isn't known."""
+    if people.get("named") is None:
+        return 0
+    return int(people["active"] - (people.get("hidden") or 0) - people["named"])
 
 
 def _quoted(url: str) -> str:

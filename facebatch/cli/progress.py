@@ -48,14 +48,22 @@ def shown(wanted: bool) -> Iterator[Report]:
         yield logs.progress_events()
     elif not wanted:
         yield nobody
-    elif sys.stderr.isatty():
-        from rich.console import Console
-
-        with live(Console(stderr=True)) as report:
+    elif console := _terminal():
+        with live(console) as report:
             yield report
     else:
         with lines(lambda text: print(text, file=sys.stderr, flush=True)) as report:  # noqa: T201
             yield report
+
+
+def _terminal() -> Console | None:
+    """Returns standard error where it is a terminal on which lines can be taken away again."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return None if console.is_dumb_terminal else console
 
 
 @dataclass
@@ -237,7 +245,8 @@ def lines(
     threading.Thread(target=tell, name="progress", daemon=True).start()
     try:
         yield report
-        followed.end()
+        with lock:
+            followed.end()
     finally:
         is_over.set()
 
@@ -267,9 +276,9 @@ def live(console: Console) -> Iterator[Report]:
 
     columns = [
         bars.SpinnerColumn(finished_text="✓"),
-        bars.TextColumn("{task.description}"),
+        bars.TextColumn("{task.description}", markup=False),
         bars.TimeElapsedColumn(),
-        bars.TextColumn("{task.fields[told]}", table_column=Column(no_wrap=True)),
+        bars.TextColumn("{task.fields[told]}", markup=False, table_column=Column(no_wrap=True)),
     ]
     if console.width >= _BAR_FROM_WIDTH:
         columns.insert(3, bars.BarColumn(bar_width=20))

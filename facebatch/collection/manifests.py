@@ -221,7 +221,7 @@ class PeopleManifest(Manifest):
         merged: People who were merged into others.
         dissolved: People who have no face left.
         hidden: Active people whom a user hid.
-        named: Active people who have a name; None in older generations.
+        named: Active people who have a name and aren't hidden; None in older generations.
         resting: Faces that decisions are about, and whose place another face took.
         changes: How many faces changed hands, and how.
         events: Number of events of each kind.

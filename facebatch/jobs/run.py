@@ -176,8 +176,10 @@ def make_plan(
         job = _job(roots, Storage(url), extraction, settings, here, path)
         alone = replace(settings, runner="DirectRunner", workers=1)
         reader = ProgressReader(here, path)
-        report(reader.look())
-        run_watched(lambda pipeline: plan(pipeline, job), alone, lambda: report(reader.poll()))
+        report(Progress())
+        # Without the plan, by which an extraction would be said to begin.
+        poll = lambda: report(Progress(listed=reader.poll().listed))  # noqa: E731
+        run_watched(lambda pipeline: plan(pipeline, job), alone, poll)
         planned = reader.look().plan or Plan()
     each = BYTES_PER_PHOTO if extraction.chips else BYTES_PER_PHOTO_WITHOUT_CHIPS
     return {

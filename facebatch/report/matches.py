@@ -32,13 +32,11 @@ class MatchedPerson:
     Args:
         name: Their name.
         faces: Number of faces that are taken for them.
-        alone: How many of them belong to nobody yet, having been recognised since the grouping.
         farthest: The largest score among these.
     """
 
     name: str
     faces: int
-    alone: int
     farthest: float
 
 
@@ -72,6 +70,7 @@ class Matches:
         people: Those found, with the most faces first; at most `PEOPLE_SHOWN`.
         found: Number of people found.
         matched: Number of faces that are somebody.
+        alone: How many of these belong to nobody yet, having been recognised since the grouping.
         unknown: Number of faces that are nobody.
         not_looked_at: Number of faces that came since.
         doubtful: The most doubtful of the faces that are somebody.
@@ -83,6 +82,7 @@ class Matches:
     people: tuple[MatchedPerson, ...]
     found: int
     matched: int
+    alone: int
     unknown: int
     not_looked_at: int
     doubtful: tuple[DoubtfulMatch, ...]
@@ -101,6 +101,7 @@ class MatchPlan:
     people: tuple[MatchedPerson, ...]
     found: int
     matched: int
+    alone: int
     unknown: int
     not_looked_at: int
     doubtful: tuple[tuple[np.intp, dict[str, Any]], ...]
@@ -130,7 +131,7 @@ def plan_matches(faces: FaceList, owned: npt.NDArray[np.bool_]) -> MatchPlan | N
     rows = np.flatnonzero(places.is_valid().to_numpy())
     matches = matches.take(places.drop_null())
     known = matches["person"].is_valid().to_numpy()
-    people = _people(matches.filter(pa.array(known)), owned[rows[known]])
+    people = _people(matches.filter(pa.array(known)))
     recognised = np.zeros(len(faces), np.bool_)
     recognised[rows[known]] = True
     return MatchPlan(
@@ -139,6 +140,7 @@ def plan_matches(faces: FaceList, owned: npt.NDArray[np.bool_]) -> MatchPlan | N
         people=tuple(people[:PEOPLE_SHOWN]),
         found=len(people),
         matched=int(known.sum()),
+        alone=int((~owned[rows[known]]).sum()),
         unknown=int((~known).sum()),
         not_looked_at=len(faces) - len(rows),
         doubtful=_doubtful(matches.filter(pa.array(known)), rows[known]),
@@ -155,20 +157,18 @@ def make_matches(plan: MatchPlan, shown: Mapping[np.intp, ShownFace]) -> Matches
         people=plan.people,
         found=plan.found,
         matched=plan.matched,
+        alone=plan.alone,
         unknown=plan.unknown,
         not_looked_at=plan.not_looked_at,
         doubtful=tuple(DoubtfulMatch(shown[row], **values) for row, values in plan.doubtful),
     )
 
 
-def _people(known: pa.Table, owned: npt.NDArray[np.bool_]) -> list[MatchedPerson]:
+def _people(known: pa.Table) -> list[MatchedPerson]:
     """Returns the people of some matches, those with the most faces first."""
-    table = known.select(["person", "score"]).append_column("alone", pa.array(~owned))
-    found = table.group_by("person").aggregate(
-        [("score", "count"), ("score", "max"), ("alone", "sum")]
-    )
+    found = known.group_by("person").aggregate([("score", "count"), ("score", "max")])
     people = [
-        MatchedPerson(row["person"], row["score_count"], row["alone_sum"], row["score_max"])
+        MatchedPerson(row["person"], row["score_count"], row["score_max"])
         for row in found.to_pylist()
     ]
     return sorted(people, key=lambda person: (-person.faces, person.name))

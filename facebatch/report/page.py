@@ -26,7 +26,8 @@ def render(data: ReportData, made_from: str = "") -> str:
         "report.html.j2",
         data=data,
         made_from=made_from,
-        sheet_of={one.name: one.person_id for one in data.sheets.people if one.name},
+        # Of several people of one name, that with the most faces, which comes first.
+        sheet_of={one.name: one.person_id for one in reversed(data.sheets.people) if one.name},
         doubtful=has_doubts(data),
         linked=any(face.link for one in data.sheets.people for face in (one.cover, *one.others)),
         places=_places(data, has_plots=bool(plots)),

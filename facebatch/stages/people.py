@@ -149,7 +149,10 @@ def _people(made: Clustered, earlier: PeopleView) -> StageResult[PeopleManifest]
             space=collection.space,
             reason=made.task.reason,
             hidden=sum(person.hidden and person.status == "active" for person in people),
-            named=sum(person.name is not None and person.status == "active" for person in people),
+            named=sum(
+                person.name is not None and not person.hidden and person.status == "active"
+                for person in people
+            ),
             resting=len(made.task.effective.resting),
             changes=changes.faces(),
             events=_counts(changes),

@@ -122,6 +122,12 @@ NOTHING = {"extract": {"quarantined": 0, "faces": 0}, "people": {"unchanged": Fa
         ({"people": {"unchanged": False, "active": 3, "named": 0}}, None, ["gallery build"]),
         ({"people": {"unchanged": False, "active": 3, "named": 0}}, "g", ["3 people without"]),
         ({"people": {"unchanged": False, "active": 3, "named": 2}}, None, ["1 person without"]),
+        ({"people": {"unchanged": False, "active": 3, "named": 0, "hidden": 3}}, None, []),
+        (
+            {"people": {"unchanged": False, "active": 5, "named": 1, "hidden": 3}},
+            None,
+            ["1 person without"],
+        ),
         (
             {
                 "extract": {"quarantined": 2, "reasons": {"truncated": 2}, "faces": 9},

@@ -146,6 +146,9 @@ def test_a_run_in_a_terminal_leaves_its_summary_and_nothing_else(
     assert step.startswith("next: `facebatch index ")
     again = facebatch("extract", str(photos), "-o", str(tmp_path / "c"))
     assert again.stderr.splitlines()[0] == "listing begins"
+    dumb = in_terminal("extract", str(photos), "-o", str(tmp_path / "c"), terminal="dumb")
+    assert "\x1b" not in dumb
+    assert dumb.splitlines()[0] == "listing begins"
     for silent in (("--json",), ("--quiet",)):
         assert facebatch("extract", str(photos), "-o", str(tmp_path / "c"), *silent).stderr == ""
     logged = facebatch("extract", str(photos), "-o", str(tmp_path / "c"), "--log-format", "json")
@@ -156,10 +159,10 @@ def test_a_run_in_a_terminal_leaves_its_summary_and_nothing_else(
     }
 
 
-def in_terminal(*arguments: str) -> str:
+def in_terminal(*arguments: str, terminal: str = "xterm") -> str:
     """What the program writes to a terminal that is both its output and its errors."""
     master, slave = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
+    environment = {**os.environ, "TERM": terminal, "COLUMNS": "100", "LINES": "30"}
     environment["FACEBATCH_BEAM_OPTIONS"] = "--direct_running_mode=in_memory"
     program = subprocess.Popen(
         command(*arguments), stdin=slave, stdout=slave, stderr=slave, env=environment

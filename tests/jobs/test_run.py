@@ -17,6 +17,7 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import UsageError
 from facebatch.extract import progress
+from facebatch.extract.progress import Progress
 from facebatch.jobs.run import make_plan, run_all
 from facebatch.media.sources.roots import parse_roots
 
@@ -201,8 +202,9 @@ def test_a_dry_run_tells_how_far_its_listing_is(
     for number in range(30):
         (photos / f"{number}.jpg").write_bytes(b"no photo")
     settings = RunSettings(beam_options=("--direct_running_mode=in_memory",))
-    seen: list[int] = []
+    seen: list[Progress] = []
     roots, url = parse_roots([str(photos)]), str(tmp_path / "collection")
-    make_plan(roots, url, {}, None, settings, lambda said: seen.append(said.listed))
-    assert seen[0] == 0
-    assert seen[-1] == 30
+    make_plan(roots, url, {}, None, settings, seen.append)
+    assert seen[0].listed == 0
+    assert seen[-1].listed == 30
+    assert not any(said.plan for said in seen), "an extraction was said to begin"

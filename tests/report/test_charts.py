@@ -149,7 +149,8 @@ def test_a_recognised_face_that_was_not_grouped_since_is_not_on_its_own(archive)
     assert "1 face was recognised after the grouping" in page.text
     data = collect(archive.collection, archive.collection.snapshot())
     assert [face.path for face in data.sheets.loose] == ["other.jpg"]
-    assert [(one.name, one.faces, one.alone) for one in data.matches.people] == [("Ada", 1, 1)]
+    assert [(one.name, one.faces) for one in data.matches.people] == [("Ada", 1)]
+    assert data.matches.alone == 1
 
 
 def test_a_recognised_person_is_said_to_be_and_linked_from_the_matches(archive):
@@ -160,6 +161,18 @@ def test_a_recognised_person_is_said_to_be_and_linked_from_the_matches(archive):
     assert "recognised" in page.words
     (sheet,) = (one["id"] for one in page.all("article", "person")[:1])
     assert f"#{sheet}" in {link["href"] for link in page.all("a")}
+
+
+def test_a_match_leads_to_the_largest_person_of_its_name(archive):
+    _, groups = crowd(archive, people=2, each=3, alone=2)
+    called = {"name": "Ada", "named_by": "decision"}
+    archive.group([groups[0], groups[1][:2]], {0: called, 1: called})
+    archive.identify({face: {"person": "Ada", "score": 0.1} for face in groups[0]})
+    page = archive.page()
+    largest, smaller = (one["id"] for one in page.all("article", "person"))
+    links = {link["href"] for link in page.all("a")}
+    assert f"#{largest}" in links
+    assert f"#{smaller}" not in links
 
 
 def test_doubtful_matches_are_those_with_the_nearest_runner_up(archive, monkeypatch):
@@ -192,6 +205,9 @@ def test_people_of_matches_are_bounded(archive, monkeypatch):
     archive.identify({face: {"person": f"Name {n}"} for n, face in enumerate(faces)})
     page = archive.page()
     assert "and 21 more people with fewer faces." in page.text
+    assert "recognised after the grouping" not in page.text
+    archive.group([faces[:3]])
+    assert "21 faces were recognised after the grouping" in archive.page().text
     assert "Name 3" not in page.words
 
 
