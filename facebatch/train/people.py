@@ -23,6 +23,9 @@ _FOLDS = 10
 _MOST_PAIRS = 3000
 """Pairs of one person, and as many of two: as many of each as LFW's View 2 has."""
 
+_MOST_PHOTOS = 1000
+"""Photos of one person that pairs are drawn from: half a million pairs."""
+
 
 @dataclass(frozen=True, eq=False)
 class NamedChips:
@@ -200,8 +203,15 @@ def draw_photos(chips: NamedChips, people: Sequence[str], most: int, seed: int) 
 
 
 def _fold(chips: NamedChips, people: Sequence[str], rng: np.random.Generator) -> tuple[Rows, Rows]:
-    """Returns all pairs of one person (m, 2) and a sample of those of two."""
+    """Returns all pairs of one person (m, 2) and a sample of those of two.
+
+    Of who has more than `_MOST_PHOTOS` so many are drawn.
+    """
     own = [chips.rows[name] for name in people]
+    own = [
+        rng.choice(rows, _MOST_PHOTOS, replace=False) if len(rows) > _MOST_PHOTOS else rows
+        for rows in own
+    ]
     inside = [np.stack(np.triu_indices(len(rows), 1), axis=1) for rows in own]
     same = np.concatenate([rows[places] for rows, places in zip(own, inside, strict=True)])
     rows = np.concatenate(own)

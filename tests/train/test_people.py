@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,6 +56,18 @@ def test_pairs_are_balanced_and_no_person_is_in_two_folds(counts, seed):
     listed = read_pairs(found.as_csv(chips.sources))
     assert [pair.left for pair in listed] == [chips.sources[row] for row in found.left]
     assert [pair.fold for pair in listed] == found.folds.tolist()
+
+
+def test_somebody_with_very_many_photos_needs_no_memory_for_all_their_pairs():
+    chips = people([4000, 2, 2, 2])
+    tracemalloc.start()
+    try:
+        found = draw_pairs(chips, list(chips.rows), 0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.same.sum() > 2
+    assert peak < 50e6  # all pairs of 4,000 photos take 128 MB
 
 
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=20), st.integers(1, 60), st.integers(0, 9))
