@@ -226,9 +226,12 @@ def _enrolled(request: Request, number: str, name: str) -> tuple[str, bool]:
         return t("live.gone"), True
     try:
         called = site.known.enrol(name, face.best)
-        site.renew()
     except FacebatchError as error:
         return t("live.not_enrolled", why=str(error)), True
+    try:
+        site.renew()
+    except FacebatchError as error:  # a classifier needs two people, say
+        return t("live.not_yet", who=called, why=str(error)), True
     return t("live.enrolled", who=called), False
 
 

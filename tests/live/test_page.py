@@ -6,12 +6,13 @@ import io
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from facebatch.errors import UsageError
 from facebatch.identify import Gallery
 from facebatch.live.following import Follower
 from facebatch.live.known import Known
@@ -82,6 +83,19 @@ def test_who_is_seen_is_enrolled_from_one_picture_and_known_at_once(shown: Shown
     assert "/live/enrol" not in shown.page()
     gallery = Gallery.open(shown.site.known.query.gallery.storage.url)
     assert gallery.names() == ["Ada", "Grace <b>"]
+
+
+def test_who_is_enrolled_and_not_yet_recognised_is_told_so(shown: Shown) -> None:
+    def renew() -> None:
+        raise UsageError("svm needs two people")
+
+    shown.look()
+    site = replace(shown.site, renew=renew)
+    with TestClient(make_app(site), base_url=ORIGIN, cookies=shown.browser.cookies) as browser:
+        shown.browser = browser
+        answer = shown.enrol("Grace").text
+    assert "Grace is enrolled, but nobody can be recognised yet: svm needs two people" in answer
+    assert shown.site.known.query.gallery.names() == ["Ada", "Grace"]
 
 
 def test_who_has_left_and_an_empty_name_enrol_nobody(shown: Shown) -> None:
