@@ -69,7 +69,8 @@ def orientation_at(path: str) -> int | None:
     entries = [Entry(posixpath.basename(str(one)), False, True) for one in listed]
     for sidecar in Sidecars(entries).of(name):
         with suppress(OSError, XmpError):
-            said = said_orientation(store.cat_file(f"{folder}/{sidecar.name}"))
+            # What is longer is cut off, and so isn't well-formed.
+            said = said_orientation(store.cat_file(f"{folder}/{sidecar.name}", end=LARGEST))
             if said is not None:
                 return said
     return None

@@ -11,7 +11,7 @@ from PIL import Image
 from support.pictures import as_stored, encode
 from support.places import web_server
 from support.rows import memory_collection
-from support.sidecars import lay_beside
+from support.sidecars import lay_beside, orientation_packet
 
 import facebatch
 from facebatch import ids
@@ -20,6 +20,7 @@ from facebatch.config import ExtractSettings
 from facebatch.demo.render import render_face
 from facebatch.extract.decoder import LocalDecoder
 from facebatch.extract.frames import ORIENTATIONS, erased_frames, orientation_at, said_for
+from facebatch.media.photo.xmp import LARGEST
 from facebatch.probe.probe import Prober
 
 SIZE = (260, 200)
@@ -59,6 +60,9 @@ def test_what_says_nothing_leaves_a_single_photo_as_it_is(photo: Path) -> None:
     assert orientation_at(str(photo)) is None
     lay_beside(photo, 6, "replace")
     assert orientation_at(str(photo)) == 6, "the other one counts"
+    huge = orientation_packet(3).replace(b"</x:", b" " * LARGEST + b"</x:")
+    photo.with_name("a.jpg.xmp").write_bytes(huge)
+    assert orientation_at(str(photo)) == 6, "as in a run, where no more is read"
     with web_server(photo.parent) as address:
         assert orientation_at(f"{address}/a.jpg") is None
     assert orientation_at(str(photo.parent / "nowhere" / "a.jpg")) is None
