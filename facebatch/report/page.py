@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from facebatch.report.charts import charts
@@ -29,6 +30,7 @@ def render(data: ReportData, made_from: str = "") -> str:
         # Of several people of one name, that with the most faces, which comes first.
         sheet_of={one.name: one.person_id for one in reversed(data.sheets.people) if one.name},
         doubtful=has_doubts(data),
+        review=shlex.join(["facebatch", "review", data.url]),
         linked=any(face.link for one in data.sheets.people for face in (one.cover, *one.others)),
         places=_places(data, has_plots=bool(plots)),
         notices=list(_notices(data)),

@@ -37,11 +37,14 @@ def retry_command(
     Args:
         reason: The reason code.
         roots: Names of the roots that it is found in.
-        places: Where each root lay when it was listed last; one that isn't known is left out.
+        places: Where each root lay when it was listed last; one that isn't known is left out, and
+            where none is, PHOTOS stands for them.
         collection: The collection's address, without passwords.
     """
     words = ["facebatch", "run"]
-    for name in sorted(set(roots) & places.keys()):
+    known = sorted(set(roots) & places.keys())
+    for name in known:
         own_name = places[name].rstrip("/").rpartition("/")[2] == name
         words += [places[name]] if own_name else ["--root", f"{name}={places[name]}"]
+    words += [] if known else ["PHOTOS"]
     return join([*words, "--output", collection, "--retry", reason])

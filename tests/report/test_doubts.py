@@ -169,6 +169,16 @@ def test_a_root_of_its_folders_name_is_given_as_its_place():
     assert words == [
         *("facebatch", "run", "/x/a", "--root", "b=/y", "--output", "/out", "--retry", "empty")
     ]
+    unknown = retry_command("empty", ["c"], {"a": "/x/a"}, "/out")
+    assert unknown == "facebatch run PHOTOS --output /out --retry empty"
+
+
+def test_the_command_that_reviews_can_be_pasted_whatever_the_collections_name(archive_at, tmp_path):
+    place = tmp_path / "my faces; ls"
+    archive, _ = album(archive_at(str(place)))
+    commands = [text for text in archive.page().words if text.startswith("facebatch review")]
+    assert commands
+    assert {tuple(shlex.split(each)) for each in commands} == {("facebatch", "review", str(place))}
 
 
 def test_a_report_of_the_same_is_left_as_it_is_and_another_is_written(archive):

@@ -203,3 +203,11 @@ def test_hidden_people_have_no_sheet(archive):
     page = archive.page()
     assert len(page.all("article")) == 1
     assert "Ada" not in page.text
+
+
+def test_where_everybody_is_hidden_nobody_is_said_to_be_alike(archive):
+    faces = archive.photo("a.jpg", 0, 1)
+    archive.commit().group([faces], {0: {"hidden": True}})
+    text = archive.page().text
+    assert "1 hidden person not shown" in text
+    assert "No two faces were alike" not in text
