@@ -202,24 +202,43 @@ class _Stream:
                 raise MediaError("no_frames", "there is no video in it")
             stream.codec_context.thread_count = 1
             converter, last = FrameConverter(stream, DEFAULT_LIMITS), time.monotonic()
+            is_recording = container.duration is not None and container.duration > 0
+            began: float | None = None
             for packet in container.demux():  # sound too: pictures may stop before it does
                 try:
                     decoded = stream.decode(packet) if packet.stream is stream else []
                 except FFmpegError:
                     decoded = []  # a part of a picture was lost; the next ones come
                 for frame in decoded:
+                    if is_recording and frame.time is not None:
+                        began = _paced(began, frame.time, stop)
                     last = time.monotonic()
                     yield converter.later(frame)
                 if time.monotonic() - last > STALL_SECONDS:
                     raise MediaError("no_frames", f"no picture for {STALL_SECONDS:.0f} s")
                 if stop.is_set():
                     return
-            if container.duration is not None and container.duration > 0:
+            if is_recording:
                 raise _Finished
 
 
 class _Finished(Exception):
     """A recording that was read over the network is at its end."""
+
+
+def _paced(began: float | None, at: float, stop: threading.Event) -> float:
+    """Waits until a recording's frame is due, and returns when its time 0 was.
+
+    Args:
+        began: When that was, by `time.monotonic`; None before the first frame.
+        at: The frame's time in seconds; after a leap the clock is set anew.
+        stop: Ends the waiting.
+    """
+    now = time.monotonic()
+    if began is None or began + at - now > STALL_SECONDS:
+        return now - at
+    stop.wait(began + at - now)
+    return began
 
 
 def _reason(error: Exception) -> str:

@@ -248,6 +248,7 @@ def test_a_recording_over_the_network_ends(tmp_path: Path) -> None:
         found = taken(f"http://127.0.0.1:{web.server_port}/clip.mkv", 100, said)
         web.shutdown()
     assert [number_of(frame.picture()) for frame in found] == list(range(12))
+    assert found[-1].at_us - found[0].at_us > 200_000, "at its own pace, as a file"
     assert not said
 
 
