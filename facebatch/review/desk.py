@@ -35,6 +35,9 @@ IDLE_SECONDS = 5.0
 _LOOK_SECONDS = 2.0
 """How often it is looked whether others changed the collection."""
 
+_LOST_SECONDS = 60.0
+"""How often embeddings that can't be read are tried again, where nothing else changed."""
+
 _OUTCOMES_KEPT = 500
 
 _LOG = logging.getLogger(__name__)
@@ -122,6 +125,7 @@ class Desk:
         self.is_running = False
         self._idle = idle
         self._decided = 0.0
+        self._tried = -_LOST_SECONDS
         self._unsuggested: str | None = None
         self._own: set[str] = set()
         self._since: list[Decision] = []
@@ -212,7 +216,10 @@ class Desk:
         if self.state.people.pending and idle and not self.is_running:
             self._regroup()
         stands = self._listing()
-        if stands != self._stands or self.state.store.is_lost:
+        now = time.monotonic()
+        again = self.state.store.is_lost and now - self._tried >= _LOST_SECONDS
+        if stands != self._stands or again:
+            self._tried = now
             self._reload()
             self._stands = stands
 

@@ -64,6 +64,22 @@ def test_a_store_whose_embeddings_cannot_be_read_is_read_anew(collection, monkey
     assert desk.state.store.is_read
 
 
+def test_a_store_that_stays_unreadable_is_not_read_anew_at_every_look(
+    collection, monkeypatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise CollectionError("damaged")
+
+    monkeypatch.setattr(faces, "_mapped_embeddings", fail)
+    desk = Desk(collection)
+    for _ in range(3):
+        state = desk.state
+        with pytest.raises(CollectionError, match="damaged"):
+            state.store.embeddings  # noqa: B018
+        desk.look()
+    assert desk.state is state, "read anew at the first look alone"
+
+
 def test_what_goes_wrong_with_suggestions_stops_no_regrouping(collection, monkeypatch) -> None:
     desk, looked = Desk(collection), Event()
     monkeypatch.setattr(desk.asker, "catch_up", lambda *_: 1 / 0)
