@@ -319,8 +319,11 @@ def test_every_page_fits_and_can_be_read_by_everybody(browser, let_in, served, o
     check_page(page, "help")
     page = tab.go("/who")
     name = f"Twice {options['viewport']['width']}"
-    page.keyboard.type(name)
-    tab.press("Enter")
+    for _ in range(3):  # a regrouping because of other tests' decisions may come between
+        page.keyboard.type(name)
+        tab.press("Enter")
+        if page.locator(".notice.good").count():
+            break
     page.keyboard.type(name.lower())
     page.wait_for_selector("#names:not([hidden]) button")
     check_page(page, "names")
