@@ -31,6 +31,8 @@ from facebatch.pipelines import remote
 from facebatch.pipelines.runners import GOES_ON, as_raised, last_words, watched
 from facebatch.pipelines.work import Work
 
+_NO_JAVA = "JAVA_GATEWAY_EXITED"
+
 _LOG = logging.getLogger(__name__)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _DEFAULTS: Mapping[str, str] = {
@@ -205,7 +207,13 @@ def _session(options: argparse.Namespace, workers: int) -> Any:
         key, _, value = pair.partition("=")
         builder = builder.config(key, value)
     with nullcontext() if _LOG.isEnabledFor(logging.INFO) else _no_words():
-        return builder.getOrCreate()
+        try:
+            return builder.getOrCreate()
+        except Exception as error:
+            if _NO_JAVA not in str(error):
+                raise
+            # On busy machines it was seen to end at its start, and to run the next time.
+            return builder.getOrCreate()
 
 
 @contextmanager
