@@ -33,7 +33,7 @@ from facebatch.evaluate.detection import DetectionScores, score_detection
 from facebatch.evaluate.inputs.boxes import TruthFaces, read_truth
 from facebatch.extract.detect_and_crop import find_faces
 from facebatch.media.photo.decode import Photo
-from facebatch.models.detectors import DETECTORS
+from facebatch.models.detectors import known_detectors
 
 PRECISIONS = (0.9, 0.95, 0.98, 1.0)
 SIDES = (0, 12, 16, 24, 32, 64)
@@ -251,7 +251,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=0, help="photos of each folder")
     parser.add_argument("--min-face", type=int, default=ExtractSettings().min_face)
     parser.add_argument("--max-side", type=int, default=ExtractSettings().max_side)
-    parser.add_argument("--detectors", nargs="+", default=["mtcnn", "yunet"], choices=DETECTORS)
+    parser.add_argument(
+        "--detectors", nargs="+", default=["mtcnn", "yunet"], choices=known_detectors()
+    )
     arguments = parser.parse_args()
     os.environ.update(ONE_THREAD)
     photos = [path for folder in arguments.photos for path in photos_in(folder, arguments.limit)]

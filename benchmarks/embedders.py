@@ -19,7 +19,7 @@ import numpy as np
 from common import ONE_THREAD
 
 from facebatch.embed import load_embedder
-from facebatch.models.embedders import EMBEDDERS
+from facebatch.models.embedders import known_embedders
 from facebatch.models.registry import card, is_installed, read
 
 _FACES = 64
@@ -29,7 +29,7 @@ _BATCHES = (1, 2, 4, 8)
 def main() -> None:
     """Prints a line for each embedder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    there = [name for name in EMBEDDERS if all(map(is_installed, card(name).files))]
+    there = [name for name in known_embedders() if all(map(is_installed, card(name).files))]
     parser.add_argument("names", nargs="*", default=there, metavar="NAME")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--batches", action="store_true", help="chips a call, compared")

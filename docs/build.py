@@ -101,7 +101,8 @@ def _values(field: Field) -> str:
         return " or ".join([f"{low} to {high}", *(word for word, _ in setting.words)])
     if field.kind is bool:
         return "yes, no"
-    return ", ".join(setting.choices) or "text"
+    places = [f"`{setting.placed[0]}PATH`"] if setting.placed else []
+    return ", ".join([*field.choices, *places]) or "text"
 
 
 def _commands(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:

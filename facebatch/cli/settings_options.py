@@ -110,15 +110,15 @@ def _option_of(field: Field) -> Any:
         help=f"{setting.help} Default: {field.default_text}."
         if field.default_text
         else setting.help,
-        metavar=setting.metavar or "|".join(setting.choices) or None,
+        metavar=setting.metavar or "|".join(field.choices) or None,
         rich_help_panel=setting.panel,
-        autocompletion=_completion(setting.choices) if setting.choices else None,
+        autocompletion=_completion(field) if setting.choices else None,
     )
     return Annotated[kind | None, option]
 
 
-def _completion(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
+def _completion(field: Field) -> Callable[[str], list[str]]:
     def begun(incomplete: str) -> list[str]:
-        return [choice for choice in choices if choice.startswith(incomplete)]
+        return [choice for choice in field.choices if choice.startswith(incomplete)]
 
     return begun

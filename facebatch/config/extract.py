@@ -12,10 +12,10 @@ from facebatch.config.setting import setting
 from facebatch.embed import DEFAULT_TTA, TTA, TTA_CHOICES
 from facebatch.media.kinds import FrameChoice
 from facebatch.models import detectors, embedders, registry, space_thresholds
-from facebatch.models.detectors import AUTO, DETECTORS
-from facebatch.models.embedders import EMBEDDERS
+from facebatch.models.detectors import AUTO
 from facebatch.models.registry import DEFAULT_MIN_FACE
 from facebatch.models.space_thresholds import SpaceThresholds, TrackLimits
+from facebatch.models.weights.placed import PREFIX, brought
 
 VideoFaces = Literal["best", "all"]
 Tiles = Literal["off", "auto"]
@@ -44,7 +44,7 @@ class ExtractSettings:
         "was made with.",
         panel=_PANEL,
         metavar="NAME",
-        choices=(AUTO, *DETECTORS),
+        choices=lambda: (AUTO, *detectors.known_detectors()),
     )
     max_side: int = setting(
         1024,
@@ -77,12 +77,14 @@ class ExtractSettings:
     )
     embedder: str = setting(
         AUTO,
-        "Embedder: dlib-resnet, another whose files are in the models folder (docs/models.md), or "
+        "Embedder: dlib-resnet, another whose files are in the models folder (docs/models.md), "
+        "onnx: and the folder or ONNX file of one beside its card.toml, which is put there, or "
         "auto: mobilefacenet where its file and something that runs it are installed, else "
         "dlib-resnet; a collection keeps the one that it was made with.",
         panel=_PANEL,
-        metavar="NAME",
-        choices=(AUTO, *EMBEDDERS),
+        metavar=f"NAME|{PREFIX}MODEL",
+        choices=lambda: (AUTO, *embedders.known_embedders()),
+        placed=(PREFIX, brought),
     )
     tta: TTA = setting(
         DEFAULT_TTA,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -34,7 +34,9 @@ class Setting:
         panel: Panel of the help that its option stands in.
         metavar: What stands for its value in the help: N, SHARE, NAME; empty for choices, which
             stand for themselves, and for a switch.
-        choices: The values there are; empty where any of the type will do.
+        choices: The values there are, or what gives them; empty where any of the type will do.
+        placed: What values begin with that are places beside the choices, and what gives the
+            choice that the rest of one stands for; it may raise UsageError.
         range: Smallest and largest value.
         unit: How a number may be written beside in digits.
         words: Words that stand for a number.
@@ -46,7 +48,8 @@ class Setting:
     help: str
     panel: str
     metavar: str = ""
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+    placed: tuple[str, Callable[[str], str]] | None = None
     range: tuple[float, float] | None = None
     unit: Unit | None = None
     words: tuple[tuple[str, int], ...] = ()
@@ -85,6 +88,12 @@ class Field:
     def variable(self) -> str:
         """The environment variable."""
         return variable_of(self.name)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values there are now; empty where any of the type will do."""
+        given = self.setting.choices
+        return given() if callable(given) else given
 
     @property
     def is_list(self) -> bool:

@@ -237,14 +237,17 @@ def _checked(value: Any, field: Field, source: str) -> Any:
     plain = _plain_type(field)
     if not isinstance(value, plain) or (plain is int and isinstance(value, bool)):
         raise UsageError(_not_taken(source, field, value, plain))
-    if setting.choices:
+    if setting.placed and isinstance(value, str) and value.startswith(setting.placed[0]):
+        prefix, choice_of = setting.placed
+        value = choice_of(value.removeprefix(prefix))
+    if choices := field.choices:
         for part in value if isinstance(value, tuple) else (value,):
-            if part not in setting.choices:
-                known = ", ".join(setting.choices)
+            if part not in choices:
+                known = ", ".join(choices)
                 raise UsageError(f"{source}: unknown {field.name} {part!r}; there is: {known}")
     if setting.range:
         low, high = setting.range
-        if not low <= value <= high:  # type: ignore[operator]
+        if not low <= value <= high:
             raise UsageError(f"{_subject(source, field)} {value} isn't within {low} to {high}")
     return value
 

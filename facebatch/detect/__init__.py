@@ -11,7 +11,7 @@ from facebatch.detect.base import Detections, Detector
 from facebatch.errors import UsageError
 from facebatch.models import registry
 from facebatch.models.card import Card
-from facebatch.models.detectors import DETECTORS
+from facebatch.models.detectors import known_detectors
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE, Choice, choose
 from facebatch.models.registry import DEFAULT_MIN_FACE
 
@@ -28,7 +28,7 @@ def load_detector(
     """Load a detector by its registry name.
 
     Args:
-        name: One of ``DETECTORS``.
+        name: One of ``facebatch.models.detectors.known_detectors``.
         min_face: Side of the smallest square to look into for a face, in pixels of the image; a
             face's box may be half as large.
         engine: What runs its networks, one of ``facebatch.models.engines.ENGINES``.
@@ -42,9 +42,9 @@ def load_detector(
         from facebatch.detect.mtcnn import MtcnnDetector
 
         return MtcnnDetector(min_face=min_face, engine=engine, device=device)
-    if name in DETECTORS:
+    if name in (known := known_detectors()):
         return _single_shot(registry.card(name), min_face, choose(engine, device))
-    raise UsageError(f"no detector named {name!r}; there are {', '.join(DETECTORS)}")
+    raise UsageError(f"no detector named {name!r}; there are {', '.join(known)}")
 
 
 def _single_shot(card: Card, min_face: int, chosen: Choice) -> Detector:

@@ -10,7 +10,7 @@ from facebatch.embed.averaging import DEFAULT_TTA, MIRRORED, SCALES, TTA, TTA_CH
 from facebatch.embed.base import Embedder
 from facebatch.errors import UsageError
 from facebatch.models import registry
-from facebatch.models.embedders import EMBEDDERS
+from facebatch.models.embedders import known_embedders
 from facebatch.models.engines import DEFAULT_DEVICE, DEFAULT_ENGINE
 from facebatch.models.registry import DEFAULT_EMBEDDER
 
@@ -34,7 +34,7 @@ def load_embedder(
     """Load an embedder by its registry name.
 
     Args:
-        name: One of ``EMBEDDERS``.
+        name: One of ``facebatch.models.embedders.known_embedders``.
         tta: The test-time averaging; part of the space, since it moves every embedding.
         engine: What runs its network, one of ``facebatch.models.engines.ENGINES``.
         device: Where it runs, one of ``facebatch.models.engines.DEVICES``.
@@ -50,8 +50,8 @@ def load_embedder(
         from facebatch.embed.dlib_resnet import DlibResnetEmbedder
 
         return DlibResnetEmbedder(tta, engine, device=device)
-    if name not in EMBEDDERS:
-        raise UsageError(f"no embedder named {name!r}; there are {', '.join(EMBEDDERS)}")
+    if name not in (known := known_embedders()):
+        raise UsageError(f"no embedder named {name!r}; there are {', '.join(known)}")
     card = registry.card(name)
     contents = [registry.read(file) for file in card.files]
     if card.format == "facenet":

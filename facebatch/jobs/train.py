@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +18,13 @@ from facebatch.errors import UsageError
 from facebatch.evaluate.pairs import PairCurves
 from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
 from facebatch.identify.space_measures import space_thresholds
+from facebatch.jobs.evaluate import evaluate_pairs
+from facebatch.jobs.evaluated_photos import Source
 from facebatch.jobs.known_people import Learnt, learnt_from
 from facebatch.models import onnx_runtime
 from facebatch.models import space_thresholds as spaces
 from facebatch.models.card import Figure, parse
-from facebatch.models.engines import choose
+from facebatch.models.engines import DEFAULT_DEVICE, choose
 from facebatch.models.folder import CARD, models_folder, user_card
 from facebatch.models.weights import copies
 from facebatch.monitor.stages import Report, Step
@@ -158,7 +157,7 @@ def train_embedder(
     report(Step("export"))
     said = _said(learnt, split, settings, trained, weights)
     pairs = draw_pairs(learnt.chips, split.tested, settings.seed)
-    measured, curves = _exported(model, trained, learnt, pairs, settings, said, run)
+    measured, curves = _exported(model, trained, learnt, pairs, settings, said, (run, report))
     summary = {
         "name": model.name,
         "model": str(model),
@@ -243,7 +242,7 @@ def _exported(
     pairs: VerificationPairs,
     settings: TrainSettings,
     said: Mapping[str, str],
-    run: RunSettings,
+    measuring: tuple[RunSettings, Report],
 ) -> tuple[dict[str, Any], PairCurves]:
     """Writes network, card and pairs, brings them to the models folder and measures them."""
     from facebatch.train.export import write_card, write_network
@@ -262,7 +261,7 @@ def _exported(
         found, curves = figures(score), score.curves
         how = "on stored chips, averaged with the mirror image"
     else:
-        found, curves = _evaluated(model, learnt, pairs, run)
+        found, curves = _evaluated(model, learnt, pairs, *measuring)
         how = f"facebatch evaluate pairs --pairs {PAIRS}"
     source = f"measured when it was trained, on {len(pairs.same)} pairs of held-out people; {how}"
     shown = {"accuracy": found["accuracy"], "EER": found["eer"]}
@@ -288,35 +287,25 @@ def embedding_of(model: Path) -> Callable[[Any], Any]:
 
 
 def _evaluated(
-    model: Path, learnt: Learnt, pairs: VerificationPairs, run: RunSettings
+    model: Path, learnt: Learnt, pairs: VerificationPairs, run: RunSettings, report: Report
 ) -> tuple[dict[str, Any], PairCurves]:
-    """Measures the model by `facebatch evaluate pairs`, on the photos of those who are tested.
-
-    It runs in a process of its own: settings know the models that were there when it began.
-    """
+    """Measures the model as `facebatch evaluate pairs` does, on the photos of who is tested."""
     used = np.unique(np.concatenate([pairs.left, pairs.right])).tolist()
     people = sorted({learnt.chips.sources[row].split("/")[1] for row in used})
-    patterns = ["/*", *(f"!/{_escaped(name)}" for name in people)]
+    only_tested = replace(
+        run,
+        device=DEFAULT_DEVICE,
+        exclude=("/*", *(f"!/{_escaped(name)}" for name in people)),
+        follow_links=Sources.read(Storage(str(model / _FACES))).follow_links,
+    )
     of = learnt.settings
-    options = ["--pairs", str(model / PAIRS), "--images", learnt.data, "--embedder", model.name]
-    options += ["--detector", of.detector, "--max-side", str(of.max_side)]
-    options += ["--min-face", str(of.min_face), "--output", str(model / _EVALUATION)]
-    options += ["--workers", str(run.workers or "auto"), "--max-failures", "100%", "--json"]
-    program = "from facebatch.cli import main; main()"
-    with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
-        rest = Path(folder) / "only-tested.toml"
-        follows = Sources.read(Storage(str(model / _FACES))).follow_links
-        asked = f"exclude = {json.dumps(patterns, ensure_ascii=False)}\n"
-        asked += f"follow_links = {json.dumps(follows)}\n"
-        rest.write_text(f"[run]\n{asked}", "utf-8")
-        command = [sys.executable, "-P", "-c", program, "evaluate", "pairs", *options]
-        done = subprocess.run(  # noqa: S603
-            [*command, "--config", str(rest)], capture_output=True, text=True, check=False
-        )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
-        raise UsageError(f"the model is in {model} but can't be measured: {last}")
-    given = json.loads(done.stdout)["figures"]
+    flags = {name: getattr(of, name) for name in ("detector", "max_side", "min_face")}
+    source = Source(learnt.data, None, {**flags, "embedder": model.name}, None, only_tested)
+    try:
+        done = evaluate_pairs(model / PAIRS, source, str(model / _EVALUATION), report)
+    except UsageError as error:
+        raise UsageError(f"the model is in {model} but can't be measured: {error}") from error
+    given = done.summary["figures"]
     found = {
         "accuracy": given["accuracy"]["mean"],
         "accuracy_std": given["accuracy"]["std"],

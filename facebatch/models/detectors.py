@@ -9,11 +9,16 @@ from facebatch.models.registry import ONET, all_cards, card, is_installed
 AUTO = "auto"
 """Stands for the best detector that can run here; a collection holds the one it stood for."""
 
-# The shipped ones and the user's own. A network that reads pictures of one size only would see most
-# photos shrunk.
-DETECTORS = tuple(
-    card.name for card in all_cards() if card.kind == "detector" and card.input.size == 0
-)
+
+def known_detectors() -> tuple[str, ...]:
+    """Returns the names of the shipped ones and of the user's own, as they are now.
+
+    A network that reads pictures of one size only would see most photos shrunk: it isn't among
+    them.
+    """
+    return tuple(
+        card.name for card in all_cards() if card.kind == "detector" and card.input.size == 0
+    )
 
 
 def best() -> str:

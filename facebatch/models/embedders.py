@@ -8,12 +8,14 @@ from facebatch.models.space_thresholds import shipped
 
 _FORMATS = frozenset({"dlib", "facenet", "onnx", "openvino"})  # which `facebatch.embed` reads
 
-EMBEDDERS = tuple(
-    card.name for card in all_cards() if card.kind == "embedder" and card.format in _FORMATS
-)
-"""The shipped ones and the user's own."""
-
 _BETTER = "mobilefacenet"
+
+
+def known_embedders() -> tuple[str, ...]:
+    """Returns the names of the shipped ones and of the user's own, as they are now."""
+    return tuple(
+        card.name for card in all_cards() if card.kind == "embedder" and card.format in _FORMATS
+    )
 
 
 def best(tta: str) -> str:

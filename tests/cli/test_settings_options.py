@@ -27,10 +27,10 @@ def another(field: Field) -> tuple[str, Any]:
     if field.kind is bool:
         return ("no", False) if field.default else ("yes", True)
     if field.is_list:
-        parts = field.setting.choices[:2] or ("--one=1", "--two")
+        parts = field.choices[:2] or ("--one=1", "--two")
         return " ".join(parts), list(parts)
-    if field.setting.choices:
-        choice = field.setting.choices[-1]
+    if field.choices:
+        choice = field.choices[-1]
         return choice, choice
     if field.kind is str:
         return "Other", "Other"
@@ -148,9 +148,7 @@ def test_an_earlier_name_warns_whoever_calls_the_library() -> None:
 
 def test_choices_are_completed() -> None:
     (complete,) = [
-        settings_options._completion(field.setting.choices)
-        for _, field in FIELDS
-        if field.name == "engine"
+        settings_options._completion(field) for _, field in FIELDS if field.name == "engine"
     ]
     assert complete("o") == ["openvino"]
     assert complete("") == ["auto", "torch", "openvino"]

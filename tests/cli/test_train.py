@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 pytest.importorskip("pytorch_metric_learning", reason="the extra train isn't installed")
 
 from support.commits import follow
-from support.program import command, facebatch
+from support.program import facebatch
 from support.rendered_people import write_people
 from support.reviewable import make_reviewable
 from support.synthetic import people as simulated
@@ -38,7 +37,9 @@ def models(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.full
-def test_photos_become_an_embedder_with_the_figure_that_evaluate_gives(tmp_path, models):
+def test_photos_become_an_embedder_with_the_figure_that_evaluate_gives(
+    tmp_path, models, monkeypatch
+):
     photos = write_people(tmp_path / "photos", 7, 3)
     (photos / "person 1000" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
     faceless = photos / "nobody"
@@ -58,15 +59,16 @@ def test_photos_become_an_embedder_with_the_figure_that_evaluate_gives(tmp_path,
     page = (model / "report.html").read_text()
     assert "Training of mine" in page
     assert "<script" not in page
-    # Started, not forked: a process knows the models that were there when it began.
     pairs = ("evaluate", "pairs", "--pairs", str(model / "pairs.csv"), "--images", str(photos))
-    measured = subprocess.run(
-        command(*pairs, "--embedder", "mine", "--json"), capture_output=True, text=True, check=False
-    )
-    assert measured.returncode == 0, measured.stderr
-    figures = json.loads(measured.stdout)["figures"]
-    assert figures["accuracy"]["mean"] == said["figures"]["accuracy"]
-    assert figures["eer"] == said["figures"]["eer"]
+    # By its name here; by its place where the models folder has never heard of it.
+    for embedder, folder in (("mine", models), (f"onnx:{model}", tmp_path / "others")):
+        monkeypatch.setenv("FACEBATCH_MODELS", str(folder))
+        measured = facebatch(*pairs, "--embedder", embedder, "--json")
+        assert measured.returncode == 0, measured.stderr
+        figures = json.loads(measured.stdout)["figures"]
+        assert figures["accuracy"]["mean"] == said["figures"]["accuracy"]
+        assert figures["eer"] == said["figures"]["eer"]
+    monkeypatch.setenv("FACEBATCH_MODELS", str(models))
     again = facebatch(*words)
     assert again.returncode == 2
     assert again.stderr == f"facebatch: {model} is trained already: choose another place\n"
@@ -165,8 +167,7 @@ def test_a_head_that_helps_is_a_model_that_commands_take(tmp_path, models, monke
     assert said["heads"][said["accepted"]]["low"] > 0
     assert (models / "headed" / "headed.onnx").read_bytes() == (model / "headed.onnx").read_bytes()
     photos = write_people(tmp_path / "photos", 1, 2)
-    words = command("extract", str(photos), "-o", str(tmp_path / "new"), "--embedder", "headed")
-    used = subprocess.run(words, capture_output=True, text=True, check=False)
+    used = facebatch("extract", str(photos), "-o", str(tmp_path / "new"), "--embedder", "headed")
     assert used.returncode == 0, used.stderr
 
 

@@ -45,11 +45,11 @@ def test_a_collection_keeps_its_detector_under_auto(yunet, kept) -> None:
 
 
 def test_detectors_have_fingerprints_of_their_own_and_one_space() -> None:
-    each = [ExtractSettings(detector=name) for name in detectors.DETECTORS]
+    each = [ExtractSettings(detector=name) for name in detectors.known_detectors()]
     assert len({settings.fingerprint() for settings in each}) == len(each) > 1
     assert len({settings.space() for settings in each}) == 1
 
 
 def test_every_detector_reads_o_net() -> None:
-    for name in detectors.DETECTORS:
+    for name in detectors.known_detectors():
         assert detectors.weights(name).count(ONET) == 1

@@ -50,7 +50,7 @@ def test_a_collection_keeps_its_embedder_under_auto(best, kept) -> None:
 
 
 def test_embedders_have_spaces_of_their_own() -> None:
-    shown = [name for name in embedders.EMBEDDERS if name != "mine"]
+    shown = [name for name in embedders.known_embedders() if name != "mine"]
     assert {"dlib-resnet", "mobilefacenet", "retail-0095", "sface"} <= set(shown)
     spaces = {
         ExtractSettings(embedder=name).space() for name in shown if card(name).files[0].pinned

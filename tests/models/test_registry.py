@@ -12,8 +12,8 @@ import pytest
 from facebatch.errors import WeightsError
 from facebatch.models import registry
 from facebatch.models.card import WeightFile
-from facebatch.models.detectors import DETECTORS
-from facebatch.models.embedders import EMBEDDERS
+from facebatch.models.detectors import known_detectors
+from facebatch.models.embedders import known_embedders
 
 FILES = [*registry.card("mtcnn").files, *registry.card("dlib-resnet").files]
 DIGEST = hashlib.sha256(b"weights").hexdigest()
@@ -134,7 +134,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones():
 
 
 def test_detectors_and_embedders_are_models_of_their_kind():
-    for kind, names in {"detector": DETECTORS, "embedder": EMBEDDERS}.items():
+    for kind, names in {"detector": known_detectors(), "embedder": known_embedders()}.items():
         assert names
         assert {registry.card(name).kind for name in names} == {kind}
 

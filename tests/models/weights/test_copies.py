@@ -157,7 +157,7 @@ def test_embeddings_of_a_card_that_was_changed_are_another_space(tmp_path):
 def test_an_embedder_of_ones_own_is_a_choice_among_the_others(folder):
     text = card_text("mine", file_lines("a.dat")).replace("onnx", "dlib")
     written(folder / "mine" / "card.toml", text)
-    program = "from facebatch.models.embedders import EMBEDDERS; print(*EMBEDDERS)"
+    program = "from facebatch.models.embedders import known_embedders; print(*known_embedders())"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert {"dlib-resnet", "mine"} <= set(run.stdout.split())
 
