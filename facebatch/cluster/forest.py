@@ -87,10 +87,12 @@ def mutual_reachability(links: Links, core: npt.NDArray[np.float32], tau: float)
     Returns:
         The links with their weights, ordered by weight, d2 and place among the links given.
     """
-    weights = np.maximum(links.lengths, np.maximum(core[links.sources], core[links.targets]))
+    weights = np.maximum(core[links.sources], core[links.targets])
+    np.maximum(weights, links.lengths, out=weights)
     kept = np.flatnonzero(weights <= tau)
     # One key for both: the bits of floats that aren't negative sort as the floats do.
-    keys = weights[kept].view(np.uint32).astype(np.uint64) << np.uint64(32)
+    keys = weights[kept].view(np.uint32).astype(np.uint64)
+    keys <<= np.uint64(32)
     keys |= links.lengths[kept].view(np.uint32)
     kept = kept[np.argsort(keys, kind="stable")]
     return Links(links.sources[kept], links.targets[kept], weights[kept])

@@ -6,13 +6,14 @@ memory follows the links that count.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from facebatch.cluster import kernels
-from facebatch.neighbors import Neighbors, choose, contract, gather, join, neighbors_of_rows
+from facebatch.neighbors import Neighbors, choose, contract, gather, join, merged, neighbors_of_rows
 from facebatch.workers.machine import usable_cores, usable_memory
 
 
@@ -95,43 +96,82 @@ def density_of_moments(
     rows = np.unique(representatives).astype(np.int64)
     # Who has fewer places taken than there are has all listed that lie within tau.
     full = neighbors.counts_within(tau)[rows] == neighbors.k
-    parts, sparse = [], []
-    start = 0
-    for block in contract(neighbors, embeddings, representatives):
+    parts, sparse, start = [], [], 0
+    for block in contract(neighbors, embeddings, representatives, usable_cores()):
         few = np.isfinite(block.distances).sum(axis=1) < block.k // 2
         sparse.append(start + np.flatnonzero(few & full[start : start + len(block)]))
         parts.append(block.within(tau))
         start += len(block)
-    among = join(parts, neighbors.k)
     asked = np.concatenate([np.zeros(0, np.int64), *sparse])
-    if len(asked):
-        among = _replaced(among, asked, _found_anew(embeddings, rows, asked, neighbors.k, tau))
-    return density(among, min_samples, tau)
+    found = _found_anew(embeddings, rows, parts, asked, full, neighbors.k, tau)
+    return density(join(_replaced(parts, asked, found), neighbors.k), min_samples, tau)
 
 
 def _found_anew(
     embeddings: npt.NDArray[np.float32],
     rows: npt.NDArray[np.int64],
+    parts: list[Neighbors],
     asked: npt.NDArray[np.int64],
+    full: npt.NDArray[np.bool_],
     k: int,
     tau: float,
 ) -> Neighbors:
-    """Returns the neighbours of some (m,) of the faces ``rows`` (r,) among these, by number."""
-    plan = choose(len(rows), embeddings.shape[1], usable_memory(), len(asked))
+    """Returns the neighbours of some representatives among all, without comparing with all.
+
+    Whoever's list isn't full has everybody listed who lies within tau, and so is a neighbour of
+    those that it lists. Only those whose lists are full have to be searched.
+
+    Args:
+        embeddings: (n, d) float32.
+        rows: (r,) the representatives' rows.
+        parts: What is left of their lists, by number, one block of representatives after another.
+        asked: (m,) int64, ascending, the numbers of those that are looked for; all are full.
+        full: (r,) whose lists were full.
+        k: Neighbours wanted.
+        tau: Longest link, as d2.
+    """
+    among = rows[full]
+    plan = choose(len(among), embeddings.shape[1], usable_memory(), len(asked))
     found = neighbors_of_rows(
-        embeddings, rows[asked], k, tau, plan, among=rows, threads=usable_cores()
+        embeddings, rows[asked], k, tau, plan, among=among, threads=usable_cores()
     )
-    numbers = np.searchsorted(rows, found.indices).astype(np.int32)
-    return Neighbors(found.starts, numbers, found.distances, k)
+    askers: list[npt.NDArray[np.integer]] = [found.askers]
+    others: list[npt.NDArray[np.integer]] = [np.searchsorted(rows, found.indices)]
+    distances = [found.distances]
+    is_asked = np.zeros(len(rows), np.bool_)
+    is_asked[asked] = True
+    start = 0
+    for part in parts:
+        first, end = np.searchsorted(asked, [start, start + len(part)])
+        own = part.take(asked[first:end] - start)
+        places = np.flatnonzero(is_asked[part.indices])
+        listing = start + np.searchsorted(part.starts, places, side="right") - 1
+        askers += [first + own.askers, np.searchsorted(asked, part.indices[places])]
+        others += [own.indices, listing]
+        distances += [own.distances, part.distances[places]]
+        start += len(part)
+    return merged(
+        *(np.concatenate(askers), np.concatenate(others), np.concatenate(distances)),
+        *(len(asked), k),
+    )
 
 
-def _replaced(neighbors: Neighbors, rows: npt.NDArray[np.int64], other: Neighbors) -> Neighbors:
-    """Returns a graph with other neighbours of some rows."""
-    kept = np.ones(len(neighbors), np.bool_)
-    kept[rows] = False
-    others = np.flatnonzero(kept)
-    parts = [(others, neighbors.take(others)), (rows, other)]
-    return gather(parts, len(neighbors), neighbors.k)
+def _replaced(
+    parts: list[Neighbors], rows: npt.NDArray[np.int64], other: Neighbors
+) -> Iterator[Neighbors]:
+    """Yields parts of a graph, which the list then lacks, with other neighbours of some rows."""
+    start = 0
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        first, end = np.searchsorted(rows, [start, start + len(part)])
+        if first < end:
+            changed = rows[first:end] - start
+            others = np.setdiff1d(np.arange(len(part)), changed)
+            new = other.take(np.arange(first, end))
+            part = gather([(others, part.take(others)), (changed, new)], len(part), part.k)
+        yield part
+        start += len(part)
 
 
 def _core(near: Neighbors, min_samples: int) -> npt.NDArray[np.float32]:

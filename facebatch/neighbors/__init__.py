@@ -8,7 +8,7 @@ same for any number of threads and any division into shards of whole blocks of q
 """
 
 from facebatch.neighbors.cells import Cells, halves, partition
-from facebatch.neighbors.graph import Neighbors, contract, gather, join
+from facebatch.neighbors.graph import Neighbors, contract, gather, join, merged
 from facebatch.neighbors.graph_search import (
     BLOCK_ROWS,
     GraphRecall,
@@ -35,6 +35,7 @@ __all__ = [
     "gather",
     "halves",
     "join",
+    "merged",
     "neighbors_of_rows",
     "partition",
     "propose",

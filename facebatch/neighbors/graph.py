@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facebatch.neighbors import kernels
+from facebatch.workers.threads import in_order
 
 _BLOCK_ROWS = 1 << 14
 
@@ -56,15 +57,24 @@ class Neighbors:
 
     def take(self, rows: npt.NDArray[np.integer]) -> Neighbors:
         """Returns the neighbours of some faces, in their order."""
-        counts = self.counts[rows]
-        places = _ranges(self.starts[:-1][rows], counts)
-        return Neighbors(_starts(counts), self.indices[places], self.distances[places], self.k)
+        return self._picked(self.starts[:-1][rows], self.counts[rows], self.k)
 
     def _heads(self, counts: npt.NDArray[np.int64], k: int) -> Neighbors:
         if counts.sum() == len(self.indices):
             return Neighbors(self.starts, self.indices, self.distances, k)
-        places = _ranges(self.starts[:-1], counts)
-        return Neighbors(_starts(counts), self.indices[places], self.distances[places], k)
+        return self._picked(self.starts[:-1], counts, k)
+
+    def _picked(
+        self, begins: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], k: int
+    ) -> Neighbors:
+        starts = _starts(counts)
+        indices, distances = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+        for first in range(0, len(counts), _BLOCK_ROWS):
+            block = slice(first, first + _BLOCK_ROWS)
+            places = _ranges(begins[block], counts[block])
+            filled = slice(starts[first], starts[first] + len(places))
+            indices[filled], distances[filled] = self.indices[places], self.distances[places]
+        return Neighbors(starts, indices, distances, k)
 
 
 @dataclass(frozen=True)
@@ -136,10 +146,36 @@ def gather(parts: Iterable[tuple[npt.NDArray[np.int64], Neighbors]], n: int, k: 
     return Neighbors(starts, indices, distances, k)
 
 
+def merged(
+    askers: npt.NDArray[np.integer],
+    others: npt.NDArray[np.integer],
+    distances: npt.NDArray[np.float32],
+    n: int,
+    k: int,
+) -> Neighbors:
+    """Puts neighbours that were found in several ways together.
+
+    Args:
+        askers: (e,) the face, 0..n-1, that each is a neighbour of.
+        others: (e,) the neighbours' row numbers; the same one may repeat.
+        distances: (e,) float32, their d2.
+        n: Number of faces that ask.
+        k: Neighbours that a face has at most: the nearest.
+    """
+    pairs = askers.astype(np.int64) << 32 | others
+    _, first = np.unique(pairs, return_index=True)
+    order = first[np.lexsort((others[first], distances[first], askers[first]))]
+    counts = np.bincount(askers[order], minlength=n)
+    kept = order[np.arange(len(order)) - np.repeat(_starts(counts)[:-1], counts) < k]
+    starts = _starts(np.minimum(counts, k))
+    return Neighbors(starts, others[kept].astype(np.int32), distances[kept], k)
+
+
 def contract(
     neighbors: Neighbors,
     embeddings: npt.NDArray[np.float32],
     representatives: npt.NDArray[np.int32],
+    threads: int = 1,
 ) -> Iterator[Block]:
     """Draws groups of faces together to one node each: their representatives.
 
@@ -151,22 +187,26 @@ def contract(
         embeddings: (n, d) float32, their embeddings.
         representatives: (n,) int32, the row that stands for each face; its own for those that
             stand for themselves.
+        threads: Threads that reckon distances.
 
-    Yields:
+    Returns:
         The neighbours of the r representatives in ascending order of their rows, numbered 0..r-1,
         in blocks, so that nobody has to hold two graphs.
     """
     rows = np.unique(representatives).astype(np.int64)
     number_of = np.zeros(len(representatives), np.int32)
     number_of[rows] = np.arange(len(rows), dtype=np.int32)
-    for start in range(0, len(rows), _BLOCK_ROWS):
+
+    def drawn_together(start: int) -> Block:
         block = rows[start : start + _BLOCK_ROWS]
         listed = neighbors.take(block)
         candidates = np.full((len(block), neighbors.k), -1, np.int64)
         column = np.arange(len(listed.indices)) - np.repeat(listed.starts[:-1], listed.counts)
         candidates[listed.askers, column] = representatives[listed.indices]
         part = nearest(embeddings, block, candidates, neighbors.k)
-        yield Block(part.distances, number_of[part.indices])
+        return Block(part.distances, number_of[part.indices])
+
+    return in_order(drawn_together, range(0, len(rows), _BLOCK_ROWS), threads)
 
 
 def nearest(

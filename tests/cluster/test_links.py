@@ -68,7 +68,55 @@ def test_a_burst_that_fills_its_own_list_still_has_neighbours():
     np.testing.assert_allclose(found.core, alone.core)
 
 
+def test_a_burst_that_fills_its_own_list_has_those_who_list_it():
+    faces = at_angles(0, *np.linspace(-1, -2, 8), 4.9, 4.95, 4.97)
+    stand_ins = np.array([0] * 9 + [9, 10, 11], np.int32)
+    neighbors = exact_neighbors(faces, 4)
+    found = density_of_moments(neighbors, faces, stand_ins, 3, d2_of_angle(5))
+    assert {(0, 1), (0, 2), (0, 3)} <= set(pairs_of(found.links))
+    assert found.core[0] == pytest.approx(d2_of_angle(4.97), rel=1e-4)
+
+
 def test_missing_neighbours_are_no_links():
     found = density(exact_neighbors(at_angles(0, 2, 90), 2, d2_of_angle(20)), 1, d2_of_angle(10))
     assert list(pairs_of(found.links)) == [(0, 1)]
     assert np.isinf(found.core[2])
+
+
+@examples(4, 20)
+@given(
+    seed=st.integers(0, 10**6),
+    k=st.integers(2, 12),
+    size=st.integers(2, 30),
+    radius=st.floats(0.005, 0.06),
+)
+def test_bursts_looked_for_anew_have_those_that_comparing_with_all_gives(seed, k, size, radius):
+    embeddings, _ = people([12, 8, 6, 3, 1], seed)
+    generator = np.random.default_rng(seed)
+    crowd = np.concatenate([embeddings, np.repeat(embeddings[:4], size, axis=0)])
+    crowd = crowd[generator.permutation(len(crowd))]
+    neighbors = exact_neighbors(crowd, k, TAU)
+    stand_ins = representatives(crowd, neighbors, radius)
+    found = density_of_moments(neighbors, crowd, stand_ins, 3, TAU)
+    rows = np.unique(stand_ins)
+    number = {row: place for place, row in enumerate(rows.tolist())}
+    lists = []
+    for row in rows.tolist():
+        faces, _ = listed(neighbors, row)
+        left = {number[stand_ins[face]] for face in faces} - {number[row]}
+        if len(faces) == neighbors.k and len(left) < neighbors.k // 2:
+            left = set(range(len(rows))) - {number[row]}
+        gaps = {other: _d2(crowd[row], crowd[rows[other]]) for other in left}
+        near = sorted((d2, other) for other, d2 in gaps.items() if d2 <= np.float32(TAU))
+        lists.append(near[: neighbors.k])
+    wanted = {
+        (min(face, other), max(face, other)) for face, near in enumerate(lists) for _, other in near
+    }
+    place = min(3, neighbors.k) - 1
+    core = [near[place][0] if len(near) > place else np.inf for near in lists]
+    assert set(pairs_of(found.links)) == wanted
+    np.testing.assert_allclose(found.core, core, atol=1e-6)
+
+
+def _d2(one, other):
+    return float(np.square(one - other).sum())
