@@ -4,14 +4,15 @@
        └──▶ vanished ─▶ MarkVanished
 
 Only references cross a shuffle, never pixels: after the shards are spread over the workers, one
-element is one shard, and a worker holds one shard's chips at a time. On Spark this pipeline runs in
-the launcher, and ends with the shards written out; Spark's workers extract them.
+element is one shard, and a worker holds one shard's chips at a time. Where there is more than one
+slice to plan, each is a pipeline that ends with its shards written out, and all shards are
+extracted after them. On Spark it is so with one slice as well: it is planned where the launcher is.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
-from facebatch.collection import Collection
+from facebatch.collection import Collection, Snapshot
 from facebatch.collection.lease import Lease
 from facebatch.collection.suppression import suppress
 from facebatch.config import Execution, RunSettings
@@ -27,13 +28,17 @@ from facebatch.detect import Detector, load_detector
 from facebatch.extract import stopping
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Shard
+from facebatch.extract.pieces import Addresses
+from facebatch.extract.progress import Tally
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.sources.reader import MediaReader
+from facebatch.media.sources.roots import Root
 from facebatch.pipelines.copies import FindCopies, StandingContents
 from facebatch.pipelines.cutting import CutShards
 from facebatch.pipelines.engine import Each, each
-from facebatch.pipelines.planning import PlanJob, plan
+from facebatch.pipelines.planning import plan
 from facebatch.pipelines.runners import run_watched
+from facebatch.pipelines.slices import PlanJob, Slice, list_slices, plan_slices
 from facebatch.pipelines.vanishing import MarkVanished
 from facebatch.pipelines.work import PerProcess, kept_embedder
 from facebatch.storage.store import Storage
@@ -44,9 +49,11 @@ if TYPE_CHECKING:
 
 def extract(
     job: PlanJob,
+    snapshot: Snapshot,
     collection: Collection,
     settings: RunSettings,
     lease: Lease,
+    tally: Tally,
     poll: Callable[[], None],
     signs: Callable[[], Hashable],
 ) -> None:
@@ -54,9 +61,11 @@ def extract(
 
     Args:
         job: What is planned.
+        snapshot: What the collection holds.
         collection: Where everything goes.
         settings: Runner, workers (as a number), how they compute.
         lease: The run's, which is held.
+        tally: Counts what is listed and planned.
         poll: Called every now and then.
         signs: As for `run_watched`.
 
@@ -67,58 +76,54 @@ def extract(
     work = ExtractShard(
         collection, settings.execution(), lease, job.rules.erased, job.shards, decoders
     )
-    if not settings.on_spark:
-        run_watched(
-            lambda pipeline: _plan_and_extract(pipeline, job, work, decoders), settings, poll, signs
-        )
-        return
-    here = replace(settings, runner="DirectRunner", workers=0, beam_options=())
-    between = Storage(f"{collection.storage.url.rstrip('/')}/attempts/shards-{lease.run}")
+    folder = f"attempts/shards-{lease.run}"
+    between = Storage(f"{collection.storage.url.rstrip('/')}/{folder}")
     try:
-        run_watched(
-            lambda pipeline: _plan_and_write(pipeline, job, work, decoders, between),
-            here.with_resolved_workers(),
-            poll,
-        )
+        slices = list_slices(job, snapshot, between, tally, poll)
+        if len(slices) == 1 and not settings.on_spark:
+            build = partial(_plan_and_extract, job=job, part=slices[0], work=work)
+            run_watched(build, settings, poll, signs)
+            return
+        planner = settings
+        if settings.on_spark:
+            planner = replace(settings, runner="DirectRunner", workers=0, beam_options=())
+            planner = planner.with_resolved_workers()
+        plan_slices(job, slices, partial(_plan_and_write, job, work), planner, tally, poll, signs)
         shards = [file.path for file in between.files("planned")]
         if shards:
-            each(ExtractWritten(work, between), shards, lease, settings, poll, signs)
+            each(ExtractWritten(work, between, job.roots), shards, lease, settings, poll, signs)
     finally:
-        collection.storage.remove(f"attempts/shards-{lease.run}")
+        collection.storage.remove(folder)
 
 
 def _plan_and_extract(
-    pipeline: beam.Pipeline, job: PlanJob, work: ExtractShard, decoders: PerProcess
+    pipeline: beam.Pipeline, job: PlanJob, part: Slice, work: ExtractShard
 ) -> None:
     """Applies the whole stage to a pipeline."""
-    shards, total = _shards(pipeline, job, work, decoders)
+    shards, total = _shards(pipeline, job, part, work)
     # The side input makes the chain wait until the plan is written, so that progress has an end to
     # count towards.
     _ = shards | "extract" >> beam.ParDo(Each(work, work.lease), AsSingleton(total))
 
 
-def _plan_and_write(
-    pipeline: beam.Pipeline,
-    job: PlanJob,
-    work: ExtractShard,
-    decoders: PerProcess,
-    between: Storage,
-) -> None:
+def _plan_and_write(job: PlanJob, work: ExtractShard, pipeline: beam.Pipeline, part: Slice) -> None:
     """Applies all but the extraction itself to a pipeline, and writes the shards out."""
-    shards, total = _shards(pipeline, job, work, decoders)
-    _ = shards | "hand out" >> beam.Map(_write_shard, between, AsSingleton(total))
+    shards, total = _shards(pipeline, job, part, work)
+    _ = shards | "hand out" >> beam.Map(_write_shard, part.between, AsSingleton(total))
 
 
 def _shards(
-    pipeline: beam.Pipeline, job: PlanJob, work: ExtractShard, decoders: PerProcess
+    pipeline: beam.Pipeline, job: PlanJob, part: Slice, work: ExtractShard
 ) -> tuple[beam.PCollection, beam.PCollection]:
-    planned = plan(pipeline, job, work.lease, decoders)
+    planned = plan(pipeline, job, part, work.lease, work.decoders)
     planned.vanished | MarkVanished(work.collection)
     shards = planned.items | FindCopies(job.storage, job.shards) | CutShards(job.workers)
     return shards, planned.total
 
 
 def _write_shard(shard: Shard, between: Storage, _waited_for: object) -> None:
+    items = (replace(item, file=Addresses.without(item.file)) for item in shard.items)
+    shard = replace(shard, items=tuple(items))
     between.write(f"planned/{shard.name}.pickle", pickle.dumps(shard, protocol=5))
 
 
@@ -149,7 +154,7 @@ class ExtractShard:
         self._execution = execution
         self._detector = PerProcess()
         self._embedder = PerProcess()
-        self._decoders = decoders or PerProcess()
+        self.decoders = decoders or PerProcess()
         self._reader = MediaReader()
         self._standing = StandingContents(collection, shards)
 
@@ -165,7 +170,7 @@ class ExtractShard:
         settings, execution = self.collection.settings, self._execution
         lend = None
         if execution.guard:
-            lend = self._decoders.get(lambda: DecoderPool(settings, execution.limits)).acquire
+            lend = self.decoders.get(lambda: DecoderPool(settings, execution.limits)).acquire
         tools = Tools(self._reader, self._load_detector, settings, execution, lend, self._erased)
         return detect_shard(shard, tools)
 
@@ -206,12 +211,16 @@ class ExtractWritten:
     Args:
         work: What extracts them.
         between: Where they lie.
+        roots: The roots that were listed.
     """
 
-    def __init__(self, work: ExtractShard, between: Storage) -> None:
+    def __init__(self, work: ExtractShard, between: Storage, roots: Iterable[Root]) -> None:
         self._work = work
         self._between = between
+        self._addresses = Addresses(roots)
 
     def __call__(self, path: str, /) -> None:
         """Extracts the shard in the file at a path."""
-        self._work(pickle.loads(self._between.read(path)))  # noqa: S301 (the launcher wrote it)
+        shard = pickle.loads(self._between.read(path))  # noqa: S301 (planning wrote it)
+        items = (replace(item, file=self._addresses.of(item.file)) for item in shard.items)
+        self._work(replace(shard, items=tuple(items)))

@@ -1,34 +1,29 @@
-"""Plan: list the roots, drop what is known, open videos that have work left, and cut shards.
+"""Plan: decide what is to be done with what is listed and known, open videos, and count.
 
-    ListMedia ──┐                    ┌─ vanished
-                ├─ decide ─▶ look ───┼─ count ─▶ plan
-    KnownMedia ─┘            inside  └─ items ─▶ CutShards
+                                ┌─ vanished
+    pieces ─▶ decide ─▶ look ───┼─ count ─▶ plan
+                        inside  └─ items ─▶ CutShards
 
-What is listed and what is known meet by folder, as one element each: an archive of which nothing
-changed has as many elements as folders, not as files.
+The launcher lists the roots and writes pieces, files with what is listed and what is known of it
+(`facebatch.extract.pieces`). Only what there is to do becomes an element of Beam's, which costs the
+local runner some kilobytes each: pieces with more of it than `SLICE_ITEMS` are planned in slices,
+by one pipeline after the other.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
-from apache_beam.pvalue import AsList
 
-from facebatch import tables
 from facebatch.collection.lease import Lease
-from facebatch.config import ExtractSettings
 from facebatch.errors import MediaError
+from facebatch.extract import pieces
 from facebatch.extract.decide import (
     Decision,
-    Rules,
     State,
     decide_beside,
     decide_file,
@@ -44,57 +39,22 @@ from facebatch.extract.frames import orientation_beside
 from facebatch.extract.guarded_decoder import DecoderPool
 from facebatch.extract.items import Beside, Item, Known, Noted, Unsure, Video
 from facebatch.extract.plan import Plan
-from facebatch.extract.progress import Tally
 from facebatch.media.kinds import extension_of
-from facebatch.media.limits import Limits
 from facebatch.media.sources.exclusion import Exclusion
 from facebatch.media.sources.ignored import Ignored
-from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, list_root, shown
+from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, shown
 from facebatch.media.sources.reader import MediaReader
-from facebatch.media.sources.roots import Root
 from facebatch.media.video.foreign import HEAD, is_foreign
+from facebatch.pipelines.slices import PlanJob, Slice, count_rest, write_plan
 from facebatch.pipelines.work import PerProcess
-from facebatch.storage.store import Storage
 
 if TYPE_CHECKING:
     from facebatch.media.video.frames import Segment
-
-FILES_TOGETHER = 10_000
-"""Files of one folder that are one element of the listing, at most."""
 
 _LOOKED_INTO = Unsure | Video | Beside
 
 LONGEST_SECONDS = 10_000_000
 """Longest video that is taken at its word, 116 days: broken files claim any length."""
-
-
-@dataclass(frozen=True)
-class PlanJob:
-    """What planning needs, as plain data.
-
-    Args:
-        roots: What is listed.
-        storage: Where the collection lies.
-        shards: The snapshot's shards; empty where there is no collection yet.
-        settings: The extraction settings.
-        limits: How much one item may ask for.
-        workers: Worker processes.
-        rules: Retries, attempts, erasure.
-        plan_storage: Where the plan is written.
-        plan_path: The plan's path there.
-        guard: Whether videos are opened in a process of their own.
-    """
-
-    roots: tuple[Root, ...]
-    storage: Storage
-    shards: tuple[str, ...]
-    settings: ExtractSettings
-    limits: Limits
-    workers: int
-    rules: Rules
-    plan_storage: Storage
-    plan_path: str
-    guard: bool = True
 
 
 @dataclass(frozen=True)
@@ -116,31 +76,29 @@ class Planned:
 def plan(
     pipeline: beam.Pipeline,
     job: PlanJob,
+    part: Slice,
     lease: Lease | None = None,
     decoders: PerProcess | None = None,
 ) -> Planned:
-    """Lists the roots and decides what is to be done.
+    """Decides what is to be done with the pieces of a slice.
 
     Args:
         pipeline: What it is applied to.
         job: What is planned.
-        lease: What each worker checks before it lists; None where nothing is written.
+        part: The slice.
+        lease: What each worker checks before it reads a piece; None where nothing is written.
         decoders: Where a worker process keeps its pool of decoders, which open videos.
     """
-    listing = pipeline | ListMedia(job.roots, lease, Tally(job.plan_storage, job.plan_path))
-    folders = listing | "folders" >> beam.Filter(lambda entry: isinstance(entry, tuple))
-    rest = listing | "rest" >> beam.Filter(lambda entry: not isinstance(entry, tuple))
-    not_listed = rest | beam.Filter(lambda entry: isinstance(entry, Unreadable | Marked))
-    known = pipeline | KnownMedia(job.storage, job.shards, job.roots)
     decisions = (
-        {"listed": folders, "known": known}
-        | beam.CoGroupByKey()
-        | "decide" >> beam.ParDo(_Decide(job), AsList(not_listed))
+        pipeline
+        | beam.Create(part.pieces)
+        | beam.Reshuffle()
+        | "decide" >> beam.ParDo(_Decide(job, part, lease))
     )
     looked = (
         decisions
         | "unsure" >> beam.Filter(lambda decision: isinstance(decision[1], _LOOKED_INTO))
-        | beam.Reshuffle()
+        | "spread" >> beam.Reshuffle()
         | "look" >> beam.ParDo(_LookInside(job, decoders or PerProcess()))
     )
     settled = (
@@ -152,11 +110,12 @@ def plan(
     total = (
         (
             settled | "count items" >> beam.Map(_count_item),
-            (rest, foreign) | beam.Flatten() | "count the rest" >> beam.Map(_count_rest),
+            foreign | "count the rest" >> beam.Map(count_rest),
         )
         | "counts" >> beam.Flatten()
         | beam.CombineGlobally(Plan.total)
-        | "write plan" >> beam.Map(_write_plan, job.plan_storage, job.plan_path)
+        | "with the rest" >> beam.Map(lambda total, rest: Plan.total([total, rest]), part.beside)
+        | "write plan" >> beam.Map(write_plan, part.plan_storage, part.plan_path)
     )
     work = settled | "work" >> beam.Map(lambda decision: decision[1])
     items = work | "items" >> beam.Filter(lambda item: isinstance(item, Item))
@@ -164,123 +123,47 @@ def plan(
     return Planned(total, items, vanished)
 
 
-class ListMedia(beam.PTransform):
-    """Lists roots: files as ``(folder's key, pickled files)``, other entries as they are.
-
-    Args:
-        roots: What is listed.
-        lease: What each worker checks before it lists.
-        tally: Where it writes down how far it is.
-    """
-
-    def __init__(self, roots: Sequence[Root], lease: Lease | None, tally: Tally) -> None:
-        super().__init__()
-        self._roots = tuple(roots)
-        self._lease = lease
-        self._tally = tally
-
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
-        """Applies the transform."""
-        roots = begin | beam.Create(self._roots) | beam.Reshuffle()
-        return roots | beam.FlatMap(_list, self._lease, self._tally)
-
-
-def _list(
-    root: Root, lease: Lease | None, tally: Tally
-) -> Iterator[tuple[bytes, bytes] | Ignored | Unreadable | Marked]:
-    if lease is not None:
-        lease.check()
-    waiting: list[MediaFile] = []
-    for entry in tally.counted(root.name, list_root(root), MediaFile):
-        if isinstance(entry, MediaFile):
-            is_full = len(waiting) >= FILES_TOGETHER
-            if waiting and (is_full or entry.container != waiting[0].container):
-                yield waiting[0].container, _packed(waiting)
-                waiting = []
-            waiting.append(entry)
-        else:
-            yield entry
-    if waiting:
-        yield waiting[0].container, _packed(waiting)
-
-
-class KnownMedia(beam.PTransform):
-    """Reads what a snapshot knows of the roots' items: ``(folder's key, pickled rows)``."""
-
-    def __init__(self, storage: Storage, shards: Sequence[str], roots: Sequence[Root]) -> None:
-        super().__init__()
-        self._storage = storage
-        self._shards = tuple(shards)
-        self._roots = frozenset(root.name for root in roots)
-
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
-        """Applies the transform."""
-        return (
-            begin
-            | beam.Create(self._shards)
-            | beam.Reshuffle()
-            | beam.FlatMap(_read_known, self._storage, self._roots)
-        )
-
-
-def _read_known(
-    shard: str, storage: Storage, roots: frozenset[str]
-) -> Iterator[tuple[bytes, bytes]]:
-    names = [field.name for field in fields(Known) if field.name != "shard"]
-    rows = tables.read(storage, f"media/{shard}.parquet", "media", [*names, "path_bytes"])
-    folders = defaultdict(list)
-    for row in rows.to_pylist():
-        if row["root"] in roots:
-            raw = row.pop("path_bytes")
-            if raw is not None:
-                row["path"] = os.fsdecode(raw)
-            known = Known(**row, shard=shard)
-            folders[MediaFile(known.root, "", known.path, 0, "").container].append(known)
-    for container, members in folders.items():
-        yield container, _packed(members)
-
-
 class _Decide(beam.DoFn):
-    """Says what is to be done with the files of one folder."""
+    """Says what is to be done with the files of one piece."""
 
-    def __init__(self, job: PlanJob) -> None:
+    def __init__(self, job: PlanJob, part: Slice, lease: Lease | None) -> None:
         self._rules = job.rules
         self._roots = {root.name: root for root in job.roots}
+        self._addresses = pieces.Addresses(job.roots)
         self._exclusions = {root.name: Exclusion(root.excluded) for root in job.roots}
+        self._between = part.between
+        self._unlisted = _places(part, Unreadable)
+        self._marked = _places(part, Marked)
+        self._lease = lease
 
-    def process(
-        self,
-        pair: tuple[bytes, Mapping[str, Iterable[bytes]]],
-        not_listed: list[Unreadable | Marked],
-    ) -> Iterator[Decision]:
+    def process(self, path: str) -> Iterator[Decision]:
         """Yields a decision for each item, and for each video that has to be opened."""
-        unlisted = [(at.root, at.path) for at in not_listed if isinstance(at, Unreadable)]
-        marked = [(at.root, at.path) for at in not_listed if isinstance(at, Marked)]
-        listed: dict[str, MediaFile] = {
-            file.path: file for part in pair[1]["listed"] for file in _unpacked(part)
-        }
-        known: dict[str, list[Known]] = {path: [] for path in listed}
-        for part in pair[1]["known"]:
-            for row in _unpacked(part):
-                known.setdefault(row.path, []).append(row)
-        for path, rows in known.items():
-            file = listed.get(path)
-            if file is None and not is_absent(rows[0], self._roots, unlisted):
+        if self._lease is not None:
+            self._lease.check()
+        listed, found = pieces.read_piece(self._between, path, self._addresses)
+        known: dict[bytes, list[Known]] = {place: [] for place in listed} | found
+        for place, rows in known.items():
+            file = listed.get(place)
+            if file is None and not is_absent(rows[0], self._roots, self._unlisted):
                 continue
             decisions = list(decide_file(file, rows, self._rules))
             if file is None:
-                state: State = "excluded" if self._leaves_out(rows[0], marked) else "vanished"
+                state: State = "excluded" if self._leaves_out(rows[0]) else "vanished"
                 yield from ((state, work) for _, work in decisions)
             elif look_first(file, rows, decisions):
                 yield "new", Unsure(file, tuple(rows))
             else:
                 yield from decisions
 
-    def _leaves_out(self, row: Known, marked: Sequence[tuple[str, str]]) -> bool:
+    def _leaves_out(self, row: Known) -> bool:
         """Tells whether an item isn't listed because a rule leaves it out."""
         if self._exclusions[row.root].covers(row.path):
             return True
-        return any(root == row.root and lies_below(row.path, path) for root, path in marked)
+        return any(root == row.root and lies_below(row.path, path) for root, path in self._marked)
+
+
+def _places(part: Slice, kind: type[Unreadable | Marked]) -> list[tuple[str, str]]:
+    return [(at.root, at.path) for at in part.not_listed if isinstance(at, kind)]
 
 
 class _LookInside(beam.DoFn):
@@ -362,26 +245,3 @@ def _count_item(decision: Decision) -> Plan:
         size = 0 if work.number else work.file.size
         return Plan({state: 1}, cost=work.cost, bytes=size)
     return Plan({state: 1})
-
-
-def _count_rest(entry: Ignored | Unreadable | Marked) -> Plan:
-    if isinstance(entry, Ignored):
-        return Plan(left_out=(entry,))
-    if isinstance(entry, Marked):
-        return Plan()
-    return Plan(unreadable=(f"{entry.root}/{entry.path}: {entry.message}",))
-
-
-def _write_plan(total: Plan, storage: Storage, path: str) -> Plan:
-    storage.write(path, json.dumps(total.as_json()).encode())
-    return total
-
-
-def _packed(entries: Sequence[Any]) -> bytes:
-    return pickle.dumps(entries, protocol=5)
-
-
-def _unpacked(data: bytes) -> Sequence[Any]:
-    """Returns what `_packed` made in another worker of the same run."""
-    entries: Sequence[Any] = pickle.loads(data)  # noqa: S301
-    return entries

@@ -74,14 +74,14 @@ class _Request:
     def collection(self) -> Collection:
         """Opens or makes the collection, if everything that was asked for can be done."""
         from facebatch.collection import Collection
-        from facebatch.jobs.run import check_input
+        from facebatch.jobs.plan import check_input
 
         check_input(self.roots, self.url, self.settings)
         return Collection.for_extraction(self.url, self.asked.flags, self.asked.config)
 
     def print_plan(self) -> None:
         """Says what would be done."""
-        from facebatch.jobs.run import make_plan
+        from facebatch.jobs.plan import make_plan
 
         flags, config = self.asked.flags, self.asked.config
         with self.progress() as show:

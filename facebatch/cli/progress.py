@@ -93,6 +93,8 @@ class Stage:
         if said is None:
             return ""
         if self.name == "listing":
+            if said.plan is None and said.planned:
+                return f"{said.planned:,} of {count(said.listed, 'item')} planned"
             if said.plan is None:
                 return f"{count(said.listed, 'item')} so far" if said.listed else ""
             gone = ("vanished", "excluded")

@@ -24,7 +24,7 @@ from facebatch.collection.manifests import STAGES
 from facebatch.collection.snapshot import Committed, Snapshot, committed, take, with_column
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, SettingsMismatch, UsageError
-from facebatch.storage.store import Storage, missing
+from facebatch.storage.store import Storage, StoredFile, missing
 from facebatch.storage.urls import public_url
 
 FORMAT_VERSION = 1
@@ -226,14 +226,21 @@ class Collection(GenerationStore):
         return stale
 
     def _between_workers(self, before: float) -> list[str]:
-        """Returns folders of what workers handed each other, and of runs that were killed."""
+        """Returns folders of what workers handed each other, and of runs that were killed.
+
+        A folder without a file may be one that a run has just made.
+        """
         folders = [f"attempts/{name}" for name in self.storage.folders("attempts")]
-        moments = {path: self.storage.files(path) for path in folders}
+        moments = {path: self._files_below(path) for path in folders}
         return [
             path
             for path, files in moments.items()
-            if all((file.modified or before) < before for file in files)
+            if files and all((file.modified or before) < before for file in files)
         ]
+
+    def _files_below(self, folder: str) -> list[StoredFile]:
+        parts = [folder, *(f"{folder}/{name}" for name in self.storage.folders(folder))]
+        return [file for part in parts for file in self.storage.files(part)]
 
     def orphan_age(self) -> float:
         """Returns the moment before which orphans were left by nobody alive, epoch seconds."""

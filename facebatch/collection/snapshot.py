@@ -156,13 +156,23 @@ class Snapshot:
     @cached_property
     def rows(self) -> pa.Table:
         """Every media row as its shard has it, winning or not, with a column ``shard``."""
+        return self.stored([*tables.schema("media").names, "shard"])
+
+    def stored(self, columns: Sequence[str]) -> pa.Table:
+        """Reads every media row as its shard has it, winning or not; nothing is kept.
+
+        Args:
+            columns: Columns wanted: the table's own, and ``shard``.
+        """
+        own = [name for name in columns if name != "shard"]
 
         def read(shard: str) -> pa.Table:
-            rows = tables.read(self.storage, f"media/{shard}.parquet", "media")
+            rows = tables.read(self.storage, f"media/{shard}.parquet", "media", own)
             return rows.append_column("shard", pa.array([shard] * len(rows), pa.string()))
 
-        empty = tables.from_rows("media", []).append_column("shard", pa.array([], pa.string()))
-        return pa.concat_tables([empty, *in_threads(read, self.shards)])
+        empty = tables.from_rows("media", []).select(own)
+        empty = empty.append_column("shard", pa.array([], pa.string()))
+        return pa.concat_tables([empty, *in_threads(read, self.shards)]).select(list(columns))
 
     @cached_property
     def extracted(self) -> pa.Table:

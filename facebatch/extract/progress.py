@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import Counter
@@ -23,8 +22,6 @@ from facebatch.extract.plan import Plan
 from facebatch.extract.time_left import Commits, Pace
 from facebatch.storage.store import Storage
 
-TALLY_SECONDS = 2.0
-"""How often a listing that goes on writes down how far it is."""
 REST_SHARE = 20
 """A look at the store is followed by a rest of so many times what it took."""
 
@@ -37,7 +34,8 @@ class Progress:
 
     Args:
         plan: What is to be done; None until the roots are listed.
-        listed: Photos and videos that the listing has seen; counted until there is a plan.
+        listed: Photos and videos that the listing has seen.
+        planned: Those of them that are planned, where they are planned in several slices.
         items: Media items committed so far.
         faces: Faces found in them.
         duplicates: Items whose content another item has.
@@ -51,6 +49,7 @@ class Progress:
 
     plan: Plan | None = None
     listed: int = 0
+    planned: int = 0
     items: int = 0
     faces: int = 0
     duplicates: int = 0
@@ -159,52 +158,31 @@ def _mask(mask: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     return np.asarray(values.to_numpy(), dtype=bool)
 
 
-@dataclass(frozen=True)
 class Tally:
-    """Where a listing writes down how many items it has seen; plain data.
+    """How far the listing of a run is, and its planning; counted in the launcher."""
 
-    Args:
-        storage: The store.
-        plan_path: Where the plan is going to be written; tallies lie beside it.
-    """
-
-    storage: Storage
-    plan_path: str
+    def __init__(self) -> None:
+        self._listed: dict[str, int] = {}
+        self.planned = 0
+        """Listed files that are planned."""
 
     @property
-    def prefix(self) -> str:
-        """What the paths of all tallies begin with."""
-        return f"{self.plan_path.removesuffix('.json')}-"
+    def listed(self) -> int:
+        """Photos and videos that were listed."""
+        return sum(list(self._listed.values()))
 
     def counted(self, part: str, entries: Iterable[T], of: type) -> Iterator[T]:
-        """Yields entries, and writes every `TALLY_SECONDS` how many of a class there were.
+        """Yields entries, and counts those of a class.
 
         Args:
-            part: What is listed, such as a root; each has a tally of its own.
+            part: What is listed, such as a root; threads may list several.
             entries: What is listed of it.
             of: The class of those that count.
         """
-        path = f"{self.prefix}{hashlib.blake2b(part.encode(), digest_size=8).hexdigest()}.json"
-        count, written = 0, time.monotonic()
+        self._listed[part] = 0
         for entry in entries:
-            count += isinstance(entry, of)
-            if time.monotonic() - written >= TALLY_SECONDS:
-                self.storage.write(path, json.dumps({"listed": count}).encode())
-                written = time.monotonic()
+            self._listed[part] += isinstance(entry, of)
             yield entry
-
-    def read(self) -> int:
-        """Returns how many there were, of all parts together."""
-        folder = self.prefix.rpartition("/")[0]
-        found = [f.path for f in self.storage.files(folder) if f.path.startswith(self.prefix)]
-        return sum(json.loads(self.storage.read(path))["listed"] for path in found)
-
-    def remove(self) -> None:
-        """Removes the plan and all tallies."""
-        folder = self.prefix.rpartition("/")[0]
-        for file in self.storage.files(folder):
-            if file.path == self.plan_path or file.path.startswith(self.prefix):
-                self.storage.remove(file.path)
 
 
 class ProgressReader:
@@ -215,6 +193,7 @@ class ProgressReader:
         plan_path: Where the pipeline writes its plan.
         workers: Worker processes, by which the time left is estimated.
         clock: Gives the time, seconds.
+        tally: What the listing counts.
     """
 
     def __init__(
@@ -223,9 +202,11 @@ class ProgressReader:
         plan_path: str,
         workers: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        tally: Tally | None = None,
     ) -> None:
         self._storage = storage
-        self._tally = Tally(storage, plan_path)
+        self._plan_path = plan_path
+        self._tally = tally or Tally()
         self._workers = workers
         self._clock = clock
         self._seen = {file.path for file in storage.files("media")}
@@ -276,8 +257,15 @@ class ProgressReader:
             failures.update(reason for reason in rows["reason"] if reason)
         if self._warm is None and self._shards >= self._workers:
             self._warm = self._last
-        listed = self._progress.listed if self._progress.plan else self._tally.read()
-        self._progress = Progress(plan, listed, items, faces, duplicates, failures=failures)
+        self._progress = Progress(
+            plan,
+            self._tally.listed,
+            self._tally.planned,
+            items,
+            faces,
+            duplicates,
+            failures=failures,
+        )
         return self._timed()
 
     def _timed(self) -> Progress:
@@ -293,8 +281,7 @@ class ProgressReader:
         return dict(tables.read(self._storage, path, "media", columns).to_pydict())
 
     def _read_plan(self) -> Plan | None:
-        path = self._tally.plan_path
-        if not self._storage.exists(path):
+        if not self._storage.exists(self._plan_path):
             return None
         self._planned_at = self._clock()
-        return Plan.from_json(json.loads(self._storage.read(path)))
+        return Plan.from_json(json.loads(self._storage.read(self._plan_path)))

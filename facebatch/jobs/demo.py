@@ -14,7 +14,8 @@ from facebatch.demo.album import write_album
 from facebatch.demo.truth import Truth, label_faces
 from facebatch.errors import CollectionError, InputError
 from facebatch.evaluate.clustering import bcubed_scores, pairwise_scores
-from facebatch.jobs.run import check_input, run_all
+from facebatch.jobs.plan import check_input
+from facebatch.jobs.run import run_all
 from facebatch.media.sources.roots import Root
 from facebatch.monitor.stages import Report, Step
 

@@ -29,7 +29,8 @@ from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pair
 from facebatch.identify.marking import UNLIKE
 from facebatch.identify.thresholds import known_for
 from facebatch.jobs.known_sources import prepared
-from facebatch.jobs.run import Extraction, check_input, run_extract
+from facebatch.jobs.plan import check_input
+from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.listing import folders_of, shown
 from facebatch.media.sources.roots import Root
 from facebatch.monitor.stages import Report, Step

@@ -15,7 +15,8 @@ from facebatch.config import RunSettings
 from facebatch.errors import InputError
 from facebatch.evaluate.photos import Photos
 from facebatch.jobs.known_sources import prepared
-from facebatch.jobs.run import Extraction, check_input, run_extract
+from facebatch.jobs.plan import check_input
+from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
 from facebatch.monitor.stages import Report

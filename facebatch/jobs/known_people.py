@@ -20,7 +20,8 @@ from facebatch.identify.choosing import Problem
 from facebatch.identify.enrol import enrol_snapshot, from_people
 from facebatch.ids import from_arrow
 from facebatch.jobs.enrol import choosing
-from facebatch.jobs.run import Extraction, check_input, run_extract
+from facebatch.jobs.plan import check_input
+from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.roots import parse_root
 from facebatch.monitor.stages import Report
 from facebatch.stages import good_faces

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
-from facebatch.collection import Collection, Manifest, Snapshot, Suppression
-from facebatch.collection.collection import PLAN_PREFIX, check_target, settings_for
+from facebatch.collection import Collection, Manifest, Snapshot
+from facebatch.collection.collection import PLAN_PREFIX
 from facebatch.collection.lease import Lease
 from facebatch.collection.maintenance import Pruned, prune
-from facebatch.collection.snapshot import take
-from facebatch.config import ExtractSettings, RunSettings
+from facebatch.config import RunSettings
 from facebatch.errors import Interrupted, TooManyFailures, UsageError
 from facebatch.extract import attempts
-from facebatch.extract.decide import Rules
 from facebatch.extract.items import version_name
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Progress, ProgressReader, Tally, totals
 from facebatch.extract.seen_small import SeenSmall, seen_small
 from facebatch.jobs.distributed import Searching
 from facebatch.jobs.known_sources import check_known, prepared, remember, remember_ignored
-from facebatch.media.sources.exclusion import Exclusion
-from facebatch.media.sources.listing import check_roots
-from facebatch.media.sources.roots import Root, check_reachable
-from facebatch.models.engines import choose
+from facebatch.jobs.plan import known_of, plan_job
+from facebatch.media.sources.roots import Root
 from facebatch.monitor import logs
-from facebatch.monitor.stages import Report, Step, nobody
-from facebatch.pipelines import engine
+from facebatch.monitor.stages import Report, Step
 from facebatch.pipelines.extract import extract
-from facebatch.pipelines.planning import PlanJob, plan
-from facebatch.pipelines.runners import run_watched, works_here
 from facebatch.report import write_report
 from facebatch.stages import (
     IdentificationQuery,
@@ -51,10 +42,6 @@ Result = TypeVar("Result")
 
 TOLERATED_FAILURES = 20
 """Failures that a run always tolerates, however few items it tried."""
-
-BYTES_PER_PHOTO = 20_000
-BYTES_PER_PHOTO_WITHOUT_CHIPS = 2_000
-"""Growth of a collection that a dry run reckons with: about two faces a photo."""
 
 
 @dataclass(frozen=True)
@@ -118,75 +105,6 @@ class Extraction:
                 f"{failed} of {tried} items failed, more than --max-failures {max_failures:g} "
                 "allows. Everything else is committed; `facebatch inspect` lists the reasons."
             )
-
-
-def check_input(roots: Sequence[Root], url: str, settings: RunSettings) -> None:
-    """Refuses what can't be run, before anything is written.
-
-    Args:
-        roots: What is to be listed.
-        url: The collection, which need not exist.
-        settings: Runner and engine.
-
-    Raises:
-        UsageError: A root, the collection's place, the runner or the engine can't be used.
-    """
-    if not works_here(settings):
-        check_reachable(roots, url)
-    check_roots(roots)
-    Exclusion(settings.exclude or ())
-    engine.check(settings)
-    choose(settings.engine, settings.device)
-
-
-def make_plan(
-    roots: Sequence[Root],
-    url: str,
-    flags: Mapping[str, Any],
-    config_file: Path | None,
-    settings: RunSettings,
-    report: Report = nobody,
-) -> dict[str, Any]:
-    """Says what an extraction would do, and does nothing.
-
-    Args:
-        roots: What is to be listed.
-        url: The collection, which need not exist.
-        flags: Extraction settings given on the command line.
-        config_file: TOML file with further settings.
-        settings: Workers and retries.
-        report: Told a few times a second how far the listing is.
-
-    Returns:
-        The plan as plain data, with the number of workers and an estimate of the bytes that the
-        collection grows by.
-
-    Raises:
-        UsageError: The roots or a setting can't be used.
-        InputError: A root isn't the one that the collection knows by its name, or is empty.
-    """
-    check_input(roots, url, settings)
-    settings = settings.with_resolved_workers()
-    extraction = settings_for(url, flags, config_file)
-    check_target(url, extraction)
-    roots = prepared(roots, Storage(url), settings)
-    check_known(roots, Storage(url), settings)
-    with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
-        here, path = Storage(folder), f"{PLAN_PREFIX}1.json"
-        job = _job(roots, Storage(url), extraction, settings, here, path)
-        alone = replace(settings, runner="DirectRunner", workers=1)
-        reader = ProgressReader(here, path)
-        report(Progress())
-        # Without the plan, by which an extraction would be said to begin.
-        poll = lambda: report(Progress(listed=reader.poll().listed))  # noqa: E731
-        run_watched(lambda pipeline: plan(pipeline, job), alone, poll)
-        planned = reader.look().plan or Plan()
-    each = BYTES_PER_PHOTO if extraction.chips else BYTES_PER_PHOTO_WITHOUT_CHIPS
-    return {
-        **planned.as_json(),
-        "workers": settings.workers,
-        "estimated_output_bytes": planned.to_extract * each,
-    }
 
 
 @dataclass(frozen=True)
@@ -345,20 +263,22 @@ def _extract(
     storage = collection.storage
     plan_path = f"{PLAN_PREFIX}{secrets.token_hex(8)}.json"
     dead_attempts, dead_marks = attempts.dead(storage)
-    job = _job(roots, storage, collection.settings, settings, storage, plan_path)
+    known = known_of(storage)
+    job = plan_job(roots, known, collection.settings, settings, storage, plan_path)
     job = replace(job, rules=replace(job.rules, dead_attempts=dead_attempts))
-    reader = ProgressReader(storage, plan_path, job.workers)
+    tally = Tally()
+    reader = ProgressReader(storage, plan_path, job.workers, tally=tally)
     lease = Lease(storage, collection.settings)
     try:
         with lease.held():
             poll, signs = lambda: report(reader.poll()), lambda: _signs(reader, storage)
-            extract(job, collection, settings, lease, poll, signs)
+            extract(job, known, collection, settings, lease, tally, poll, signs)
         done = reader.look()
     except Interrupted:
         attempts.withdraw(storage, lease.run)
         raise
     finally:
-        Tally(storage, plan_path).remove()
+        storage.remove(plan_path)
     report(done)
     snapshot = collection.snapshot()
     if dead_marks:
@@ -369,32 +289,9 @@ def _extract(
 def _signs(reader: ProgressReader, storage: Storage) -> Hashable:
     """Returns what changes while somebody lists or extracts."""
     progress = reader.poll()
-    return progress.items, progress.listed, attempts.alive(storage)
+    return progress.items, progress.planned, attempts.alive(storage)
 
 
 def _versions(snapshot: Snapshot) -> set[str]:
     columns = snapshot.media.select(["media_id", "size", "marker"]).to_pylist()
     return {version_name(row["media_id"], row["size"], row["marker"]) for row in columns}
-
-
-def _job(
-    roots: Sequence[Root],
-    storage: Storage,
-    extraction: ExtractSettings,
-    settings: RunSettings,
-    plan_storage: Storage,
-    plan_path: str,
-) -> PlanJob:
-    exists = storage.exists("collection.json")
-    return PlanJob(
-        roots=tuple(roots),
-        storage=storage,
-        shards=take(storage).shards if exists else (),
-        settings=extraction,
-        limits=settings.limits(),
-        workers=settings.workers,
-        rules=Rules(frozenset(settings.retry), {}, Suppression.load(storage), settings.reread),
-        plan_storage=plan_storage,
-        plan_path=plan_path,
-        guard=settings.guard,
-    )

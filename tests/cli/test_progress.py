@@ -85,6 +85,17 @@ def test_now_and_then_it_is_said_how_far_a_stage_is() -> None:
             pass
 
 
+def test_it_is_said_how_many_of_the_listed_files_are_planned() -> None:
+    following = progress.Followed(lambda stage: None, Clock())
+    for said, told in (
+        (Progress(listed=5_000_000), "5,000,000 items so far"),
+        (Progress(listed=5_000_000, planned=2_000_000), "2,000,000 of 5,000,000 items planned"),
+    ):
+        following.report(said)
+        assert following.current is not None
+        assert following.current.counts() == told
+
+
 def test_where_nothing_is_to_be_extracted_there_is_no_extraction() -> None:
     said: list[str] = []
     with progress.lines(said.append, clock=Clock()) as report:

@@ -256,6 +256,16 @@ def test_sweep_takes_orphans_and_temporaries_older_than_a_day(collection: Collec
     }
 
 
+def test_sweep_takes_what_workers_of_a_killed_run_were_handed_and_no_other_runs(
+    collection: Collection,
+) -> None:
+    for run in ("dead", "alive"):
+        collection.storage.write(f"attempts/shards-{run}/pieces/000000.arrow", b"")
+    make_old(collection, "attempts/shards-dead/pieces/000000.arrow")
+    Path(collection.storage.url, "attempts/shards-begun").mkdir()
+    assert collection.sweep() == ["attempts/shards-dead"]
+
+
 def test_sweep_keeps_the_faces_of_replaced_shards_and_takes_nothing_twice(
     collection: Collection,
 ) -> None:

@@ -6,7 +6,6 @@ import pytest
 from support import rows
 
 from facebatch.collection import Collection
-from facebatch.extract import progress
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import REST_SHARE, Progress, ProgressReader, Tally
 from facebatch.media.sources.ignored import Ignored
@@ -128,17 +127,11 @@ def test_a_look_that_takes_long_is_followed_by_a_rest(
     assert reader.poll().faces == 2
 
 
-def test_a_listing_writes_down_how_far_it_is(
-    collection: Collection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tally = Tally(collection.storage, PLAN_PATH)
-    reader = ProgressReader(collection.storage, PLAN_PATH)
-    assert list(tally.counted("quick", [1, 2], int)) == [1, 2]
-    assert collection.storage.files("attempts") == []
-    monkeypatch.setattr(progress, "TALLY_SECONDS", 0.0)
+def test_a_listing_tells_how_far_it_is(collection: Collection) -> None:
+    tally = Tally()
+    reader = ProgressReader(collection.storage, PLAN_PATH, tally=tally)
     assert list(tally.counted("photos", [1, "not an item", 2], int)) == [1, "not an item", 2]
     assert reader.look().listed == 2
     assert list(tally.counted("more", range(3), int)) == [0, 1, 2]
-    assert reader.look().listed == 5
-    tally.remove()
-    assert collection.storage.files("attempts") == []
+    tally.planned += 4
+    assert (reader.look().listed, reader.look().planned) == (5, 4)

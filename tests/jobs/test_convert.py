@@ -23,7 +23,7 @@ from facebatch.collection.summary import inspect_collection
 from facebatch.collection.suppression import suppress
 from facebatch.errors import CollectionError, StageFailed, UsageError, WeightsError
 from facebatch.jobs.convert import planned
-from facebatch.jobs.run import make_plan
+from facebatch.jobs.plan import make_plan
 from facebatch.media.sources.roots import parse_roots
 from facebatch.people import PeopleView
 from facebatch.people.recording import recorded_places

@@ -16,7 +16,7 @@ from facebatch.collection.summary import inspect_collection
 from facebatch.demo.render import render_face
 from facebatch.detect import Detector
 from facebatch.errors import InputError, UsageError
-from facebatch.jobs.run import make_plan
+from facebatch.jobs.plan import make_plan
 from facebatch.media.sources.roots import parse_roots
 from facebatch.pipelines.copies import StandingContents
 from facebatch.pipelines.extract import ExtractShard

@@ -18,7 +18,8 @@ from facebatch.collection.suppression import suppress
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.demo.render import render_face
 from facebatch.faces import tracks
-from facebatch.jobs.run import Extraction, make_plan, run_extract
+from facebatch.jobs.plan import make_plan
+from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.roots import parse_roots
 from facebatch.media.video import frames
 
