@@ -1,12 +1,14 @@
 """What a decision costs: many recorded one by one and regrouped once, against one at a time.
 
-    python benchmarks/decisions.py [--faces 20000] [--decisions 1000] [--single 3] [--keep FOLDER]
+    python benchmarks/decisions.py [--faces 20000] [--decisions 1000] [--single 3]
+        [--earlier 10000] [--keep FOLDER]
 
 Makes a collection of invented faces (``generator.py``), one a photo, and clusters it. Then names
 people: a few, each with a regrouping of its own, from which the cost of all is extrapolated; all of
 them one after the other, every fiftieth in a collection that is opened anew, as a command does it,
-and one regrouping; and as one batch (`facebatch people apply`) and one regrouping. Prints seconds,
-seconds of CPU, and ratios.
+and one regrouping; and as one batch (`facebatch people apply`) and one regrouping. At last it
+takes one as a command does where there are many earlier ones, before and after these were
+regrouped. Prints seconds, seconds of CPU, and ratios.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ from generator import faces, population
 from nightly import commit
 
 from facebatch.collection import Collection
+from facebatch.collection.generations import name_after
 from facebatch.config import ExtractSettings
+from facebatch.people import recording
 from facebatch.people.batch import apply_commands
+from facebatch.people.decisions import Decision
 from facebatch.people.edit import People, list_people, name_person
 from facebatch.stages import cluster_people
 
@@ -102,6 +107,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=20_000)
     parser.add_argument("--decisions", type=int, default=1000)
     parser.add_argument("--single", type=int, default=3)
+    parser.add_argument("--earlier", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="where the collection is, or is made and kept")
     arguments = parser.parse_args()
@@ -112,6 +118,36 @@ def main() -> None:
         # What is decided isn't kept.
         url = str(shutil.copytree(kept, Path(folder) / "decided"))
         measure(url, arguments.decisions, arguments.single)
+        shutil.rmtree(url)
+        measure_after(str(shutil.copytree(kept, url)), arguments.earlier)
+
+
+def measure_after(url: str, count: int) -> None:
+    """Records many decisions, takes one more as a command does, and prints what it cost."""
+    people = People.of(Collection.open(url))
+    listed = [row["person_id"] for row in list_people(people)]
+    told = [people.known[bytes.fromhex(who)] for who in listed]
+    made = [
+        (one, people.concerns([(face, one.person_id) for face in people.faces_of(one)]))
+        for one in told[:count]
+    ]
+    decisions: list[Decision] = []
+    for at in range(count):
+        one, concerns = made[at % len(made)]
+        name = name_after(decisions[-1].decision if decisions else None)
+        said = Decision("name", one.person_id, f"earlier {at}", concerns=concerns, decision=name)
+        decisions.append(said)
+    recording.record(people.collection, decisions)
+    faces = sum(len(one.concerns) for one in decisions)
+    del people, made, decisions
+
+    def cheapest() -> Cost:
+        costs = [timed(partial(record, url, listed[at], f"more {at}")) for at in range(5)]
+        return min(costs, key=lambda one: one.busy)
+
+    print(f"after {count:,} decisions about {faces:,} faces: {cheapest()};", end=" ")
+    regroup(url)
+    print(f"{cheapest()} when these\nare regrouped")
 
 
 def measure(url: str, count: int, single: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import BinaryIO
 
 import numpy as np
@@ -178,8 +179,7 @@ class SortedIds:
         places = np.searchsorted(self._first, _words(wanted)[:, 0].astype(np.uint64))
         there = np.minimum(places, max(0, len(self.ids) - 1))
         found = self.ids[there] == wanted if len(self.ids) else np.zeros(len(wanted), bool)
-        known = np.flatnonzero(found)
-        rows = dict(zip((some[at] for at in known.tolist()), there[known].tolist(), strict=True))
+        rows = dict(zip(compress(some, found.tolist()), there[found].tolist(), strict=True))
         # Two ids whose first halves are equal: it may be the second.
         for at in np.flatnonzero(~found).tolist():
             row = self.row(some[at])

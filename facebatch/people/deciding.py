@@ -89,10 +89,12 @@ class People(PeopleView):
         fresh = [one.face_id for one in decision.concerns if one.face_id not in self._rows]
         rows = {**self._rows, **self.places.rows(fresh)}
         effective = followed(self.effective_decisions, decision, Located(rows))
-        after = self._overlay.with_decisions([decision], rows, effective, self._generation)
         # What was read stays; what follows from it is as it is now.
-        known = {"base": self.base, "places": self.places, "_rows": rows, "_overlay": after}
+        known = {"base": self.base, "places": self.places, "_rows": rows}
         people.__dict__.update(known, effective_decisions=effective)
+        if decision.kind != "undo":  # which takes back what others led to: all are followed anew
+            after = self._overlay.with_decisions([decision], rows, effective, self._generation)
+            people.__dict__["_overlay"] = after
         return people
 
     def collecting(self) -> Self:
@@ -125,10 +127,10 @@ class People(PeopleView):
     @cached_property
     def _rows(self) -> dict[bytes, int]:
         """The row of each face that decisions are about."""
-        faces = {one.face_id for decision in self.decisions for one in decision.concerns}
+        faces = set[bytes]().union(*(decision.columns[0] for decision in self.decisions))
         rows = self.places.rows(list(faces))
-        new = {one.face_id for decision in self.pending for one in decision.concerns}
-        return rows if new <= set(rows) else dict(self._located.rows)
+        new = set[bytes]().union(*(decision.columns[0] for decision in self.pending))
+        return rows if rows.keys() >= new else dict(self._located.rows)
 
     @cached_property
     def _located(self) -> Located:
@@ -162,10 +164,23 @@ class People(PeopleView):
         """Their clusters, (n,) int32; -1 for a face on its own."""
         return self._overlay.labels
 
-    @cached_property
+    @property
     def known(self) -> Mapping[bytes, Person]:
         """Everyone ever known, by person id."""
         return self._overlay.known
+
+    @property
+    def by_cluster(self) -> Mapping[int, bytes]:
+        """The person of every cluster."""
+        return self._overlay.by_cluster
+
+    @property
+    def emptied(self) -> Mapping[bytes, bytes | None]:
+        """By person whom pending decisions left without a face, who took over; None for nobody.
+
+        In the order of time. Those of whom only a regrouping says where they went aren't there.
+        """
+        return self._overlay.emptied
 
     @cached_property
     def table(self) -> pa.Table:

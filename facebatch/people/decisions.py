@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -31,6 +31,33 @@ class Concern(NamedTuple):
     after: bytes | None
 
 
+Columns = tuple[tuple[bytes, ...], tuple[bytes | None, ...], tuple[bytes | None, ...]]
+"""Faces, whose they were and whose they are, as `Concern` has them."""
+
+
+class Concerns(Collection[Concern]):
+    """The faces of a decision as columns, so that many decisions that are read are few objects."""
+
+    __slots__ = ("columns",)
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __iter__(self) -> Iterator[Concern]:
+        return map(Concern._make, zip(*self.columns, strict=True))
+
+    def __contains__(self, one: object) -> bool:
+        return one in tuple(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Concerns | tuple) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True)
 class Decision:
     """One decision of a user.
@@ -49,17 +76,24 @@ class Decision:
     person_id: bytes | None = None
     name: str | None = None
     cancels: str | None = None
-    concerns: tuple[Concern, ...] = ()
+    concerns: Collection[Concern] = ()
     decision: str = ""
     names: Mapping[bytes, str] = field(default_factory=dict)
 
     @cached_property
     def about(self) -> frozenset[bytes]:
         """The people whom it is about."""
-        known = {self.person_id, *self.names}
-        known.update(one.before for one in self.concerns)
-        known.update(one.after for one in self.concerns)
+        _, before, after = self.columns
+        known = {self.person_id, *self.names, *before, *after}
         return frozenset(who for who in known if who is not None)
+
+    @property
+    def columns(self) -> Columns:
+        """The faces as columns."""
+        if isinstance(self.concerns, Concerns):
+            return self.concerns.columns
+        faces, before, after = zip(*self.concerns, strict=True) if self.concerns else ((), (), ())
+        return faces, before, after
 
 
 def cancelled(decisions: Sequence[Decision]) -> frozenset[str]:

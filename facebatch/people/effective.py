@@ -5,8 +5,10 @@ It is read from all decisions in the order of time; later ones win, and an undo 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import cast
 
 from facebatch.collection import Collection, Snapshot
 from facebatch.people.decisions import Concern, Decision, cancelled
@@ -30,7 +32,6 @@ class EffectiveDecisions:
         released: By row, the undo that says a face is nobody's again.
         names: By person, the name given.
         hidden: People who are hidden.
-        reasons: By person, the newest decision about them.
     """
 
     decisions: tuple[Decision, ...] = ()
@@ -44,7 +45,14 @@ class EffectiveDecisions:
     released: Mapping[int, str] = field(default_factory=dict)
     names: Mapping[bytes, str] = field(default_factory=dict)
     hidden: frozenset[bytes] = frozenset()
-    reasons: Mapping[bytes, str] = field(default_factory=dict)
+
+    @cached_property
+    def reasons(self) -> Mapping[bytes, str]:
+        """By person, the newest decision about them, whether it was cancelled or not."""
+        found: dict[bytes, str] = {}
+        for one in self.decisions:
+            found |= dict.fromkeys(one.about, one.decision)
+        return found
 
     @property
     def newest(self) -> str | None:
@@ -97,7 +105,8 @@ def fold(decisions: Sequence[Decision], located: Located) -> EffectiveDecisions:
     gone = cancelled(decisions)
     said = _Said()
     for decision in decisions:
-        said.take(decision, located.rows, counts=decision.decision not in gone)
+        if decision.decision not in gone:
+            said.take(decision, located.rows)
     return said.effective(decisions, gone, located)
 
 
@@ -115,7 +124,7 @@ def followed(
     if decision.kind == "undo":
         return fold(every, located)
     said = _Said.of(effective)
-    said.take(decision, located.rows, counts=True)
+    said.take(decision, located.rows)
     return said.effective(every, effective.cancelled, located)
 
 
@@ -131,7 +140,6 @@ class _Said:
     released: dict[int, str] = field(default_factory=dict)
     names: dict[bytes, str] = field(default_factory=dict)
     hidden: set[bytes] = field(default_factory=set)
-    reasons: dict[bytes, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, effective: EffectiveDecisions) -> _Said:
@@ -145,14 +153,10 @@ class _Said:
             dict(effective.released),
             dict(effective.names),
             set(effective.hidden),
-            dict(effective.reasons),
         )
 
-    def take(self, decision: Decision, rows: Mapping[bytes, int], *, counts: bool) -> None:
-        """Takes in a decision; of one that was cancelled only that it was about somebody."""
-        self.reasons |= dict.fromkeys(decision.about, decision.decision)
-        if not counts:
-            return
+    def take(self, decision: Decision, rows: Mapping[bytes, int]) -> None:
+        """Takes in a decision that counts."""
         if decision.kind == "name" and decision.person_id and decision.name:
             self.names[decision.person_id] = decision.name
         elif decision.kind == "merge":
@@ -160,12 +164,18 @@ class _Said:
         elif decision.kind == "hide" and decision.person_id is not None:
             self.hidden.add(decision.person_id)
         self.names |= decision.names
-        there = [(rows[one.face_id], one) for one in decision.concerns if one.face_id in rows]
-        self._pin(there, decision.decision)
-        given = frozenset(one.after for one in decision.concerns)
-        for row, one in there:
-            if one.after is None:
-                self._free(row, one, decision, given)
+        faces, _, owners = decision.columns
+        found = list(map(rows.get, faces))
+        given = {who: (who, decision.decision) for who in set(owners)}
+        pins = dict(zip(found, map(given.__getitem__, owners), strict=True))
+        pins.pop(None, None)
+        if None in given:
+            pins = {row: pin for row, pin in pins.items() if pin[0] is not None}
+        self._pin(cast("dict[int, tuple[bytes, str]]", pins))
+        if None in given:
+            for row, one in zip(found, decision.concerns, strict=True):
+                if row is not None and one.after is None:
+                    self._free(row, one, decision, given.keys())
         if decision.kind == "apart":
             self._apart(decision, rows)
 
@@ -185,23 +195,21 @@ class _Said:
             released=self.released,
             names=self.names,
             hidden=frozenset(self.hidden),
-            reasons=self.reasons,
         )
 
-    def _pin(self, there: Sequence[tuple[int, Concern]], by: str) -> None:
+    def _pin(self, given: Mapping[int, tuple[bytes, str]]) -> None:
         """Takes in whose faces are that a decision gives to somebody."""
-        given = {row: (one.after, by) for row, one in there if one.after is not None}
-        self.pins |= given
-        self.no_faces -= given.keys()
-        for row in given.keys() & self.released.keys():
-            del self.released[row]
+        self.pins.update(given)
+        if self.no_faces:
+            self.no_faces.difference_update(given)
+        if self.released:
+            for row in self.released.keys() & given.keys():
+                del self.released[row]
         if self.forbidden:
             for row, (who, _) in given.items():
                 self.forbidden.pop((row, who), None)
 
-    def _free(
-        self, row: int, one: Concern, decision: Decision, given: frozenset[bytes | None]
-    ) -> None:
+    def _free(self, row: int, one: Concern, decision: Decision, given: Set[bytes | None]) -> None:
         """Takes in what a decision, which gives faces to some people, says of one that it doesn't.
 
         Args:

@@ -89,6 +89,7 @@ def carry_over(
     previous: Clustering | None,
     generation: str,
     claims: Mapping[int, bytes] | None = None,
+    emptied: Mapping[bytes, bytes | None] | None = None,
 ) -> tuple[Person, ...]:
     """Finds the people of a new clustering.
 
@@ -97,8 +98,10 @@ def carry_over(
     next pair of those still free; equal shares go to the smaller person id, then to the smaller
     cluster. Clusters without a previous person found one. A previous person without a cluster is
     merged into the person whose cluster holds more than half of its faces that still exist, and
-    else dissolved: a stray face or two don't make it somebody else. Earlier redirects are
-    followed to their ends.
+    else dissolved: a stray face or two don't make it somebody else. Where decisions left it
+    without a face, it is merged into whom they gave its last ones to, however many of its earlier
+    ones went elsewhere, so that it doesn't matter whether anybody regrouped between them. Earlier
+    redirects are followed to their ends.
 
     Names stay with their people. Where a merged person had a name and the one that takes over has
     none, the name goes along, that of the largest share first; a person with a name keeps it.
@@ -112,6 +115,8 @@ def carry_over(
         generation: Name of the new generation.
         claims: The person ids of clusters, by number: what a user decided. One that isn't known
             yet is a person that this generation founds; a merged one is active again.
+        emptied: By person whom decisions left without a face, in the order of time, who took
+            over; None where nobody did.
 
     Returns:
         Every person ever known, ordered by person id; the active ones carry their new cluster.
@@ -121,7 +126,7 @@ def carry_over(
             clusters are claimed for one person.
     """
     _check_rows(face_ids, labels)
-    claims = claims or {}
+    claims, emptied = claims or {}, emptied or {}
     if len(set(claims.values())) < len(claims):
         raise ValueError("two clusters are claimed for one person")
     previous = previous or Clustering(face_ids[:0], labels[:0])
@@ -135,14 +140,24 @@ def carry_over(
     claimed = {numbers[identity]: cluster for cluster, identity in claims.items()}
     cluster_of = _assign(overlaps, claimed)
     faces_left = np.bincount(person[person >= 0], minlength=len(known))
-    heirs = _heirs(overlaps, cluster_of, faces_left)
+    decided = {
+        numbers[who]: numbers.get(_known_heir(who, emptied, numbers))
+        for who in emptied
+        if who in numbers and numbers[who] not in cluster_of
+    }
+    heirs = decided | {
+        number: heir
+        for number, heir in _heirs(overlaps, cluster_of, faces_left).items()
+        if number not in decided
+    }
 
     people = {
         identity: _settled(known[identity], cluster_of.get(number))
         for number, identity in enumerate(identities)
     }
     for number, heir in heirs.items():
-        _merge(people, identities[number], identities[heir])
+        if heir is not None and heir != number:
+            _merge(people, identities[number], identities[heir])
     people |= _founded(face_ids, labels, set(cluster_of.values()), generation)
     return tuple(_resolved(people[identity], people) for identity in sorted(people))
 
@@ -216,6 +231,21 @@ def _heirs(
     pairs = zip(overlaps.person[most].tolist(), overlaps.cluster[most].tolist(), strict=True)
     # Every cluster here has a carrier: had it none, the person would have got it.
     return {person: carrier[cluster] for person, cluster in pairs if person not in cluster_of}
+
+
+def _known_heir(
+    identity: bytes, emptied: Mapping[bytes, bytes | None], known: Mapping[bytes, int]
+) -> bytes:
+    """Returns who took over from whom decisions left without a face; itself where nobody did.
+
+    Who was founded and lost all faces since nobody has seen: those lead on.
+    """
+    heir = identity
+    while (into := emptied.get(heir)) is not None:
+        heir = into
+        if heir in known:
+            break
+    return heir
 
 
 def _revived(person: Person | None, identity: bytes, generation: str) -> Person:

@@ -8,8 +8,10 @@ says; until then it is nobody's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,18 +31,27 @@ class Overlay:
     Args:
         labels: (n,) int32, the cluster of each face; -1 for a face on its own.
         known: Everyone ever known, by person id.
-        free: A number from which on no cluster has one.
+        by_cluster: The person of every cluster.
+        sizes: By cluster, the number of its faces; new clusters are numbered from its length on.
+        led: Whom the ids of people lead to who had no faces before there were decisions.
+        emptied: By person whom decisions left without a face, who got the last ones; None where
+            nobody did. In the order of time.
     """
 
     labels: npt.NDArray[np.int32]
     known: Mapping[bytes, Person]
-    free: int
+    by_cluster: Mapping[int, bytes]
+    sizes: Sequence[int]
+    led: Mapping[bytes, bytes]
+    emptied: Mapping[bytes, bytes | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, labels: npt.NDArray[np.int32], known: Mapping[bytes, Person]) -> Overlay:
         """Returns who is who before there are decisions."""
-        clusters = (one.cluster for one in known.values() if one.cluster is not None)
-        return cls(labels, known, max(int(labels.max(initial=-1)), max(clusters, default=-1)) + 1)
+        by_cluster = {one.cluster: who for who, one in known.items() if one.cluster is not None}
+        led = {who: one.merged_into for who, one in known.items() if one.merged_into is not None}
+        sizes = np.bincount(labels[labels >= 0], minlength=max(by_cluster, default=-1) + 1)
+        return cls(labels, known, by_cluster, sizes.tolist(), led)
 
     def with_decisions(
         self,
@@ -60,7 +71,7 @@ class Overlay:
         changing = _Changing(self, rows, effective, generation)
         for decision in decisions:
             changing.follow(decision)
-        return Overlay(changing.labels, changing.known, changing.free)
+        return changing.done()
 
 
 class _Changing:
@@ -73,80 +84,120 @@ class _Changing:
         effective: EffectiveDecisions,
         generation: str,
     ) -> None:
-        self.labels = before.labels.copy()
-        self.known = dict(before.known)
+        self._labels = before.labels.copy()
+        # One number of it is read and written in a third of the time.
+        self._label = memoryview(self._labels)  # type: ignore[arg-type]
+        self._known = dict(before.known)
+        self._by_cluster = dict(before.by_cluster)
+        self._sizes = list(before.sizes)
+        self._led = dict(before.led)
+        self._emptied = dict(before.emptied)
         self._rows = rows
         self._effective = effective
         self._generation = generation
-        self.free = before.free
+        self._touched: set[bytes] = set()
+
+    def done(self) -> Overlay:
+        """Returns who is who when the decisions were followed."""
+        for who in self._touched:
+            self._call(who)
+        for who in (*self._led, *self._emptied):
+            self._lead(who)
+        return Overlay(
+            self._labels,
+            self._known,
+            self._by_cluster,
+            self._sizes,
+            self._led,
+            self._emptied,
+        )
 
     def follow(self, decision: Decision) -> None:
         """Follows one decision."""
+        faces, _, owners = decision.columns
+        targets: dict[bytes | None, int | None] = {None: -1 if decision.kind in _TAKING else None}
         left: dict[int, Counter[int]] = {}
-        rows: dict[bytes | None, list[int]] = {}
-        for one in decision.concerns:
-            row = self._rows.get(one.face_id)
-            if row is not None and (one.after is not None or decision.kind in _TAKING):
-                rows.setdefault(one.after, []).append(row)
-        for after, theirs in rows.items():
-            target = -1 if after is None else self._cluster(after)
-            were = self.labels[theirs]
-            for label, count in zip(
-                *np.unique(were[were != target], return_counts=True), strict=True
-            ):
-                left.setdefault(int(label), Counter())[target] += int(count)
-            self.labels[theirs] = target
-        touched = set(decision.about)
-        for cluster, targets in left.items():
-            if cluster >= 0 and not (self.labels == cluster).any():
-                touched |= self._empty(cluster, targets, decision.about)
-        for other in self._effective.decisions if decision.cancels else ():
-            touched |= other.about if other.decision == decision.cancels else frozenset()
-        for who in touched & set(self.known):
-            self.known[who] = self._called(self.known[who])
+        for row, owner in zip(map(self._rows.get, faces), owners, strict=True):
+            if row is None:
+                continue
+            if owner not in targets:
+                targets[owner] = self._cluster(cast("bytes", owner))
+            target, was = targets[owner], self._label[row]
+            if target is None or target == was:
+                continue
+            self._label[row] = target
+            left.setdefault(was, Counter())[target] += 1
+        for was, gone in left.items():
+            for target, count in gone.items():
+                self._count(was, -count)
+                self._count(target, count)
+        for cluster, gone in left.items():
+            if cluster >= 0 and not self._sizes[cluster]:
+                self._empty(cluster, gone)
+        self._touched |= decision.about
+        if decision.cancels and decision.cancels in self._by_name:
+            self._touched |= self._by_name[decision.cancels].about
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Decision]:
+        return {one.decision: one for one in self._effective.decisions}
+
+    def _count(self, cluster: int, more: int) -> None:
+        if cluster >= 0:
+            self._sizes[cluster] += more
 
     def _cluster(self, who: bytes) -> int:
         """Returns the cluster of a person, who is founded or comes back where there is none."""
-        person = self.known.get(who) or Person(who, self._generation)
+        person = self._known.get(who) or Person(who, self._generation)
         if person.cluster is None:
-            person = replace(person, status="active", merged_into=None, cluster=self.free)
-            self.free += 1
-            self.known[who] = person
-        return int(person.cluster or 0)
+            number = len(self._sizes)
+            self._led.pop(who, None)
+            self._emptied.pop(who, None)
+            person = replace(person, status="active", merged_into=None, cluster=number)
+            self._sizes.append(0)
+            self._by_cluster[number] = who
+            self._known[who] = person
+        return cast("int", person.cluster)
 
-    def _empty(self, cluster: int, targets: Counter[int], about: frozenset[bytes]) -> set[bytes]:
-        """Lets a person go who has no faces left; returns who that is, and who takes over."""
-        gone = self._of_cluster(cluster, about)
-        if gone is None:
-            return set()
+    def _empty(self, cluster: int, targets: Counter[int]) -> None:
+        """Lets a person go who has no faces left."""
+        who = self._by_cluster.pop(cluster, None)
+        if who is None:
+            return
+        self._call(who)
+        gone = self._known[who]
         target, count = targets.most_common(1)[0]
-        heir = self._of_cluster(target, about) if 2 * count > targets.total() else None
-        if heir is None:
-            self.known[gone.person_id] = replace(gone, status="dissolved", cluster=None)
-            return {gone.person_id}
-        into = heir.person_id
-        self.known[gone.person_id] = replace(gone, status="merged", cluster=None, merged_into=into)
-        for who, one in list(self.known.items()):
-            if one.merged_into == gone.person_id:
-                self.known[who] = replace(one, merged_into=into)
+        into = self._by_cluster.get(target) if 2 * count > targets.total() else None
+        self._known[who] = replace(gone, status="dissolved", cluster=None)
+        if into is None:
+            if -1 not in targets:  # else a regrouping says where they went
+                self._emptied[who] = None
+            return
+        self._emptied[who] = into
+        self._call(into)
+        heir = self._known[into]
         if heir.name is None:
-            self.known[into] = replace(heir, name=gone.name, named_by=gone.named_by)
-        return {gone.person_id, into}
+            self._known[into] = replace(heir, name=gone.name, named_by=gone.named_by)
+            self._touched.add(into)
 
-    def _of_cluster(self, cluster: int, about: frozenset[bytes]) -> Person | None:
-        if cluster < 0:
-            return None
-        likely = (self.known[who] for who in about if who in self.known)
-        for one in (*likely, *self.known.values()):
-            if one.cluster == cluster:
-                return one
-        return None
+    def _lead(self, who: bytes) -> None:
+        """Lets the id of a person without faces lead to who took over in the end."""
+        end = who
+        while (into := self._led.get(end) or self._emptied.get(end)) is not None:
+            end = into
+        if end != who and end != self._known[who].merged_into:
+            self._known[who] = replace(self._known[who], status="merged", merged_into=end)
 
-    def _called(self, person: Person) -> Person:
+    def _call(self, who: bytes) -> None:
+        """Gives a person the name that decisions say, and hides who is to be hidden."""
+        person = self._known.get(who)
+        if person is None:
+            return
         name, source = person.name, person.named_by
-        if person.person_id in self._effective.names:
-            name, source = self._effective.names[person.person_id], "decision"
+        if who in self._effective.names:
+            name, source = self._effective.names[who], "decision"
         elif source == "decision":  # which was cancelled
             name, source = None, None
-        hidden = person.person_id in self._effective.hidden
-        return replace(person, name=name, named_by=source, hidden=hidden)
+        hidden = who in self._effective.hidden
+        if (name, source, hidden) != (person.name, person.named_by, person.hidden):
+            self._known[who] = replace(person, name=name, named_by=source, hidden=hidden)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from facebatch import ids, tables
 from facebatch.collection import Collection, Snapshot
 from facebatch.collection.generations import name_after
-from facebatch.people.decisions import Concern, Decision
+from facebatch.people.decisions import Concern, Concerns, Decision
 
 FOLDER = "decisions"
 
@@ -64,8 +64,7 @@ def _rows(decision: Decision) -> pa.Table:
         "cancels": decision.cancels,
     }
     if decision.concerns:
-        faces = zip(*decision.concerns, strict=True)
-        given |= dict(zip(Concern._fields, map(list, faces), strict=True))
+        given |= dict(zip(Concern._fields, map(list, decision.columns), strict=True))
     if decision.concerns and decision.kind == "import":
         # A row says whom it names.
         given["person_id"] = given["after"]
@@ -117,20 +116,34 @@ def read(collection: Collection) -> list[Decision]:
 
 
 def _decisions(rows: pa.Table) -> Iterator[Decision]:
-    columns = [rows[name].to_pylist() for name in _READ]
-    names = columns[0]
-    starts = [at for at, name in enumerate(names) if at == 0 or name != names[at - 1]]
-    for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
-        _, kinds, people, called, cancels, *faces = (column[start:stop] for column in columns)
-        known = (each for each in zip(*faces, strict=True) if each[0] is not None)
-        concerns = tuple(map(Concern._make, known))
-        if kinds[0] == "import":
-            given = {
-                who: name for who, name in zip(people, called, strict=True) if name is not None
-            }
-            yield Decision("import", concerns=concerns, decision=names[start], names=given)
+    if not len(rows):
+        return
+    names = rows["decision"].combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.flatnonzero(np.diff(names, prepend=-1))
+    heads = [rows[name].take(pa.array(starts)).to_pylist() for name in _READ[:5]]
+    faces, before, after = (_objects(rows[name]) for name in Concern._fields)
+    bounds = [*starts.tolist(), len(rows)]
+    for start, stop, name, kind, person, called, cancels in zip(
+        bounds[:-1], bounds[1:], *heads, strict=True
+    ):
+        some = slice(start, stop)
+        # A decision about no face has one row, without any.
+        known = faces[start] is not None
+        concerns = Concerns((faces[some], before[some], after[some])) if known else ()
+        if kind == "import":
+            part = rows.slice(start, stop - start)
+            named = zip(part["person_id"].to_pylist(), part["name"].to_pylist(), strict=True)
+            given = {who: text for who, text in named if text is not None}
+            yield Decision(kind, concerns=concerns, decision=name, names=given)
         else:
-            yield Decision(kinds[0], people[0], called[0], cancels[0], concerns, names[start])
+            yield Decision(kind, person, called, cancels, concerns, name)
+
+
+def _objects(column: pa.ChunkedArray) -> tuple[Any, ...]:
+    """Returns the values of a column; equal ones are one object, whose hash is reckoned once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    known = np.array([*encoded.dictionary.to_pylist(), None], object)
+    return tuple(known[encoded.indices.fill_null(len(known) - 1).to_numpy()].tolist())
 
 
 def recorded_places(

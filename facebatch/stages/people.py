@@ -24,6 +24,7 @@ from facebatch.collection import (
 from facebatch.collection.generations import moment_of
 from facebatch.errors import CollectionError
 from facebatch.people import Clustering, PeopleView, Person, recording
+from facebatch.people.deciding import People
 from facebatch.people.events import Changes, Event, compare
 from facebatch.people.health import examine
 from facebatch.people.identity import carry_over
@@ -134,7 +135,7 @@ def _people(made: Clustered, earlier: PeopleView) -> StageResult[PeopleManifest]
     face_ids, labels = ids.from_arrow(made.faces.table["face_id"]), made.labels
     nobody = Clustering(face_ids[:0], labels[:0])
     before = base.clustering if base else nobody
-    people = carry_over(face_ids, labels, before, name, _claims(made))
+    people = carry_over(face_ids, labels, before, name, _claims(made), _emptied(made, earlier))
     people = _called(people, made, _names_of_clusters(made))
     after = Clustering(face_ids, labels, people)
     reasons = _by_gallery(before, after) | _reasons(made)
@@ -179,6 +180,14 @@ def _claims(made: Clustered) -> dict[int, bytes]:
     return {
         cluster: made.faces.decided[number] for cluster, number in zip(clusters, who, strict=True)
     }
+
+
+def _emptied(made: Clustered, earlier: PeopleView) -> Mapping[bytes, bytes | None]:
+    """Returns whom decisions left without a face, and who took over, as `People.emptied` does."""
+    if made.task.base is None:
+        return {}
+    decisions = made.task.effective.decisions
+    return People(earlier.collection, earlier.generation, earlier.clusters, decisions).emptied
 
 
 def _names_of_clusters(made: Clustered) -> dict[int, str]:

@@ -53,11 +53,6 @@ def state(people: PeopleView) -> dict[bytes, tuple[object, ...]]:
     }
 
 
-def with_faces(state: dict[bytes, tuple[object, ...]]) -> dict[bytes, tuple[object, ...]]:
-    """Leaves whom other ids lead to out of a state."""
-    return {who: one for who, one in state.items() if len(one) > 1}
-
-
 def some_decision(people: People, draw: Callable[[int], int]) -> None:
     """Takes one of the decisions that move no face to where only neighbours say."""
     active = listed(people)
@@ -106,14 +101,36 @@ def test_it_is_what_a_regrouping_makes(together: bool, data: st.DataObject) -> N
     shown, read = state(people), state(People.of(collection))
     assert shown == read
     regrouped = follow(collection)
-    # Who was founded and lost all faces before anybody saw it was never there. Who lost them to
-    # several by several decisions leads to one of these, and not always to the same one.
-    seen = {who: one for who, one in shown.items() if who in regrouped.known}
-    assert with_faces(seen) == with_faces(state(regrouped))
-    assert seen.keys() == state(regrouped).keys()
-    if not together:
-        assert seen == state(regrouped)
+    # Who was founded and lost all faces before anybody saw it was never there.
+    assert {who: one for who, one in shown.items() if who in regrouped.known} == state(regrouped)
     assert People.of(collection).pending == ()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_who_loses_all_faces_leads_to_whom_the_last_ones_went(
+    collection: Collection, together: bool
+) -> None:
+    people = People.of(collection)
+    first, second, third, _ = listed(people)
+    faces = [face.hex() for face in people.faces_of(people.find(first))]
+    assign_faces(people, second, faces[:6])
+    if not together:
+        follow(collection)
+    assign_faces(People.of(collection), third, faces[6:])
+    gone = bytes.fromhex(first)
+    assert People.of(collection).known[gone].merged_into == bytes.fromhex(third)
+    assert follow(collection).known[gone].merged_into == bytes.fromhex(third)
+
+
+def test_undoing_a_merger_gives_back_whom_others_lead_to(collection: Collection) -> None:
+    first, second, third, _ = listed(People.of(collection))
+    people = People.of(collection)
+    for kept, gone in ((second, first), (third, second)):
+        people = people.following(merge_people(people, kept, [gone]).decision)
+    assert people.known[bytes.fromhex(first)].merged_into == bytes.fromhex(third)
+    people = people.following(undo(people).decision)
+    assert people.known[bytes.fromhex(first)].merged_into == bytes.fromhex(second)
+    assert state(people) == state(People.of(collection)) == state(follow(collection))
 
 
 def test_what_is_pending_is_listed_and_readers_see_the_last_regrouping(
