@@ -23,6 +23,7 @@ from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from facebatch.live.following import Shot
     from facebatch.live.known import Known
 
 DETECTION_SIDE = 640
@@ -117,7 +118,7 @@ def live(
     from facebatch.live.sources import BROWSER, BrowserCamera, parse_source, read_in_thread
     from facebatch.live.watching import REFRESH_US, Watch
     from facebatch.models.engines import choose
-    from facebatch.probe.probe import Prober
+    from facebatch.probe.probe import OneViewProber
 
     pictures = parse_source(source, fast=fast)
     greeter, command = Greeter(_duration(again)), _command(say)
@@ -127,7 +128,7 @@ def live(
     run = asked.run()
     choose(run.engine, run.device)
     known = _known(gallery, (method, fpir, threshold), make=with_page)
-    prober = Prober(known.live_settings(size), run.execution())
+    prober = OneViewProber(known.live_settings(size), run.execution())
     follower = Follower(prober, known.namer(), REFRESH_US)
     prober.load()
     with ExitStack() as stack:
@@ -141,15 +142,21 @@ def live(
         if with_page:
             from facebatch.review.live import LiveSite, Window, served
 
+            renewing = threading.Lock()
+
+            def enrol(name: str, shot: Shot) -> str:
+                return known.enrol(name, shot, prober.embed_views)
+
             def renew() -> None:
-                follower.namer = known.namer()
+                with renewing:  # of two who are enrolled at once the later one must not be lost
+                    follower.namer = known.namer()
                 watch.renaming.set()
 
             window = watch.screen = Window()
             camera = pictures if isinstance(pictures, BrowserCamera) else None
             url = stack.enter_context(
                 served(
-                    lambda access: LiveSite(window, known, renew, access, language, camera),
+                    lambda access: LiveSite(window, enrol, renew, access, language, camera),
                     host=host,
                     port=port,
                     password_file=password_file,

@@ -27,7 +27,6 @@ from starlette.types import ASGIApp
 from facebatch.errors import FacebatchError, MediaError
 from facebatch.faces.drawing import drawn
 from facebatch.live.following import Seen, Shot
-from facebatch.live.known import Known
 from facebatch.live.naming import Label
 from facebatch.live.sources import BrowserCamera
 from facebatch.review.pages import templates
@@ -138,7 +137,7 @@ class LiveSite:
 
     Args:
         window: What is seen.
-        known: Whom faces are named by.
+        enrol: Puts a face into the gallery under a name, and returns how that person is called.
         renew: Is called after somebody was enrolled.
         access: Who may come.
         language: Of the page; None for each browser's own.
@@ -146,7 +145,7 @@ class LiveSite:
     """
 
     window: Window
-    known: Known
+    enrol: Callable[[str, Shot], str]
     renew: Callable[[], None]
     access: Access
     language: str | None = None
@@ -225,7 +224,7 @@ def _enrolled(request: Request, number: str, name: str) -> tuple[str, bool]:
     if face is None:
         return t("live.gone"), True
     try:
-        called = site.known.enrol(name, face.best)
+        called = site.enrol(name, face.best)
     except FacebatchError as error:
         return t("live.not_enrolled", why=str(error)), True
     try:
