@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from facebatch.live.known import Known
 
 DETECTION_SIDE = 640
+_HOST = "127.0.0.1"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _CLOSING_SECONDS = 10.0
@@ -98,7 +99,7 @@ def live(
             help="Show picture, boxes and names in a browser, and enrol there whom it sees.",
         ),
     ] = False,
-    host: options.Host = "127.0.0.1",
+    host: options.Host = _HOST,
     port: options.Port = 0,
     password_file: options.PasswordFile = None,
     language: options.Language = None,
@@ -125,6 +126,10 @@ def live(
     with_page = page or source == BROWSER
     if with_page:
         options.check_served("live --page")
+    elif host != _HOST or port or password_file or language:
+        raise UsageError(
+            "--host, --port, --password-file and --language are the page's: add --page"
+        )
     run = asked.run()
     choose(run.engine, run.device)
     known = _known(gallery, (method, fpir, threshold), make=with_page)

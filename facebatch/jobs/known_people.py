@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from facebatch.collection import Collection
 from facebatch.collection.collection import read_info
-from facebatch.config import ExtractSettings, RunSettings
-from facebatch.errors import CollectionError, InputError
+from facebatch.config import ExtractSettings, RunSettings, resolve_extract
+from facebatch.errors import CollectionError, InputError, UsageError
 from facebatch.extract.pictures import template_of
 from facebatch.faces.quality import Gate
 from facebatch.identify.choosing import Problem
@@ -51,6 +51,24 @@ class Learnt:
         codes = Counter(each.code for each in self.problems if each.is_left_out)
         without = {each.folder for each in self.problems if not each.source and not each.enrolled}
         return {"photos": dict(codes.most_common()), "people": sorted(without)}
+
+
+def check_data(data: str, url: str, flags: Mapping[str, Any], run: RunSettings) -> None:
+    """Refuses what people can't be had from, before anything is written; see `learnt_from`.
+
+    Raises:
+        UsageError: The photos aren't there or can't be listed, or a setting can't be used.
+        SettingsMismatch: The data are a collection that was made with other settings.
+    """
+    info = read_info(data)
+    if info is None:
+        check_input([parse_root(data)], url, run)
+        return
+    resolve_extract(flags, None, info["extract"])
+    for name in ("exclude", "follow_links"):
+        if flags.get(name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} is for photos, and {data} is a collection")
 
 
 def learnt_from(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from facebatch.identify.fit_calibration import calibrate_pairs, pair_distances
 from facebatch.identify.space_measures import space_thresholds
 from facebatch.jobs.evaluate import evaluate_pairs
 from facebatch.jobs.evaluated_photos import Source
-from facebatch.jobs.known_people import Learnt, learnt_from
+from facebatch.jobs.known_people import Learnt, check_data, learnt_from
 from facebatch.models import onnx_runtime
 from facebatch.models import space_thresholds as spaces
 from facebatch.models.card import Figure, parse
@@ -54,12 +56,13 @@ _MOST_CALIBRATED = 10_000
 """Photos that thresholds are measured on: all their pairs, 50 million, are held in memory."""
 
 
-def check_training(model: Path, tensorboard: bool = False) -> None:
+def check_training(model: Path, tensorboard: bool = False, backbone: str | None = None) -> None:
     """Refuses a training that couldn't be brought to its end, before anything is done.
 
     Args:
         model: Folder of the model; it is called as its folder is.
         tensorboard: Whether TensorBoard's files are asked for.
+        backbone: The network that is trained; None for none.
 
     Raises:
         UsageError: A package is missing, the model can't be called so, is trained already, or is
@@ -72,6 +75,8 @@ def check_training(model: Path, tensorboard: bool = False) -> None:
     need("onnx", "train")
     if tensorboard:
         need("tensorboard", "tensorboard")
+    if backbone == "inception-resnet-v1":
+        need("facenet_pytorch", "train")
     if not onnx_runtime.can_run():
         need("onnxruntime", "onnx")
     if (model / SUMMARY).exists():
@@ -97,6 +102,25 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{error.filename} can't be made: {error.strerror}") from error
+
+
+@contextmanager
+def locked(model: Path) -> Iterator[None]:
+    """Keeps other trainings out of a model's folder for the time of a block.
+
+    Raises:
+        UsageError: Another one is in it.
+    """
+    handle = os.open(model, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise UsageError(f"another training goes on in {model}") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _files_in(model: Path) -> object:
@@ -131,12 +155,28 @@ def train_embedder(
         What it gave, as plain data.
 
     Raises:
-        UsageError: As `check_training`; or the folder holds another training.
+        UsageError: As `check_training` and `check_data`; or the folder holds another training, or
+            one that goes on at this moment.
         InputError: There are too few people, or none with two photos.
         TooManyFailures: Too many photos couldn't be read; the model is there all the same.
     """
-    check_training(model, tensorboard)
+    check_training(model, tensorboard, settings.backbone)
+    check_data(data, str(model / _FACES), flags, run)
     make_folder(model)
+    with locked(model):
+        return _train(data, model, settings, flags, run, report, weights, tensorboard)
+
+
+def _train(
+    data: str,
+    model: Path,
+    settings: TrainSettings,
+    flags: Mapping[str, Any],
+    run: RunSettings,
+    report: Report,
+    weights: str | None,
+    tensorboard: bool,
+) -> dict[str, Any]:
     learnt = learnt_from(data, str(model / _FACES), flags, run, report)
     split = split_people(learnt.chips, settings.held_out, settings.seed)
     import torch

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 import av
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 from PIL import Image
@@ -35,6 +36,8 @@ STALL_SECONDS = 5.0
 """A stream that gives no picture for so long is connected again."""
 
 _OPEN_SECONDS = 10.0
+_MOST_FAILED = 5
+"""Pictures in a row that can't be converted before a stream is connected again."""
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 _URL = re.compile(r"(rtsps?|https?|tcp|udp|srt|rtmps?)://", re.IGNORECASE)
 _STREAM_OPTIONS = {"analyzeduration": "1000000", "rtsp_transport": "tcp"}
@@ -57,7 +60,8 @@ class Frame:
     Args:
         at_us: Its time on the source's clock, microseconds from its beginning.
         captured: When it was there, by `time.monotonic`.
-        picture: Gives it upright, in mode RGB; only what is looked at is converted.
+        picture: Gives it upright, in mode RGB; only what is looked at is converted. It may raise
+            MediaError: that picture is passed over.
     """
 
     at_us: int
@@ -160,23 +164,24 @@ class _Stream:
 
     def frames(self, stop: threading.Event, say: Say) -> Iterator[Frame]:
         began, outage, wait = time.monotonic(), 0.0, _FIRST_WAIT
-        seen = False
+        seen, shown = False, _Shown()
         while not stop.is_set():
             reason = "the stream ended"
             try:
                 for picture in self._connected(stop):
+                    shown.check()
                     now = time.monotonic()
                     if outage:
                         say(f"{self.name}: pictures again, after {now - outage:.0f} s")
                     seen, outage, wait = True, 0.0, _FIRST_WAIT
-                    yield Frame(round((now - began) * 1e6), now, picture)
+                    yield Frame(round((now - began) * 1e6), now, partial(shown.convert, picture))
             except _Finished:
                 return
             except (OSError, FFmpegError, MediaError) as error:
                 reason = _reason(error)
             if stop.is_set():
                 return
-            if not seen:
+            if not seen or shown.never:
                 raise InputError(f"{self.name} can't be watched: {reason}")
             if not outage:
                 outage = time.monotonic()
@@ -191,12 +196,7 @@ class _Stream:
             _Finished: It gave a recording, to its end.
             FFmpegError, MediaError: It can't be opened, breaks off or stalls.
         """
-        with av.open(
-            self.url,
-            format=self.format,
-            options=dict(self.options),
-            timeout=(_OPEN_SECONDS, STALL_SECONDS),
-        ) as container:
+        with self._opened() as container:
             stream = container.streams.best("video")
             if not isinstance(stream, VideoStream):
                 raise MediaError("no_frames", "there is no video in it")
@@ -220,6 +220,46 @@ class _Stream:
                     return
             if is_recording:
                 raise _Finished
+
+    def _opened(self) -> InputContainer:
+        try:
+            return av.open(
+                self.url,
+                format=self.format,
+                options=dict(self.options),
+                timeout=(_OPEN_SECONDS, STALL_SECONDS),
+            )
+        except av.error.ExitError as error:
+            raise MediaError("no_frames", f"nothing came for {_OPEN_SECONDS:.0f} s") from error
+
+
+class _Shown:
+    """How a stream's pictures fare, which are converted where they are looked at."""
+
+    def __init__(self) -> None:
+        self._failed, self._any = 0, False
+        self._error: MediaError | None = None
+
+    @property
+    def never(self) -> bool:
+        """Whether pictures were looked at, and none could be converted."""
+        return self._error is not None and not self._any
+
+    def convert(self, picture: Callable[[], Image.Image]) -> Image.Image:
+        """Returns what a function gives, and counts how often in a row it fails."""
+        try:
+            found = picture()
+        except MediaError as error:
+            self._failed, self._error = self._failed + 1, error
+            raise
+        self._failed, self._any = 0, True
+        return found
+
+    def check(self) -> None:
+        """Raises the last picture's error, once, where too many failed in a row."""
+        if self._failed >= _MOST_FAILED and self._error is not None:
+            self._failed = 0
+            raise self._error
 
 
 class _Finished(Exception):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from PIL import Image
 
-from facebatch.errors import FacebatchError
+from facebatch.errors import FacebatchError, MediaError
 from facebatch.live.events import Event, Greeter, Sink, Speaker, moment
 from facebatch.live.following import Follower, Seen, Sighting
 from facebatch.live.sources import Frame, Latest, Say
@@ -115,15 +115,19 @@ class Watch:
                 self._leave(self._follower.ended(now_us))
                 continue
             first = first or frame.captured
-            self._look(frame)
             newest = (frame.at_us, frame.captured)
-            looks, last = looks + 1, time.monotonic()
+            if self._look(frame):
+                looks, last = looks + 1, time.monotonic()
         self._leave(self._follower.close())
         latency = median(self._latencies) if self._latencies else None
         return Summary(looks, last - first, latency)
 
-    def _look(self, frame: Frame) -> None:
-        picture = frame.picture()
+    def _look(self, frame: Frame) -> bool:
+        """Looks at a frame; tells whether its picture could be converted."""
+        try:
+            picture = frame.picture()
+        except MediaError:
+            return False  # its source counts them, and begins anew after several
         if self._size is not None and self._size != picture.size:
             told = [f"{width} x {height}" for width, height in (self._size, picture.size)]
             self._say(f"the pictures changed from {told[0]} to {told[1]} pixels")
@@ -140,6 +144,7 @@ class Watch:
             span = self._ends[-1] - self._ends[0]
             rate = (len(self._ends) - 1) / span if span else 0.0
             self.screen.show(picture, seen, rate)
+        return True
 
     def _tell(self, seen: Seen, at_us: int, latency_ms: float) -> None:
         """Says that a face appeared, and who it is, once that is known or has changed."""

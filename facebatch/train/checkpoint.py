@@ -37,7 +37,9 @@ def load(place: Path) -> dict[str, Any] | None:
         UsageError: The file isn't one that `save` wrote.
     """
     try:
-        state: dict[str, Any] = torch.load(place, map_location="cpu", weights_only=True)
+        state: Any = torch.load(place, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or "version" not in state:
+            raise ValueError("it is no training's state")
         if state["version"] != _VERSION:
             raise ValueError(f"it is of version {state['version']}, not {_VERSION}")
     except FileNotFoundError:

@@ -291,7 +291,8 @@ class Training:
                 f"remove {CHECKPOINT} to begin anew"
             )
         for name, part in self._parts().items():
-            part.load_state_dict(saved[name])
+            if saved[name] or name != "scaler":  # which a CPU has none of, and a GPU begins anew
+                part.load_state_dict(saved[name])
         self.step, self._since, self._best = saved["step"], saved["since"], saved["best"]
         self._seconds = saved["seconds"]
         checkpoint.restore_random(saved)

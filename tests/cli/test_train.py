@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from support.synthetic import people as simulated
 from support.synthetic import unit
 
 from facebatch.collection import Collection
+from facebatch.errors import UsageError
+from facebatch.jobs.train import check_training, locked
 from facebatch.models import onnx_runtime
 from facebatch.people.deciding import People
 from facebatch.people.exchange import NamedRow, import_names
@@ -130,6 +133,51 @@ def test_what_cant_be_trained_is_refused_before_anything_is_done(tmp_path, model
     wrong = facebatch("train", str(tmp_path), "-o", str(tmp_path / "mine"), "--loss", "mse")
     assert wrong.returncode == 2
     assert "--loss mse is none of" in wrong.stderr
+    nowhere = facebatch("train", str(tmp_path / "nobody"), "-o", str(tmp_path / "mine"), *QUICK)
+    assert nowhere.returncode == 2
+    assert "nobody" in nowhere.stderr
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_folder_that_is_trained_in_is_left_to_that_training(tmp_path, models):
+    photos = write_people(tmp_path / "photos", 2, 1)
+    model = tmp_path / "mine"
+    model.mkdir()
+    with locked(model):
+        done = facebatch("train", str(photos), "-o", str(model), *QUICK)
+    assert done.returncode == 2
+    assert done.stderr == f"facebatch: another training goes on in {model}\n"
+    assert not any(model.iterdir())
+
+
+def test_what_a_collection_was_made_with_cant_be_asked_for_otherwise(tmp_path, models, monkeypatch):
+    named_collection(tmp_path, monkeypatch, [3] * 8)
+    collection, model = str(tmp_path / "collection"), tmp_path / "mine"
+    detector = Collection.open(collection).settings.detector
+    for words, says in (
+        (("--max-side", "640"), "was made with max_side = 1024"),
+        (("--exclude", "*.png"), "--exclude is for photos"),
+    ):
+        done = facebatch("train", collection, "-o", str(model), *words, *QUICK)
+        assert done.returncode == 2
+        assert says in done.stderr
+    assert not model.exists()
+    same = ("--detector", detector, "--loss", "mse")
+    assert "--loss mse" in facebatch("train", collection, "-o", str(model), *same).stderr
+
+
+def test_a_network_whose_package_is_missing_is_refused_before_anything(
+    tmp_path, models, monkeypatch
+):
+    there = importlib.util.find_spec
+
+    def find(name: str, package: str | None = None) -> object:
+        return None if name == "facenet_pytorch" else there(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    check_training(tmp_path / "mine", backbone="mobilenetv1")
+    with pytest.raises(UsageError, match="facenet_pytorch isn't installed"):
+        check_training(tmp_path / "mine", backbone="inception-resnet-v1")
 
 
 def _grey() -> bytes:

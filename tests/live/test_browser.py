@@ -109,12 +109,19 @@ def test_the_browsers_camera_is_watched_and_who_it_sees_is_enrolled(
             page.keyboard.press("Enter")
         assert "Grace is enrolled" in page.inner_text(".notice.good")
         page.wait_for_selector("#faces bdi:text('Grace')")
+        assert not complaints
+        cookies = page.context.cookies()
+        page.context.clear_cookies()
+        page.wait_for_selector("#shut", state="visible")
+        page.context.add_cookies(cookies)
+        page.wait_for_selector("#shut", state="hidden")
+        assert not page.is_visible("#ended")
+        program.send_signal(signal.SIGTERM)
+        page.wait_for_selector("#ended", state="visible")
         browser.close()
-    assert not complaints
     origin = url.partition("/?")[0]
     assert all(each.startswith(origin) for each in asked)
     assert gallery.names() == ["Ada", "Grace"]
-    program.send_signal(signal.SIGTERM)
     out, errors = program.communicate(timeout=60)
     assert program.returncode == 0, errors
     told = [json.loads(line) for line in out.splitlines()]

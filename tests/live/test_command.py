@@ -117,3 +117,10 @@ def test_memory_stays_as_it_is(place: Path, tmp_path: Path) -> None:
     assert len(sizes) > 100
     middle = sizes[len(sizes) // 3]
     assert max(sizes[len(sizes) // 3 :]) < middle + 30_000_000
+
+
+def test_options_of_the_page_without_it_are_refused(place: Path) -> None:
+    for words in (("--port", "8000"), ("--host", "0.0.0.0"), ("--language", "zh")):
+        done = facebatch("live", str(place / "two.mp4"), "-g", str(place / "gallery"), *words)
+        assert done.returncode == 2
+        assert done.stderr.endswith("are the page's: add --page\n")

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -24,6 +25,7 @@ from support.videos import encode_video, number_of, numbered, numbered_video, so
 from facebatch.errors import InputError, MediaError, UsageError
 from facebatch.live import sources
 from facebatch.live.sources import BrowserCamera, Frame, Latest, parse_source, read_in_thread
+from facebatch.media.limits import DEFAULT_LIMITS
 
 SECOND = 1_000_000
 Serve = Callable[[socket.socket], None]
@@ -153,6 +155,51 @@ def test_a_damaged_stream_goes_on_after_the_damage() -> None:
     with server(sends(bytes(data))) as url:
         found = taken(url, 12, [])
     assert len(found) == 12
+
+
+def test_after_several_pictures_that_cant_be_converted_it_is_connected_again(monkeypatch) -> None:
+    height, width = numbered(0).shape[:2]
+    limits = replace(DEFAULT_LIMITS, max_pixels=width * height)
+    monkeypatch.setattr(sources, "DEFAULT_LIMITS", limits)
+    said, good, failed = [], [], 0
+    data = transport_stream(4) + transport_stream(30, size=2)
+    with server(sends(data), sends(transport_stream(4))) as url:
+        for frame in parse_source(url).frames(threading.Event(), said.append):
+            try:
+                good.append(number_of(frame.picture()))
+            except MediaError:
+                failed += 1
+            if len(good) == 8:
+                break
+    assert good == [0, 1, 2, 3] * 2
+    assert failed == 5
+    assert f"{2 * width} x {2 * height} pixels; at most" in said[0]
+    assert "pictures again" in said[1]
+
+
+def test_a_stream_of_which_no_picture_can_be_converted_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(sources, "DEFAULT_LIMITS", replace(DEFAULT_LIMITS, max_pixels=100))
+
+    def convert(frames: Iterator[Frame]) -> None:
+        for frame in frames:
+            with suppress(MediaError):
+                frame.picture()
+
+    with server(sends(transport_stream(30))) as url:
+        frames = parse_source(url).frames(threading.Event(), print)
+        with pytest.raises(InputError, match=r"can't be watched: .* pixels; at most 100"):
+            convert(frames)
+
+
+def test_who_never_answers_is_said_with_the_time_that_was_waited(monkeypatch) -> None:
+    monkeypatch.setattr(sources, "_OPEN_SECONDS", 2.0)
+    done = threading.Event()
+    with (
+        server(lambda connection: done.wait(20)) as url,
+        pytest.raises(InputError, match="can't be watched: nothing came for 2 s"),
+    ):
+        taken(url, 1, [])
+    done.set()
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n" * 400, b""], ids=["text", "nothing"])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facebatch.errors import GalleryError, InputError, UsageError
+from facebatch.errors import GalleryError, InputError, MediaError, UsageError
 from facebatch.identify import Gallery, query
 from facebatch.live.events import Greeter, Sink, Speaker
 from facebatch.live.following import Follower
@@ -186,6 +186,22 @@ def test_everybody_has_left_where_the_pictures_break_off(follower, picture) -> N
     threading.Thread(target=put, daemon=True).start()
     with pytest.raises(InputError, match="the disk is gone"):
         watch(follower, out, []).run(latest, threading.Event())
+    assert [each["event"] for each in events(out)].count("left") == 2
+
+
+def test_a_picture_that_cant_be_converted_is_passed_over(follower, picture) -> None:
+    def broken() -> Image.Image:
+        raise MediaError("corrupt", "a frame can't be converted")
+
+    latest, out = Latest(drops=False), io.StringIO()
+
+    def put() -> None:
+        for at, shown in enumerate((lambda: picture, broken, lambda: picture)):
+            latest.put(Frame(at * SECOND // 10, time.monotonic(), shown))
+        latest.end()
+
+    threading.Thread(target=put, daemon=True).start()
+    assert watch(follower, out, []).run(latest, threading.Event()).looks == 2
     assert [each["event"] for each in events(out)].count("left") == 2
 
 

@@ -131,6 +131,26 @@ def test_a_folder_goes_on_with_its_own_training_only(chips, tmp_path):
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
     with pytest.raises(UsageError, match="isn't a checkpoint that can be read"):
         trained(chips, tmp_path)
+    torch.save(torch.zeros(3), tmp_path / CHECKPOINT)
+    with pytest.raises(UsageError, match="it is no training's state"):
+        trained(chips, tmp_path)
+
+
+def test_what_was_begun_on_a_gpu_goes_on_without_one(chips, tmp_path):
+    half = TrainSettings(**{**vars(SMALL), "steps": 4})
+    trained(chips, tmp_path, half)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    # As torch.amp.GradScaler says of itself where there is a GPU.
+    state["scaler"] = {
+        "scale": 65536.0,
+        "growth_factor": 2.0,
+        "backoff_factor": 0.5,
+        "growth_interval": 2000,
+        "_growth_tracker": 4,
+    }
+    state["step"] = 2
+    torch.save(state, tmp_path / CHECKPOINT)
+    assert trained(chips, tmp_path, half).steps == 4
 
 
 def test_given_weights_are_begun_with_and_others_refused(chips, tmp_path):

@@ -5,11 +5,20 @@ const main = document.getElementById("main");
 const faces = document.getElementById("faces");
 const video = document.getElementById("camera");
 
+// Says whether the program answers, and lets this page in.
+function tell(answer) {
+  document.getElementById("ended").hidden = Boolean(answer);
+  const isShut = answer && (answer.type === "opaqueredirect" || [401, 403].includes(answer.status));
+  document.getElementById("shut").hidden = !isShut;
+}
+
 // A list that somebody types in stays as it is.
 async function refresh() {
+  let wait = 400;
   try {
-    const answer = await fetch("/live/faces");
+    const answer = await fetch("/live/faces", { redirect: "manual" });
     const text = answer.ok ? await answer.text() : null;
+    tell(answer);
     const isTyping = faces.contains(document.activeElement) && document.activeElement.value;
     if (text !== null && text !== faces.dataset.shown && !isTyping) {
       const id = faces.contains(document.activeElement) ? document.activeElement.id : "";
@@ -19,9 +28,10 @@ async function refresh() {
       if (again) again.focus();
     }
   } catch {
-    return; // the program has ended, and so do the questions
+    tell(null);
+    wait = 5000;
   }
-  setTimeout(refresh, 400);
+  setTimeout(refresh, wait);
 }
 setTimeout(refresh, 400);
 
@@ -44,16 +54,17 @@ async function send() {
   const pen = canvas.getContext("2d");
   for (;;) {
     pen.drawImage(video, 0, 0, canvas.width, canvas.height);
+    let wait;
     const picture = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
     try {
       const answer = await fetch("/live/frame", {
         method: "POST", body: picture, headers: { "x-csrf": main.dataset.csrf },
       });
-      if (!answer.ok) return;
+      wait = answer.ok ? 30 : 1000; // what is wrong is said by the list of faces
     } catch {
-      return;
+      wait = 5000;
     }
-    await new Promise((done) => setTimeout(done, 30));
+    await new Promise((done) => setTimeout(done, wait));
   }
 }
 
