@@ -1,14 +1,15 @@
 """Whole ``extract`` commands over photos of 12 megapixels: what a photo costs, by the models.
 
     python benchmarks/large_photos.py --photos FOLDER [--limit 20] [--copies 8] [--rounds 2]
+        [--also DETECTOR EMBEDDER]
 
 Every photo is enlarged to 4032 x 3024 with grain, so that its file has a phone's size, and copied
 with other bytes. Commands of two workers, decoding guarded, take turns: the models that ``auto``
-takes, and those that need no download. Seconds are the processors' of all processes together, which
-other work on the machine changes little. Those of a command over the first copies alone are taken
-off, so that what it takes to start both workers isn't counted. Beside them stand, measured in this
-process in the same rounds, what reading, hashing and decoding take of it, what the embedder takes
-for a face, and what the steps take one by one.
+takes, those that are asked for, and those that need no download. Seconds are the processors' of all
+processes together, which other work on the machine changes little. Those of a command over the
+first copies alone are taken off, so that what it takes to start both workers isn't counted. Beside
+them stand, measured in this process in the same rounds, what reading, hashing and decoding take of
+it, what the embedder takes for a face, and what the steps take one by one.
 """
 
 from __future__ import annotations
@@ -156,10 +157,14 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20, help="photos, evenly; 0 for all")
     parser.add_argument("--copies", type=int, default=8, help="at least 2")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--also", nargs=2, action="append", default=[], metavar=("DETECTOR", "EMBEDDER")
+    )
     arguments = parser.parse_args()
     os.environ.update(ONE_THREAD)
     settings = ExtractSettings()
-    rows = list(dict.fromkeys([(settings.detector, settings.embedder), OFFLINE]))
+    asked = [(detector, embedder) for detector, embedder in arguments.also]
+    rows = list(dict.fromkeys([(settings.detector, settings.embedder), *asked, OFFLINE]))
     loaded = {
         models: Models(
             load_detector(models[0], min_face=settings.min_face),

@@ -132,6 +132,7 @@ class ExtractSettings:
             colour_order="RGB",
             # dlib's own input is part of its weights' file; spaces of its time have no more.
             **({} if card.format == "dlib" else {"input": asdict(card.input)}),
+            **({} if card.precision == "float32" else {"precision": card.precision}),
         )
 
     def thresholds(self) -> SpaceThresholds:

@@ -55,5 +55,5 @@ def _single_shot(card: Card, min_face: int, chosen: Choice) -> Detector:
 
     [file] = card.files
     family = FAMILIES[card.family or ""]
-    net = loaded(registry.read(file), card.input, chosen, card.name, family.strips)
+    net = loaded(registry.read(file), card, chosen, family.strips)
     return SingleShotDetector(card.name, family, net, SecondOpinion(chosen), min_face)

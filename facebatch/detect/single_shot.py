@@ -72,7 +72,7 @@ class Family:
 
 
 class SingleShotDetector:
-    """A single-shot network and O-Net, in float32.
+    """A single-shot network, and O-Net in float32.
 
     Args:
         name: The name in the model registry.

@@ -3,7 +3,7 @@
 The card says what the network reads (size, colours, mean, deviation, layout, type) and where the
 five landmarks belong in its chips; the file itself may have a batch of any or of a fixed size.
 OpenVINO runs both formats; onnxruntime runs ONNX where OpenVINO isn't there or isn't asked for. The
-arithmetic is float32: bfloat16 wasn't measured for these.
+arithmetic is float32, or what the card says instead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from facebatch.errors import UsageError, WeightsError
 from facebatch.models import onnx_runtime
 from facebatch.models.card import Card
 from facebatch.models.engines import Choice, choose
+from facebatch.models.precision import check_runs
 from facebatch.models.provenance import Provenance
 
 # Chips a call. Two leave a network's layers in a processor's own cache, eight don't: mobilefacenet
@@ -51,7 +52,7 @@ def load_card_embedder(
         card.dimension,
         card.chip_template(),
         tta,
-        Provenance(runtime, where, "float32"),
+        Provenance(runtime, where, card.precision),
         _forward(card, lambda batch: build(card, contents, batch, where), _batches(where)),
     )
 
@@ -60,9 +61,11 @@ def runtime_of(card: Card, chosen: Choice) -> tuple[str, str]:
     """Returns what runs a card's network, ``openvino`` or ``onnxruntime``, and its device.
 
     Raises:
-        UsageError: Neither is there that could.
+        UsageError: Neither is there that could, or the processor can't.
     """
-    if chosen.engine == "openvino" or (card.format == "openvino" and chosen.device == "cpu"):
+    check_runs(card, chosen.device)
+    is_openvinos = card.format == "openvino" or card.precision == "bfloat16"
+    if chosen.engine == "openvino" or (is_openvinos and chosen.device == "cpu"):
         choose("openvino", "cpu")  # says how to install it
         return "openvino", "cpu"
     if card.format == "onnx" and onnx_runtime.has_onnxruntime():
@@ -80,7 +83,7 @@ def runtime_of(card: Card, chosen: Choice) -> tuple[str, str]:
 def _openvino(card: Card, contents: list[bytes], batch: int, _device: str) -> Forward:
     from facebatch.models.openvino_runtime import read_network
 
-    network = read_network(contents, batch, card.input)
+    network = read_network(contents, batch, card.input, card.precision)
     return lambda chips: network(chips)[0]
 
 

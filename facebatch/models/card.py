@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from facebatch.errors import CardError
+from facebatch.models.engines import Precision
 
 if TYPE_CHECKING:
     from facebatch.faces.align import Template
@@ -136,6 +137,7 @@ class Card:
         points: x, y of eye, eye, nose, mouth corner, mouth corner, image-left first, in units of
             the chip's side; empty where a template is named.
         input: What the network reads.
+        precision: In which arithmetic its layers run, where it says what the model is.
         licence: The licence of the weights, and who states it.
         commercial: Whether that allows commercial use; None if nobody says so clearly.
         source: Where the weights come from, in words.
@@ -153,6 +155,7 @@ class Card:
     template: str
     points: tuple[Point, ...]
     input: Input
+    precision: Precision
     licence: str
     commercial: bool | None
     source: str
@@ -303,6 +306,7 @@ def _card(table: _Table) -> Card:
         template="" if points or kind == "detector" else table.take("template", str),
         points=points,
         input=_input(table.table("input"), 0 if kind == "detector" else 1),
+        precision=table.choice("precision", get_args(Precision), "float32"),
         licence=table.take("licence", str),
         commercial=_COMMERCIAL[table.choice("commercial", _COMMERCIAL, "unclear")],
         source=table.take("source", str),
@@ -313,6 +317,8 @@ def _card(table: _Table) -> Card:
     table.close()
     if not card.files:
         raise table.refused("names no files")
+    if card.precision != "float32" and card.format not in ("onnx", "openvino"):
+        raise table.refused(f"a network of format {card.format} runs in float32 alone")
     return card
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facebatch.models.card import Input
+from facebatch.models.engines import Precision
 from facebatch.models.onnx_runtime import Strips
 from facebatch.models.openvino_runtime import Network, Node, graph_of, model_of, opset
 
@@ -28,7 +29,7 @@ _STRIP_PIXELS = 2**18  # the layers between hold 64 values for 16 of them, 4 MB;
 
 
 class PictureNetwork:
-    """A network of an ONNX file, in float32 on one thread, that reads pictures one by one.
+    """A network of an ONNX file, on one thread, that reads pictures one by one.
 
     Any number of threads may call it.
 
@@ -37,17 +38,25 @@ class PictureNetwork:
         reads: What the network reads.
         strips: Its layers that may go over a picture in strips; None for a network that isn't
             known so well.
+        precision: The arithmetic of its layers.
 
     Raises:
         RuntimeError: The bytes hold no network that OpenVINO can read.
     """
 
-    def __init__(self, content: bytes, reads: Input, strips: Strips | None = None) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        reads: Input,
+        strips: Strips | None = None,
+        precision: Precision = "float32",
+    ) -> None:
         self._model, self._strips = model_of(content, reads), strips
+        self._precision = precision
         self.outputs: tuple[str, ...] = tuple(
             output.get_any_name() for output in self._model.outputs
         )
-        self._of_any = graph_of(self._model)
+        self._of_any = graph_of(self._model, precision)
         self._own: OrderedDict[tuple[int, ...], Network] = OrderedDict()
         self._seen: Counter[tuple[int, ...]] = Counter()
         self._lock = threading.Lock()
@@ -82,7 +91,7 @@ class PictureNetwork:
         if self._strips is not None and count > 1 and shape[1] % self._strips.stride == 0:
             _cut(model, [self._model.clone() for _ in range(count)], self._strips, shape[1])
         model.reshape({model.input(): list(shape)})
-        return graph_of(model)
+        return graph_of(model, self._precision)
 
 
 def _cut(model: Any, parts: list[Any], strips: Strips, height: int) -> None:

@@ -122,22 +122,25 @@ def model_of(content: bytes, reads: Input) -> Any:
     return _prepared(_core().read_model(content), reads)
 
 
-def graph_of(model: Any) -> Network:
-    """Compiles a model of one input, in float32."""
+def graph_of(model: Any, precision: Precision = "float32") -> Network:
+    """Compiles a model of one input."""
     outputs = [result.input_value(0) for result in model.get_results()]
-    return Network(model.get_parameters()[0], outputs, "float32")
+    return Network(model.get_parameters()[0], outputs, precision)
 
 
-def read_network(contents: Sequence[bytes], batch: int, reads: Input) -> Network:
+def read_network(
+    contents: Sequence[bytes], batch: int, reads: Input, precision: Precision = "float32"
+) -> Network:
     """Compiles a network from its files, with the preparation of its input in front.
 
     Args:
         contents: The bytes of an ONNX file, or of IR's XML and its weights.
         batch: Chips that a call reads, whatever the file has.
         reads: What the network reads.
+        precision: The arithmetic of its layers.
 
     Returns:
-        A network in float32 that reads uint8 (batch, size, size, 3), RGB.
+        A network that reads uint8 (batch, size, size, 3), RGB.
 
     Raises:
         WeightsError: The bytes hold no network that reads this.
@@ -146,7 +149,7 @@ def read_network(contents: Sequence[bytes], batch: int, reads: Input) -> Network
     try:
         model = _core().read_model(*contents)
         model.reshape({model.input(): [batch, *channels]})
-        return graph_of(_prepared(model, reads))
+        return graph_of(_prepared(model, reads), precision)
     except RuntimeError as error:
         raise WeightsError(f"OpenVINO can't read it: {_last_line(error)}") from error
 

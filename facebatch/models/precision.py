@@ -16,6 +16,8 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from facebatch.errors import UsageError
+from facebatch.models.card import Card
 from facebatch.models.engines import AMX, Choice, Precision, cpu_has_bf16, cpu_name
 from facebatch.models.folder import cache_folder
 
@@ -44,6 +46,30 @@ def embedding_precision(chosen: Choice, network: str, load: Load) -> Precision:
         return "bfloat16"
     known = _kept_in(network, chosen.engine)
     return _read(known) or _timed(known, load)
+
+
+def check_runs(card: Card, device: str) -> None:
+    """Refuses a model of bfloat16 where nothing computes in it.
+
+    Without instructions for it OpenVINO takes float32 or detours: the model would be another one,
+    or slower than the one of float32.
+
+    Args:
+        card: The model's card.
+        device: Where networks run.
+
+    Raises:
+        UsageError: It runs in OpenVINO, on a CPU that multiplies in bfloat16 and says so (Linux).
+    """
+    if card.precision != "bfloat16":
+        return
+    if device != "cpu":
+        raise UsageError(f"{card.name} runs in OpenVINO, on the CPU only: choose --device cpu")
+    if not cpu_has_bf16():
+        raise UsageError(
+            f"{card.name} computes in bfloat16, for which this processor has no instructions "
+            "(avx512_bf16 or amx_bf16): choose a model of float32"
+        )
 
 
 def _kept_in(network: str, engine: str) -> Path:

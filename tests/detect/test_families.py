@@ -129,7 +129,7 @@ def test_what_a_network_says_becomes_a_face_with_o_nets_landmarks(engine) -> Non
 
     def found(score: float) -> Detections:
         chosen = Choice(engine, "cpu")
-        net = loaded(saying(scrfd_saying(box, score)), READS, chosen, "some")
+        net = loaded(saying(scrfd_saying(box, score)), SOME, chosen)
         opinion = SecondOpinion(chosen)
         return SingleShotDetector("some", FAMILIES["scrfd"], net, opinion, 24).detect(picture)
 
@@ -144,7 +144,7 @@ def test_what_a_network_says_becomes_a_face_with_o_nets_landmarks(engine) -> Non
 def test_a_file_that_holds_no_network_is_named(engine) -> None:
     pytest.importorskip("onnxruntime" if engine == "torch" else "openvino")
     with pytest.raises(WeightsError, match="some: its file holds no network") as refused:
-        loaded(b"no network", READS, Choice(engine, "cpu"), "some")
+        loaded(b"no network", SOME, Choice(engine, "cpu"))
     assert "\n" not in str(refused.value)
 
 
@@ -157,7 +157,7 @@ def test_a_file_isnt_blamed_for_what_the_system_refuses(monkeypatch) -> None:
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", refused)
     with pytest.raises(RuntimeError, match="Resource temporarily unavailable"):
-        loaded(b"a network", READS, Choice("torch", "cpu"), "some")
+        loaded(b"a network", SOME, Choice("torch", "cpu"))
 
 
 CARD = """
@@ -178,4 +178,4 @@ std = [128, 128, 128]
 name = "some.onnx"
 """
 
-READS = parse(CARD.encode(), "card").input
+SOME = parse(CARD.encode(), "card")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.data import real_data
-from support.installed import needs_openvino
+from support.installed import needs_bfloat16, needs_openvino
 
 from facebatch.config import ExtractSettings
 from facebatch.demo.render import render_face
@@ -167,6 +167,22 @@ def test_onnxruntime_and_openvino_give_mobilefacenets_same_embeddings(monkeypatc
     np.testing.assert_allclose(*embedded, atol=2e-5)
     with pytest.raises(WeightsError, match="isn't as its card says"):
         load_card_embedder(CARDS["mobilefacenet"], [b"no network"], "none", "torch", "cpu")
+
+
+@needs_openvino
+@needs_bfloat16
+def test_mobilefacenet_in_bfloat16_is_near_the_one_of_float32_and_a_space_of_its_own(monkeypatch):
+    monkeypatch.setenv("FACEBATCH_MODELS", str(real_data("models")))
+    faces = np.stack([render_face(identity, size=112) for identity in range(9)])[:, None]
+    names = ("mobilefacenet", "mobilefacenet-bf16")
+    exact, short = (load_embedder(name, "mirror", "torch", "cpu") for name in names)
+    assert (short.provenance.engine, short.provenance.precision) == ("openvino", "bfloat16")
+    cosines = (exact.embed(faces) * short.embed(faces)).sum(axis=1)
+    assert cosines.min() > 0.99
+    assert cosines.max() < 0.99999, "it was computed in float32"
+    np.testing.assert_allclose(short.embed(faces[4:5]), short.embed(faces)[4:5], atol=1e-2)
+    spaces = {ExtractSettings(embedder=name).space() for name in names}
+    assert len(spaces) == 2
 
 
 def test_what_the_network_is_fed_is_part_of_the_space(monkeypatch):

@@ -42,6 +42,7 @@ def test_a_card_says_what_feeds_a_network():
     card = parse(own(), "mine.toml")
     assert card.input == Input(128, "BGR", (0, 0, 0), (1, 1, 1), "NCHW", "float32")
     assert (card.dimension, card.commercial, card.recommended) == (256, None, False)
+    assert card.precision == "float32"
     assert [(file.name, file.model, file.pinned) for file in card.files] == [
         ("mine.onnx", "mine", None)
     ]
@@ -69,6 +70,12 @@ def test_points_of_ones_own_are_a_template_of_their_own():
         ("[0.5, 0.6],", "", "five pairs"),
         ('licence = "mine"', "", "has no licence"),
         ("size = 128", "size = 128\nspeed = 3", "unknown key: speed"),
+        ("dimension = 256", 'dimension = 256\nprecision = "int4"', "there are float32, bfloat16"),
+        (
+            'format = "onnx"',
+            'format = "facenet"\nprecision = "bfloat16"',
+            "format facenet runs in float32 alone",
+        ),
         ("size = 128", "size = 128\nstd = [1, 0, 1]", "above 0"),
         ("size = 128", "size = 128\nstd = [1, nan, 1]", "three numbers"),
         ("size = 128", 'size = 128\ndtype = "uint8"\nmean = [1, 1, 1]', "no mean or std"),

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from support.data import real_data
-from support.installed import needs_openvino
+from support.installed import needs_bfloat16, needs_openvino
 
-from facebatch.detect import load_detector
+from facebatch.detect import Detections, load_detector
 from facebatch.detect.yunet import YUNET
 from facebatch.models.registry import CARDS
 
@@ -74,18 +74,35 @@ def test_a_network_without_such_layers_is_compiled_whole(content, monkeypatch):
         np.testing.assert_allclose(now, before, rtol=1e-4, atol=1e-5)
 
 
-def test_the_faces_of_a_frequent_shape_stay_the_same(monkeypatch):
+def faces_of_a_frequent_shape(name: str, monkeypatch) -> list[Detections]:
+    """What a detector finds in one picture, whose shape has a network of its own from the second
+    time on."""
     from facebatch.demo.render import render_face
     from facebatch.models import openvino_pictures as pictures
 
     monkeypatch.setattr(pictures, "OFTEN", 2)
     monkeypatch.setenv("FACEBATCH_MODELS", str(real_data("models")))
-    detector = load_detector("yunet", engine="openvino")
+    detector = load_detector(name, engine="openvino")
     photo = np.zeros((768, 1024, 3), np.uint8)
     for number, (y, x) in enumerate([(10, 20), (200, 400), (250, 800), (500, 150), (640, 700)]):
         photo[y : y + 112, x : x + 112] = render_face(number, size=112)
-    first, *others = (detector.detect(photo) for _ in range(3))
+    return [detector.detect(photo) for _ in range(3)]
+
+
+def test_the_faces_of_a_frequent_shape_stay_the_same(monkeypatch):
+    first, *others = faces_of_a_frequent_shape("yunet", monkeypatch)
     assert len(first) == 5
     for found in others:
         np.testing.assert_allclose(found.boxes, first.boxes, atol=1e-3)
         np.testing.assert_allclose(found.scores, first.scores, atol=1e-5)
+
+
+@needs_bfloat16
+def test_yunet_in_bfloat16_finds_the_same_faces(monkeypatch):
+    exact, *_ = faces_of_a_frequent_shape("yunet", monkeypatch)
+    for found in faces_of_a_frequent_shape("yunet-bf16", monkeypatch):
+        order = np.linalg.norm(exact.boxes[:, None] - found.boxes, axis=2).argmin(axis=1)
+        assert sorted(order) == [0, 1, 2, 3, 4]
+        np.testing.assert_allclose(found.boxes[order], exact.boxes, atol=4)
+        np.testing.assert_allclose(found.landmarks[order], exact.landmarks, atol=3)
+        assert np.abs(found.boxes[order] - exact.boxes).max() > 1e-3, "it was computed in float32"

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.installed import needs_openvino
 
+from facebatch.detect.onnx_nets import loaded
+from facebatch.embed.card_embedder import runtime_of
+from facebatch.errors import UsageError
 from facebatch.models import engines
 from facebatch.models.engines import Choice, flags_in
 from facebatch.models.folder import cache_folder
-from facebatch.models.precision import embedding_precision
+from facebatch.models.precision import check_runs, embedding_precision
+from facebatch.models.registry import CARDS
 
 CPU = Choice("torch", "cpu")
 AVX512_ALONE = "model name : Some EPYC\nflags : avx512f avx512_bf16"
@@ -91,3 +96,33 @@ def test_a_damaged_result_is_timed_anew(processor, cache):
     next(cache.iterdir()).write_bytes(b"bf\xff")
     assert embedding_precision(CPU, "net", network) == "bfloat16"
     assert network.loaded == 4
+
+
+BFLOAT16 = [CARDS["mobilefacenet-bf16"], CARDS["yunet-bf16"]]
+
+
+@pytest.mark.parametrize("card", BFLOAT16, ids=lambda card: card.name)
+def test_a_model_of_bfloat16_is_refused_where_nothing_computes_in_it(processor, card):
+    processor("flags : avx512f avx512_vnni")
+    check_runs(CARDS["mobilefacenet"], "cpu")
+    with pytest.raises(UsageError, match=f"{card.name} computes in bfloat16, for which this proc"):
+        check_runs(card, "cpu")
+    processor(AVX512_ALONE)
+    check_runs(card, "cpu")
+    for device in ("cuda", "mps"):
+        with pytest.raises(UsageError, match=f"{card.name} runs in OpenVINO.* --device cpu"):
+            check_runs(card, device)
+
+
+@needs_openvino
+def test_openvino_alone_runs_a_model_of_bfloat16_whatever_engine_is_asked_for(processor):
+    embedder, detector = BFLOAT16
+    processor(AVX512_ALONE)
+    for chosen in (CPU, Choice("openvino", "cpu")):
+        assert runtime_of(embedder, chosen) == ("openvino", "cpu")
+    processor("flags : avx2")
+    for chosen in (CPU, Choice("openvino", "cpu")):
+        with pytest.raises(UsageError, match="no instructions"):
+            runtime_of(embedder, chosen)
+        with pytest.raises(UsageError, match="no instructions"):
+            loaded(b"never read", detector, chosen)

@@ -78,7 +78,8 @@ def _is_same(there: Card, card: Card, content: bytes) -> bool:
     """Tells whether two cards of a name and a content give the same embeddings."""
 
     def meaning(one: Card) -> object:
-        return one.kind, one.format, one.dimension, one.template, one.points, one.input
+        reads = one.template, one.points, one.input
+        return one.kind, one.format, one.dimension, reads, one.precision
 
     return meaning(there) == meaning(card) and _is_content_of(there.files, content)
 
