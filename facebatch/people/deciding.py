@@ -20,7 +20,7 @@ from facebatch import ids, tables
 from facebatch.collection import Collection, Snapshot
 from facebatch.errors import DecisionRefused, UsageError
 from facebatch.people import recording
-from facebatch.people.decisions import Concern, Decision, hash_of_names
+from facebatch.people.decisions import Concern, Concerns, Decision, hash_of_names
 from facebatch.people.effective import EffectiveDecisions, fold, followed
 from facebatch.people.identity import Person
 from facebatch.people.locating import Located, locate
@@ -86,7 +86,7 @@ class People(PeopleView):
     def following(self, decision: Decision) -> Self:
         """Returns the people when one more decision was taken; nothing is read for it."""
         people = replace(self, decisions=(*self.decisions, decision))
-        fresh = [one.face_id for one in decision.concerns if one.face_id not in self._rows]
+        fresh = [face for face in decision.columns[0] if face not in self._rows]
         rows = {**self._rows, **self.places.rows(fresh)}
         effective = followed(self.effective_decisions, decision, Located(rows))
         # What was read stays; what follows from it is as it is now.
@@ -173,6 +173,11 @@ class People(PeopleView):
     def by_cluster(self) -> Mapping[int, bytes]:
         """The person of every cluster."""
         return self._overlay.by_cluster
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """The number of faces of every cluster."""
+        return self._overlay.sizes
 
     @property
     def emptied(self) -> Mapping[bytes, bytes | None]:
@@ -328,14 +333,15 @@ class People(PeopleView):
             found.append(meant[0])
         return list(dict.fromkeys(found))
 
-    def concerns(self, changes: Sequence[tuple[bytes, bytes | None]]) -> tuple[Concern, ...]:
+    def concerns(self, changes: Sequence[tuple[bytes, bytes | None]]) -> Concerns:
         """Returns faces as a decision records them.
 
         Args:
             changes: Each face and the person whom it belongs to by the decision.
         """
-        owners = self.owners_of([face for face, _ in changes])
-        return tuple(Concern(face, owners.get(face), after) for face, after in changes)
+        faces = tuple(face for face, _ in changes)
+        owners = self.owners_of(faces)
+        return Concerns((faces, tuple(map(owners.get, faces)), tuple(who for _, who in changes)))
 
     def unsaid(self, faces: Sequence[bytes]) -> tuple[Concern, ...]:
         """Returns faces of which a decision says neither whose they were nor whose they are."""
@@ -373,10 +379,12 @@ def recorded(people: People, decision: Decision, message: str, notes: Sequence[s
     """Records a decision, and says what it overrules."""
     overruled: dict[str, int] = {}
     effective = people.effective_decisions
-    rows = people.places.rows([one.face_id for one in decision.concerns])
-    for one in decision.concerns:
-        who, by = effective.pins.get(rows.get(one.face_id, -1), (one.after, ""))
-        if who != one.after and by != decision.cancels:
+    faces, _, owners = decision.columns
+    rows = people.places.rows(faces)
+    for row, after in zip(map(rows.get, faces), owners, strict=True):
+        pin = None if row is None else effective.pins.get(row)
+        if pin and pin[0] != after and pin[1] != decision.cancels:
+            by = pin[1]
             overruled[by] = overruled.get(by, 0) + 1
     kinds = {one.decision: one.kind for one in people.decisions}
     told = [f"this overrules {kinds[by]} {by} for {count} faces" for by, count in overruled.items()]

@@ -7,7 +7,7 @@ says; until then it is nobody's.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -116,7 +116,7 @@ class _Changing:
         """Follows one decision."""
         faces, _, owners = decision.columns
         targets: dict[bytes | None, int | None] = {None: -1 if decision.kind in _TAKING else None}
-        left: dict[int, Counter[int]] = {}
+        moves: dict[tuple[int, int], int] = defaultdict(int)
         for row, owner in zip(map(self._rows.get, faces), owners, strict=True):
             if row is None:
                 continue
@@ -126,11 +126,12 @@ class _Changing:
             if target is None or target == was:
                 continue
             self._label[row] = target
-            left.setdefault(was, Counter())[target] += 1
-        for was, gone in left.items():
-            for target, count in gone.items():
-                self._count(was, -count)
-                self._count(target, count)
+            moves[was, target] += 1
+        left: dict[int, Counter[int]] = {}
+        for (was, target), count in moves.items():
+            left.setdefault(was, Counter())[target] = count
+            self._count(was, -count)
+            self._count(target, count)
         for cluster, gone in left.items():
             if cluster >= 0 and not self._sizes[cluster]:
                 self._empty(cluster, gone)

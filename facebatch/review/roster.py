@@ -120,11 +120,9 @@ class Roster:
         shown, named = (
             np.concatenate([flags, np.zeros(more, bool)]) for flags in (self.shown, self.named)
         )
-        counts = np.bincount(people.labels[people.labels >= 0])
         for who in changed:
             person, number = people.known[who], self.numbers[who]
-            cluster = -1 if person.cluster is None else person.cluster
-            count = int(counts[cluster]) if 0 <= cluster < len(counts) else 0
+            count = 0 if person.cluster is None else people.sizes[person.cluster]
             faces[number] = count
             shown[number] = count > 0 and not person.hidden
             named[number] = person.name is not None
