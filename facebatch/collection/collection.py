@@ -18,10 +18,11 @@ from typing import Any
 import pyarrow as pa
 
 from facebatch import tables
+from facebatch.collection.commits import Committed, committed
 from facebatch.collection.generations import GenerationStore, is_finished, stamp
 from facebatch.collection.lease import LEASE_PREFIX
 from facebatch.collection.manifests import STAGES
-from facebatch.collection.snapshot import Committed, Snapshot, committed, take, with_column
+from facebatch.collection.snapshot import Snapshot, take, with_column
 from facebatch.config import ExtractSettings, resolve_extract
 from facebatch.errors import CollectionError, SettingsMismatch, UsageError
 from facebatch.storage.store import Storage, StoredFile, missing

@@ -54,7 +54,7 @@ def places_of(snapshot: Snapshot, faces: pa.Table) -> pa.Table:
     Returns:
         Rows of the table ``places``, in the order of the faces.
     """
-    media = snapshot.media.select(["media_id", "root", "path"])
+    media = snapshot.items.select(["media_id", "root", "path"])
     rows = media.take(pc.index_in(faces["media_id"], media["media_id"].combine_chunks()))
     box = {side: faces[side] for side in _BOX}
     return pa.table({"root": rows["root"], "path": rows["path"], **box})

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from facebatch import ids
 from facebatch.collection import rewrite
 from facebatch.collection.collection import Collection
+from facebatch.collection.commits import Committed, media_files, read_commit
 from facebatch.collection.generation_tables import TREE_TABLES
 from facebatch.collection.generations import Generation, is_finished, read_generation
 from facebatch.collection.manifests import (
@@ -29,7 +30,7 @@ from facebatch.collection.manifests import (
     Stage,
 )
 from facebatch.collection.shard_integrity import Problem, check_shard, read_checked
-from facebatch.collection.snapshot import Committed, Snapshot, is_live, media_files, of, read_commit
+from facebatch.collection.snapshot import Snapshot, is_live, of
 from facebatch.errors import CollectionError
 from facebatch.storage.printable import count
 from facebatch.storage.store import Storage

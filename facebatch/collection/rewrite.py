@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection.collection import Collection, replaced_among
+from facebatch.collection.commits import committed
 from facebatch.collection.snapshot import (
     Snapshot,
-    committed,
     content_keys,
     held_contents,
     in_threads,
@@ -296,7 +296,7 @@ def _recent(
     stored = snapshot.rows.filter(pc.equal(snapshot.rows["status"], "ok"))
     stored = stored.append_column("content", content_keys(stored))
     mine = pc.and_(
-        pc.is_in(stored["shard"], _plain(unheld["shard"])),
+        pc.is_in(stored["shard"], unheld["shard"].cast(pa.string()).unique()),
         pc.is_in(stored["content"], _plain(unheld["content"])),
     )
     return stored.filter(mine)

@@ -89,7 +89,8 @@ def shots(media: pa.Table, contents: pa.Array, live: Mask) -> pa.Table:
 def shot_names(media: pa.Table) -> pa.Array:
     """Returns what the files of one shot have in common of root and path, a string a row."""
     stems = pc.replace_substring_regex(pc.utf8_lower(media["path"]), _ENDING, "")
-    names = pc.binary_join_element_wise(media["root"], stems, "/").combine_chunks()
+    slash = pa.scalar("/", stems.type)
+    names = pc.binary_join_element_wise(media["root"], stems, slash).combine_chunks()
     return names if isinstance(names, pa.Array) else pa.concat_arrays(names.chunks)
 
 
@@ -114,7 +115,8 @@ def _fits(media: pa.Table, contents: pa.Array) -> Mask:
 
 def _identifiers(media: pa.Table) -> Rows:
     """Returns a number for each row's identifier in its root, (n,); -1 where it has none."""
-    keys = pc.binary_join_element_wise(media["root"], media["live_photo_id"], "/")
+    roots = media["root"]
+    keys = pc.binary_join_element_wise(roots, media["live_photo_id"], pa.scalar("/", roots.type))
     keys = keys.combine_chunks().dictionary_encode()
     return np.asarray(pc.fill_null(keys.indices, -1).to_numpy(zero_copy_only=False), np.intp)
 

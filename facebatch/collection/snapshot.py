@@ -11,8 +11,7 @@ shot, those of one count (`facebatch.collection.shots`).
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,81 +23,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
+from facebatch.collection.commits import READERS, Committed, committed, hash_of_names
 from facebatch.collection.shots import shots
 from facebatch.errors import CollectionError
-from facebatch.storage.store import Storage, StoredFile
-
-_READERS = 8
-"""Threads that read shard files; what they wait for is the store."""
+from facebatch.storage.store import Storage
 
 _STORED_AT = ("shard", "row")
+_LARGE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
+
+ITEM_COLUMNS = (
+    *("media_id", "root", "path", "path_bytes", "segment", "segments", "size", "marker"),
+    *("content_id", "status", "reason", "message", "attempts", "faces", "committed_at", "shard"),
+    *("width", "height", "captured_at", "captured_utc_offset", "live_photo_id"),
+    *("begin_us", "end_us"),
+)
+"""Columns of media rows that say what counts and where it lies: half of them all."""
 
 Result = TypeVar("Result")
 
 _SEGMENT_MIX = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 """Odd numbers, so that no two segments of a file get the same key (as in SplitMix64 and xxHash)."""
-
-
-@dataclass(frozen=True)
-class Committed:
-    """One shard that was committed, replaced or not.
-
-    Args:
-        name: Its name.
-        commit: What tells this writing of it from an earlier one of the same name; may be empty.
-        replaces: The shards it replaces: names, or ``name@commit`` where only that writing is.
-        modified: When its media file was written, seconds since the epoch, where the store knows.
-    """
-
-    name: str
-    commit: str
-    replaces: tuple[str, ...]
-    modified: float | None
-
-    @property
-    def reference(self) -> str:
-        """How a shard that replaces this one names it."""
-        return f"{self.name}@{self.commit}" if self.commit else self.name
-
-    def is_among(self, replaced: frozenset[str] | set[str]) -> bool:
-        """Tells whether names and references of replaced shards hold this one."""
-        return self.name in replaced or self.reference in replaced
-
-
-def committed(storage: Storage, *, beside: frozenset[str] = frozenset()) -> list[Committed]:
-    """Returns all shards that have a media file, by name; those of ``beside`` aren't looked at."""
-    files = [file for file in media_files(storage) if _shard(file.path) not in beside]
-    with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda file: read_commit(storage, file), files))
-
-
-def media_files(storage: Storage) -> list[StoredFile]:
-    """Returns the files that commit shards, by name."""
-    return [file for file in storage.files("media") if file.path.endswith(".parquet")]
-
-
-def listing_of(storage: Storage) -> str:
-    """Returns the hash of the names of all media files; while it stays, so do the tables."""
-    return _listing(_shard(file.path) for file in media_files(storage))
-
-
-def _listing(shards: Iterable[str]) -> str:
-    return hashlib.blake2b("\n".join(sorted(shards)).encode(), digest_size=16).hexdigest()
-
-
-def read_commit(storage: Storage, file: StoredFile) -> Committed:
-    """Returns what a media file says of its shard.
-
-    Raises:
-        CollectionError: It can't be read.
-    """
-    metadata = tables.read_metadata(storage, file.path, "media")
-    replaces = tuple(json.loads(metadata.get("replaces", "[]")))
-    return Committed(_shard(file.path), metadata.get("commit", ""), replaces, file.modified)
-
-
-def _shard(path: str) -> str:
-    return path.removeprefix("media/").removesuffix(".parquet")
 
 
 def take(storage: Storage) -> Snapshot:
@@ -130,7 +74,7 @@ class Snapshot:
     @property
     def listing(self) -> str:
         """Hash of the names of all media files that were there, as `listing_of` gives it."""
-        return _listing(self.seen)
+        return hash_of_names(self.seen)
 
     @cached_property
     def media(self) -> pa.Table:
@@ -141,7 +85,17 @@ class Snapshot:
         vanished stays ``vanished``. ``faces`` is what the extraction found that faces are read
         from.
         """
-        rows = _winners(self.rows, ids.from_arrow(self.rows["media_id"]))
+        return self._winning(self.rows)
+
+    @cached_property
+    def items(self) -> pa.Table:
+        """As `media`, with `ITEM_COLUMNS` alone; the others aren't read for it."""
+        if "media" in vars(self):
+            return self.media.select(list(ITEM_COLUMNS))
+        return self._winning(self.item_rows)
+
+    def _winning(self, stored: pa.Table) -> pa.Table:
+        rows = _winners(stored, ids.from_arrow(stored["media_id"]))
         keys = held_contents(rows)
         live = is_live(rows)
         of_live = np.flatnonzero(live)
@@ -158,21 +112,31 @@ class Snapshot:
         """Every media row as its shard has it, winning or not, with a column ``shard``."""
         return self.stored([*tables.schema("media").names, "shard"])
 
+    @cached_property
+    def item_rows(self) -> pa.Table:
+        """As `rows`, with `ITEM_COLUMNS` alone; the others aren't read for it."""
+        if "rows" in vars(self):
+            return self.rows.select(list(ITEM_COLUMNS))
+        return self.stored(ITEM_COLUMNS)
+
     def stored(self, columns: Sequence[str]) -> pa.Table:
         """Reads every media row as its shard has it, winning or not; nothing is kept.
+
+        Strings are of Arrow's large types, since together they may be longer than 2 GiB; ``shard``
+        is a dictionary.
 
         Args:
             columns: Columns wanted: the table's own, and ``shard``.
         """
         own = [name for name in columns if name != "shard"]
-
-        def read(shard: str) -> pa.Table:
-            rows = tables.read(self.storage, f"media/{shard}.parquet", "media", own)
-            return rows.append_column("shard", pa.array([shard] * len(rows), pa.string()))
-
-        empty = tables.from_rows("media", []).select(own)
-        empty = empty.append_column("shard", pa.array([], pa.string()))
-        return pa.concat_tables([empty, *in_threads(read, self.shards)]).select(list(columns))
+        read = in_threads(
+            lambda shard: tables.read(self.storage, f"media/{shard}.parquet", "media", own),
+            self.shards,
+        )
+        rows = pa.concat_tables([tables.schema("media").empty_table().select(own), *read])
+        codes = np.repeat(np.arange(len(read), dtype=np.int32), [len(part) for part in read])
+        shards = pa.DictionaryArray.from_arrays(codes, pa.array(self.shards, pa.string()))
+        return _roomy(rows).append_column("shard", shards).select(list(columns))
 
     @cached_property
     def extracted(self) -> pa.Table:
@@ -182,7 +146,7 @@ class Snapshot:
         extracted there), faces (how many there are).
         """
         read = ["content_id", "segment", "shard", "media_id", "faces", "committed_at"]
-        rows = self.rows.select(read).filter(pc.equal(self.rows["status"], "ok"))
+        rows = self.item_rows.select(read).filter(pc.equal(self.item_rows["status"], "ok"))
         keys = content_keys(rows)
         rows = rows.append_column("content", keys)
         return _winners(rows, ids.from_arrow(keys)).select(
@@ -192,12 +156,12 @@ class Snapshot:
     @cached_property
     def contents(self) -> pa.FixedSizeBinaryArray:
         """The content that each row of `media` holds, as `held_contents` gives it."""
-        return held_contents(self.media)
+        return held_contents(self.items)
 
     @cached_property
     def shots(self) -> pa.Table:
         """The contents of shots that have several files, and which of them counts."""
-        return shots(self.media, self.contents, is_live(self.media))
+        return shots(self.items, self.contents, is_live(self.items))
 
     @property
     def n_shots(self) -> int:
@@ -217,13 +181,13 @@ class Snapshot:
         Columns: content, shard, media_id (the item that holds the content today; the smallest id
         where several do, a live one if there is one).
         """
-        keys, live = self.contents, is_live(self.media)
+        keys, live = self.contents, is_live(self.items)
         held = keys.is_valid().to_numpy(zero_copy_only=False)
         # An item that vanished comes after all that live.
         places = np.concatenate([np.flatnonzero(live), np.flatnonzero(held & ~live)])
         keys = keys.take(pa.array(places))
         first = ids.first_of_each(ids.from_arrow(keys))
-        holders = self.media["media_id"].take(pa.array(places[first]))
+        holders = self.items["media_id"].take(pa.array(places[first]))
         found = pc.index_in(self.extracted["content"], keys.take(pa.array(first)))
         sources = self.extracted.select(["content", "shard"]).filter(pc.is_valid(found))
         sources = sources.append_column("media_id", holders.take(pc.drop_null(found)))
@@ -296,6 +260,14 @@ class Snapshot:
         return hashlib.blake2b(self.face_ids.tobytes(), digest_size=16).hexdigest()
 
 
+def _roomy(rows: pa.Table) -> pa.Table:
+    """Returns rows whose strings are of types that hold more than 2 GiB."""
+    for at, field in enumerate(rows.schema):
+        if field.type in _LARGE:
+            rows = rows.set_column(at, field.name, rows[at].cast(_LARGE[field.type]))
+    return rows
+
+
 def _stored_at(rows: pa.Table, shard: str, columns: Sequence[str]) -> pa.Table:
     """Returns a shard's rows with where they are stored, as far as that is among the columns."""
     if "shard" in columns:
@@ -348,14 +320,14 @@ def held_contents(rows: pa.Table) -> pa.FixedSizeBinaryArray:
 
 
 def with_column(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """Returns a table with other values in one of its columns."""
+    """Returns a table with other values in one of its columns, which keeps its type."""
     at = rows.schema.get_field_index(name)
-    return rows.set_column(at, rows.field(at), values)
+    return rows.set_column(at, rows.field(at), values.cast(rows.field(at).type))
 
 
 def in_threads(read: Callable[[str], Result], shards: Sequence[str]) -> list[Result]:
     """Returns what a function gives for each shard, in their order; several are read at a time."""
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(read, shards))
 
 
@@ -367,8 +339,9 @@ def _winners(rows: pa.Table, keys: npt.NDArray[np.void]) -> pa.Table:
     sizes = np.diff(starts, append=len(keys))
     if (sizes > 1).any():
         several = by_id[np.repeat(sizes > 1, sizes)]
+        commits = rows.select(["committed_at", "shard"]).take(pa.array(several))
         newest_first = pc.sort_indices(
-            rows.select(["committed_at", "shard"]).take(pa.array(several)),
+            commits.set_column(1, "shard", commits["shard"].cast(pa.string())),
             sort_keys=[("committed_at", "descending"), ("shard", "descending")],
         )
         several = several[newest_first.to_numpy()]

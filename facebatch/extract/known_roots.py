@@ -73,7 +73,7 @@ def check_known_roots(
     if strange := sorted(set(moved) - {root.name for root in roots}):
         raise UsageError(f"--moved-root {strange[0]}: no root that is listed has this name")
     for root in roots:
-        _check(root, snapshot.media, places.get(root.name), allow_empty, root.name in moved)
+        _check(root, snapshot.items, places.get(root.name), allow_empty, root.name in moved)
 
 
 def _check(

@@ -160,7 +160,8 @@ def known_rows(snapshot: Snapshot, roots: Iterable[Root]) -> pa.Table:
     paths = pc.coalesce(rows["path_bytes"].cast(_PLACE), rows["path"].cast(_PLACE))
     root = rows["root"].cast(pa.large_string()).cast(_PLACE)
     place = pc.binary_join_element_wise(root, paths, pa.scalar(b"\0", _PLACE))
-    return rows.select(_KNOWN).append_column("place", place)
+    rows = rows.select(_KNOWN).append_column("place", place)
+    return rows.set_column(_KNOWN.index("shard"), "shard", rows["shard"].cast(pa.string()))
 
 
 def write_pieces(

@@ -80,7 +80,7 @@ def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Prog
         before: The shards that were there before it.
         plan: What was to be done.
     """
-    media = snapshot.media.select(
+    media = snapshot.items.select(
         [
             *("media_id", "content_id", "segment", "status", "reason", "message", "faces"),
             *("shard", "attempts"),
@@ -90,7 +90,7 @@ def totals(snapshot: Snapshot, before: Sequence[str], plan: Plan | None) -> Prog
     # A row without an attempt says what is known already, and of which sidecars.
     is_tried = pc.or_(pc.greater(media["attempts"], 0), pc.equal(media["status"], "vanished"))
     committed = media.filter(pc.and_(pc.invert(is_old), is_tried))
-    stored = snapshot.rows.filter(pc.invert(_of_shards(snapshot.rows, before)))
+    stored = snapshot.item_rows.filter(pc.invert(_of_shards(snapshot.item_rows, before)))
     detected = stored.filter(pc.equal(stored["status"], "ok"))["media_id"].combine_chunks()
     # Which of several copies was detected in is chance; the others are copies of it.
     is_detected = _mask(pc.is_in(committed["media_id"], detected))

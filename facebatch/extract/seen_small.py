@@ -38,7 +38,7 @@ def seen_small(snapshot: Snapshot, before: Sequence[str], settings: ExtractSetti
     """Counts what the shards hold that came after those before."""
     if settings.tiles != "off":
         return SeenSmall()
-    rows = snapshot.rows
+    rows = snapshot.item_rows
     is_photo = pc.and_(pc.equal(rows["status"], "ok"), pc.is_null(rows["segments"]))
     is_old = pc.is_in(rows["shard"], pa.array(before, pa.string()))
     rows = rows.filter(pc.and_(is_photo, pc.invert(is_old))).combine_chunks()

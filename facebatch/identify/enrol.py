@@ -97,7 +97,7 @@ def enrol_named(
         As `enrol_snapshot`; a problem's folder is the person's name.
     """
     detected = _Detected.of(snapshot, good)
-    media = snapshot.media.select(["media_id", "root", "path", "width", "height"]).to_pylist()
+    media = snapshot.items.select(["media_id", "root", "path", "width", "height"]).to_pylist()
     holder = {row["media_id"]: row for row in media}
     shown: dict[str, dict[bytes, list[int]]] = {}
     spelt: dict[str, Counter[str]] = defaultdict(Counter)
@@ -231,7 +231,7 @@ def from_people(collection: Collection, snapshot: Snapshot) -> pa.Table:
     faces = snapshot.listed
     names = people.people_of(faces["face_id"])["name"]
     chosen = faces.filter(pc.is_valid(names))
-    media = snapshot.media.select(["media_id", "root", "path"])
+    media = snapshot.items.select(["media_id", "root", "path"])
     holders = media.take(pc.index_in(chosen["media_id"], media["media_id"].combine_chunks()))
     sources = [_source(row) for row in holders.to_pylist()]
     return _entries(snapshot, chosen, names.drop_null().to_pylist(), sources)
@@ -250,7 +250,7 @@ def _folders(snapshot: Snapshot) -> tuple[dict[str, list[dict[str, Any]]], list[
     """Returns each person's readable photos, by folder and path, and the other photos' problems."""
     columns = ["root", "path", "path_bytes", "content_id", "status", "reason", "message"]
     columns += ["segment", "segments", "width", "height"]
-    media = snapshot.media.select(columns).to_pylist()
+    media = snapshot.items.select(columns).to_pylist()
     folders: dict[str, list[dict[str, Any]]] = {}
     problems = []
     copies = set()

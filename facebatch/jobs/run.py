@@ -293,5 +293,5 @@ def _signs(reader: ProgressReader, storage: Storage) -> Hashable:
 
 
 def _versions(snapshot: Snapshot) -> set[str]:
-    columns = snapshot.media.select(["media_id", "size", "marker"]).to_pylist()
+    columns = snapshot.items.select(["media_id", "size", "marker"]).to_pylist()
     return {version_name(row["media_id"], row["size"], row["marker"]) for row in columns}

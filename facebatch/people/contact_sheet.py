@@ -44,7 +44,7 @@ def portray(people: People, person: Person) -> dict[str, Any]:
     The least typical come first because those are the ones to look at.
     """
     faces = _faces(people, person, ["face_id", "media_id", "embedding", "size", "score"])
-    media = people.snapshot.media.select(["media_id", "root", "path"])
+    media = people.snapshot.items.select(["media_id", "root", "path"])
     holders = media.take(pc.index_in(faces["media_id"], media["media_id"].combine_chunks()))
     shown = zip(faces.drop_columns(["embedding"]).to_pylist(), holders.to_pylist(), strict=True)
     events = read_events(people.collection)

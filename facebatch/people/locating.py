@@ -192,7 +192,7 @@ class _Looks:
         if not places:
             return {}
         contents = [place["content_id"] for place in places.values()]
-        media = self._snapshot.rows.select(["content_id", "shard"])
+        media = self._snapshot.item_rows.select(["content_id", "shard"])
         wanted = pa.array(contents, pa.binary(ids.ID_BYTES))
         shards = media.filter(pc.is_in(media["content_id"], wanted))["shard"].unique().to_pylist()
         faces = pa.array(list(places), pa.binary(ids.ID_BYTES))

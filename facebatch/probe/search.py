@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from facebatch import tables
 from facebatch.collection import Collection, Generation, IndexManifest, Snapshot, places_of
-from facebatch.collection.snapshot import listing_of
+from facebatch.collection.commits import listing_of
 from facebatch.extract.chosen import DEFAULT_FACE
 from facebatch.identify.thresholds import known_for
 from facebatch.neighbors.index import read, search

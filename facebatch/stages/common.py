@@ -66,7 +66,7 @@ def qualities(
     """
     columns = ["media_id", "size", "score", "sharpness", "yaw", "chip_to_picture"]
     faces = snapshot.faces(columns, among)
-    media = snapshot.media.select(["media_id", "width", "height"])
+    media = snapshot.items.select(["media_id", "width", "height"])
     photo = pc.index_in(faces["media_id"], media["media_id"].combine_chunks()).to_numpy()
     sides = np.stack([media[side].to_numpy()[photo] for side in ("width", "height")], axis=1)
     chip_size = registry.card(collection.settings.embedder).input.size

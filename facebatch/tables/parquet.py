@@ -198,8 +198,7 @@ def write(
         "fingerprint": fingerprint,
         **(extra or {}),
     }
-    typed = rows.select(wanted.names).cast(wanted)
-    typed = typed.replace_schema_metadata(
+    typed = _typed(rows.select(wanted.names), wanted).replace_schema_metadata(
         {_METADATA_PREFIX + key: value for key, value in metadata.items()}
     )
     sink = io.BytesIO()
@@ -215,6 +214,21 @@ def write(
     data = sink.getvalue()
     storage.write(path, data)
     return len(data)
+
+
+def _typed(rows: pa.Table, wanted: pa.Schema) -> pa.Table:
+    """Returns rows with the types of the contract.
+
+    An array of its strings holds 2 GiB, so that those of large types are copied into several.
+    """
+    for at, (field, kind) in enumerate(zip(rows.schema, wanted.types, strict=True)):
+        if pa.types.is_large_string(field.type) or pa.types.is_large_binary(field.type):
+            starts = range(0, len(rows), ROW_GROUP_ROWS)
+            parts = (rows[at].slice(start, ROW_GROUP_ROWS) for start in starts)
+            copied = (part.take(pa.array(np.arange(len(part)))) for part in parts)
+            chunks = [chunk for part in copied for chunk in part.cast(kind).chunks]
+            rows = rows.set_column(at, field.name, pa.chunked_array(chunks, kind))
+    return rows.cast(wanted)
 
 
 def row_group_rows(rows: pa.Table) -> int:

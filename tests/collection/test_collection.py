@@ -12,9 +12,9 @@ from support import rows
 from facebatch import tables
 from facebatch.collection import Collection, Generation, IndexManifest, Manifest, generation_name
 from facebatch.collection.collection import PLAN_PREFIX, read_info
+from facebatch.collection.commits import committed
 from facebatch.collection.generations import GENERATIONS_KEPT
 from facebatch.collection.manifests import MANIFESTS, Stage
-from facebatch.collection.snapshot import committed
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, SettingsMismatch
 from facebatch.storage.store import TEMPORARY_MARK

@@ -34,7 +34,7 @@ class Known(Snapshot):
             for root in roots
             for file in list_root(root)
         ]
-        self.__dict__["media"] = media(*rows)
+        self.__dict__["items"] = media(*rows)
 
 
 def photos(folder: Path, first: int = 0, count: int = 10, longer: int = 0) -> Root:

@@ -93,7 +93,7 @@ def counted_one_by_one(rows: list[dict[str, Any]]) -> tuple[Counter[str], Counte
 def test_totals_are_those_of_counting_row_by_row(rows: list[dict[str, Any]]) -> None:
     stored = [{**row, "status": "ok"} for row in rows if row["was_detected"]]
     snapshot = SimpleNamespace(
-        media=as_table(rows, NAMES), rows=as_table(stored, ["media_id", "status", "shard"])
+        items=as_table(rows, NAMES), item_rows=as_table(stored, ["media_id", "status", "shard"])
     )
     found = totals(cast(Snapshot, snapshot), ["before"], None)
     kinds, failures, faces = counted_one_by_one(rows)

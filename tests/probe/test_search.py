@@ -12,7 +12,7 @@ from support.synthetic import people
 
 from facebatch import tables
 from facebatch.collection import Collection, Snapshot
-from facebatch.collection.snapshot import listing_of
+from facebatch.collection.commits import listing_of
 from facebatch.errors import UsageError
 from facebatch.probe.probe import Taken
 from facebatch.probe.search import search_collection
