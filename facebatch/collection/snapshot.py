@@ -40,6 +40,7 @@ ITEM_COLUMNS = (
 """Columns of media rows that say what counts and where it lies: half of them all."""
 
 Result = TypeVar("Result")
+Shard = TypeVar("Shard")
 
 _SEGMENT_MIX = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 """Odd numbers, so that no two segments of a file get the same key (as in SplitMix64 and xxHash)."""
@@ -211,14 +212,7 @@ class Snapshot:
         shards = pc.unique(sources["shard"]).to_pylist()
 
         def visible(shard: str) -> pa.Table:
-            try:
-                rows = tables.read(self.storage, f"faces/{shard}.parquet", "faces", read)
-            except CollectionError as error:
-                raise CollectionError(
-                    f"{error}. Remove media/{shard}.parquet from the collection, and its photos "
-                    "are extracted again."
-                ) from error
-            rows = _stored_at(rows, shard, columns)
+            rows = _stored_at(self._rows_of(shard, read), shard, columns)
             if wanted is not None:
                 rows = rows.filter(pc.is_in(rows["face_id"], wanted))
             mine = sources.filter(pc.equal(sources["shard"], shard))
@@ -234,6 +228,45 @@ class Snapshot:
         rows = pa.concat_tables(found).unify_dictionaries()
         counted = ids.first_of_each(ids.from_arrow(rows["face_id"]))
         return rows.take(counted).select(list(columns))
+
+    def vectors(
+        self, column: str, length: int, among: npt.NDArray[np.integer] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Returns a column of vectors (n, length) of the faces that count, ordered by face id.
+
+        They are read into their places shard by shard, so that they are held once.
+
+        Args:
+            column: The column.
+            length: Of each vector.
+            among: Numbers (m,) of the only faces wanted, in the order wanted; all by default.
+        """
+        stored = self.faces(_STORED_AT)
+        if among is not None:
+            stored = stored.take(pa.array(among))
+        result = np.empty((len(stored), length), np.float32)
+        row = stored["row"].to_numpy()
+        shard_of = stored["shard"].combine_chunks()
+        places = np.argsort(shard_of.indices, kind="stable")
+        counts = np.bincount(shard_of.indices)
+        ends = np.cumsum(counts)
+
+        def fill(number: int) -> None:
+            mine = places[ends[number] - counts[number] : ends[number]]
+            rows = self._rows_of(shard_of.dictionary[number].as_py(), [column])
+            result[mine] = tables.matrix(rows[column])[row[mine]]
+
+        in_threads(fill, np.flatnonzero(counts).tolist())
+        return result
+
+    def _rows_of(self, shard: str, columns: Sequence[str]) -> pa.Table:
+        try:
+            return tables.read(self.storage, f"faces/{shard}.parquet", "faces", columns)
+        except CollectionError as error:
+            raise CollectionError(
+                f"{error}. Remove media/{shard}.parquet from the collection, and its photos "
+                "are extracted again."
+            ) from error
 
     def _no_faces(self, columns: Sequence[str]) -> pa.Table:
         nothing = tables.schema("faces", 1).empty_table()
@@ -325,7 +358,7 @@ def with_column(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -
     return rows.set_column(at, rows.field(at), values.cast(rows.field(at).type))
 
 
-def in_threads(read: Callable[[str], Result], shards: Sequence[str]) -> list[Result]:
+def in_threads(read: Callable[[Shard], Result], shards: Sequence[Shard]) -> list[Result]:
     """Returns what a function gives for each shard, in their order; several are read at a time."""
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(read, shards))

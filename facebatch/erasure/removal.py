@@ -30,7 +30,8 @@ from facebatch.identify import Gallery
 from facebatch.people import PeopleView
 from facebatch.report import REPORT, write_report
 from facebatch.stages import likely_pairs
-from facebatch.storage.store import TEMPORARY_MARK, Storage
+from facebatch.storage.local import TEMPORARY_MARK
+from facebatch.storage.store import Storage
 
 _CLASSIFIER = "classifier.npz"
 _ENTRIES = "entries.parquet"

@@ -23,7 +23,8 @@ from facebatch.erasure import file_contents
 from facebatch.erasure.file_contents import Part
 from facebatch.errors import CollectionError
 from facebatch.faces.thumbnails import thumbnail
-from facebatch.storage.store import TEMPORARY_MARK, Storage
+from facebatch.storage.local import TEMPORARY_MARK
+from facebatch.storage.store import Storage
 
 SAME_FACE = 0.9999
 """Cosine above which two embeddings are of the same pixels."""

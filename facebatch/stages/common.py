@@ -87,6 +87,14 @@ def embeddings_of(collection: Collection, faces: pa.Table) -> npt.NDArray[np.flo
     return np.ascontiguousarray(tables.matrix(faces["embedding"]))
 
 
+def all_embeddings(
+    collection: Collection, snapshot: Snapshot, rows: npt.NDArray[np.integer] | None = None
+) -> npt.NDArray[np.float32]:
+    """Returns the embeddings (n, d) of a snapshot's faces, ordered by face id, or of some rows."""
+    dimension = registry.card(collection.settings.embedder).dimension
+    return snapshot.vectors("embedding", dimension, rows)
+
+
 class StoredEmbeddings:
     """A snapshot's embeddings, (n, d) float32, none of which is read before it is asked for.
 
@@ -107,7 +115,13 @@ class StoredEmbeddings:
     @cached_property
     def all(self) -> npt.NDArray[np.float32]:
         """Every face's embedding, (n, d)."""
-        return embeddings_of(self._collection, self._snapshot.faces(["embedding"]))
+        return all_embeddings(self._collection, self._snapshot)
+
+    def read(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Returns the embeddings (m, d) of many rows (m,), and keeps none of the others."""
+        if "all" in self.__dict__:
+            return self[rows]
+        return all_embeddings(self._collection, self._snapshot, rows)
 
     def __getitem__(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Returns the embeddings (m, d) of some rows (m,), in their order."""

@@ -18,7 +18,7 @@ from facebatch.collection import (
     write_table,
 )
 from facebatch.errors import UsageError
-from facebatch.stages.common import StageResult, embeddings_of
+from facebatch.stages.common import StageResult, all_embeddings
 from facebatch.workers.machine import usable_memory
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ def build_index(
 
     recall = wanted.get("recall", DEFAULT_RECALL)
 
-    faces = snapshot.faces(["face_id", "media_id", *_BOX, "embedding"])
-    embeddings = embeddings_of(collection, faces)
+    embeddings = all_embeddings(collection, snapshot)
     seed = int(snapshot.faces_hash[:8], 16)
     n, d = embeddings.shape
     plan = index.choose(n, d, usable_memory(), recall, wanted.get("kind"))
     built = build(embeddings, plan, seed)
     found = index.tune(built, embeddings, recall, seed=seed)
+    del embeddings
     config = {
         "kind": plan.kind,
         "metric": "inner product",
@@ -89,11 +89,13 @@ def build_index(
             listing=snapshot.listing,
             asked=wanted,
             recall=found.as_json(),
-            faces=len(faces),
-            dimension=embeddings.shape[1],
+            faces=n,
+            dimension=d,
         ),
     )
-    collection.storage.write(f"{generation.folder}/faces.index", index.to_bytes(built))
+    index.write(built, collection.storage, f"{generation.folder}/faces.index")
+    del built
+    faces = snapshot.faces(["face_id", "media_id", *_BOX])
     write_table(collection, generation, "ids", faces.select(["face_id"]))
     write_table(collection, generation, "places", places_of(snapshot, faces))
     return StageResult(collection.finish(generation), unchanged=False)

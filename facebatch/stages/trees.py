@@ -96,7 +96,7 @@ def grow_tree(
     from facebatch.neighbors import choose, recall
 
     rows = np.flatnonzero(faces.seeds)
-    embeddings = faces.embeddings[rows]
+    embeddings = faces.embeddings.read(rows)
     plan = choose(len(rows), embeddings.shape[1], usable_memory())
     wide = grown_for(settings, len(rows))
     neighbors = find(embeddings, settings.neighbors, wide.tau, plan, seed)

@@ -7,8 +7,8 @@ store it is one put. What may pass by itself is tried again. Nothing here knows 
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from facebatch.errors import CollectionError, InputError
+from facebatch.storage import local
+from facebatch.storage.local import TEMPORARY_MARK
 from facebatch.storage.retry import RetryingFile, retried
 from facebatch.storage.urls import has_secret, public_url
-
-TEMPORARY_MARK = ".writing-"
-"""Part of the name of every file that is still being written."""
 
 READ_ONLY = frozenset(
     {"http", "https", "zip", "tar", "libarchive", "data", "github", "gist", "git"}
@@ -138,18 +137,45 @@ class Storage:
         Raises:
             CollectionError: The store refuses it (full, read-only, no permission).
         """
-        target = self.full_path(path)
-        store, _ = self._filesystem
-        if READ_ONLY & protocols(store):
+        store, target = self._filesystem[0], self.full_path(path)
+        with self._written(path):
+            if self.is_local:
+                retried(lambda: local.put(Path(target), lambda file: file.write(data)))
+            else:
+                retried(lambda: store.pipe_file(target, data))
+
+    def write_large(self, path: str, fill: Callable[[BinaryIO], object]) -> None:
+        """Puts a file at a path, whole or not at all, that nobody has to hold in memory.
+
+        On a local disk it is written in its folder; for another store to the folder of temporary
+        files, and from there put in pieces, as the store's client does it.
+
+        Args:
+            path: Path inside the root.
+            fill: Writes what the file is to hold; called again where a local disk's error may pass.
+
+        Raises:
+            CollectionError: The store refuses it, or the disk of temporary files.
+        """
+        store, target = self._filesystem[0], self.full_path(path)
+        with self._written(path):
+            if self.is_local:
+                retried(lambda: local.put(Path(target), fill))
+                return
+            with tempfile.NamedTemporaryFile(prefix="facebatch-") as file:
+                fill(cast(BinaryIO, file))
+                file.flush()
+                retried(lambda: store.put_file(file.name, target))
+
+    @contextmanager
+    def _written(self, path: str) -> Iterator[None]:
+        if READ_ONLY & protocols(self._filesystem[0]):
             raise CollectionError(
                 f"{self.public} can't be written: archives and web servers are only read. Choose a "
                 "folder or a bucket."
             )
         try:
-            if self.is_local:
-                retried(lambda: _write_local(Path(target), data))
-            else:
-                retried(lambda: store.pipe_file(target, data))
+            yield
         except (OSError, NotImplementedError) as error:
             raise CollectionError(
                 f"{self.public}/{path} can't be written: {error or 'the store is only read'}"
@@ -262,13 +288,13 @@ def filesystem(url: str) -> tuple[Any, str]:
     """
     from fsspec.core import url_to_fs
 
-    local = local_path(url)
-    if local is None:
+    place = local_path(url)
+    if place is None:
         _refuse_credentials(url)
     try:
         store, path = (
-            _unchained(f"file://{local}")
-            if local is not None
+            _unchained(f"file://{place}")
+            if place is not None
             else (url_to_fs(url) if _is_chain(url) else _unchained(url))
         )
     except ImportError as error:
@@ -351,30 +377,6 @@ def _remove_file(store: Any, path: str) -> None:
         retried(lambda: store.rm_file(path))
     except FileNotFoundError:
         return  # a try that seemed to fail had removed it
-
-
-def _write_local(target: Path, data: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{TEMPORARY_MARK}{secrets.token_hex(4)}-{target.name}")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without it a power cut may forget the rename though the file's bytes are on the disk.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _name(entry: dict[str, Any]) -> str:

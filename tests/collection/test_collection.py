@@ -17,7 +17,7 @@ from facebatch.collection.generations import GENERATIONS_KEPT
 from facebatch.collection.manifests import MANIFESTS, Stage
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, SettingsMismatch
-from facebatch.storage.store import TEMPORARY_MARK
+from facebatch.storage.local import TEMPORARY_MARK
 
 Faults = dict[tuple[str, str], OSError]
 

@@ -17,7 +17,7 @@ from facebatch.collection import Collection, Generation, IndexManifest
 from facebatch.collection.integrity import check, repair
 from facebatch.collection.snapshot import with_column
 from facebatch.errors import CollectionError
-from facebatch.storage.store import TEMPORARY_MARK
+from facebatch.storage.local import TEMPORARY_MARK
 
 RELEASED = Path(__file__).parents[1] / "released" / "v1"
 

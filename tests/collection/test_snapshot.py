@@ -170,6 +170,10 @@ def test_any_history_gives_the_rows_that_the_design_says(history: list[Commit]) 
     assert as_rows(snapshot.media.select(["path", "status", "shard"])) == expected_media(history)
     faces = snapshot.faces(["face_id", "media_id", "score"])
     assert as_rows(faces) == expected_faces(history)
+    wanted = tables.matrix(snapshot.faces(["landmarks"])["landmarks"])
+    np.testing.assert_array_equal(snapshot.vectors("landmarks", 10), wanted)
+    some = np.arange(len(faces))[::-2]
+    np.testing.assert_array_equal(snapshot.vectors("landmarks", 10, some), wanted[some])
 
 
 @examples(6, 30)

@@ -4,7 +4,9 @@ import os
 import pickle
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from fsspec.registry import _registry
@@ -12,7 +14,8 @@ from support.places import write_zip
 
 from facebatch.errors import CollectionError, InputError
 from facebatch.storage import retry
-from facebatch.storage.store import TEMPORARY_MARK, Storage, filesystem
+from facebatch.storage.local import TEMPORARY_MARK
+from facebatch.storage.store import Storage, filesystem
 
 Faults = dict[tuple[str, str], OSError]
 
@@ -40,6 +43,39 @@ def test_writing_again_replaces_the_whole_file(storage: Storage) -> None:
     storage.write("a", b"long content")
     storage.write("a", b"short")
     assert storage.read("a") == b"short"
+
+
+def _fill(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
+
+
+def test_a_large_file_reads_as_it_was_filled(storage: Storage) -> None:
+    for content in (b"longer", b"one"):
+        storage.write_large("index/a", partial(_fill, content))
+        assert storage.read("index/a") == content
+    assert [file.path for file in storage.files("index")] == ["index/a"]
+
+
+def test_a_large_file_that_is_not_filled_is_not_there(storage: Storage) -> None:
+    def fill(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(CollectionError, match=r"index/a can't be written.*No space left"):
+        storage.write_large("index/a", fill)
+    assert storage.files("index") == []
+    storage.write_large("index/a", lambda file: file.write(b"whole"))
+    with pytest.raises(CollectionError):
+        storage.write_large("index/a", fill)
+    assert storage.read("index/a") == b"whole"
+
+
+def test_a_large_file_that_the_store_refuses_is_named(tmp_path: Path, faults: Faults) -> None:
+    faults["put", "index/a"] = OSError(28, "No space left on device")
+    with pytest.raises(CollectionError, match=r"index/a can't be written.*No space left"):
+        Storage(f"faulty://{tmp_path}").write_large("index/a", lambda file: file.write(b"1"))
+    with pytest.raises(CollectionError, match="only read"):
+        Storage("http://127.0.0.1:9/collection").write_large("a", lambda file: file.write(b"1"))
 
 
 def test_files_lists_one_folder_by_path_and_no_deeper(storage: Storage) -> None:

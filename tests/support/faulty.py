@@ -43,6 +43,11 @@ class FaultyFileSystem(LocalFileSystem):
         with super().open(path, "wb") as file:
             file.write(value)
 
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        self._fail("put", rpath)
+        self.makedirs(self._parent(rpath), exist_ok=True)
+        super().put_file(lpath, rpath)
+
     @classmethod
     def _fail(cls, operation: str, path: str) -> None:
         for (failing, end), error in cls.faults.items():
@@ -89,6 +94,11 @@ class FlakyFileSystem(LocalFileSystem):
         self.makedirs(self._parent(path), exist_ok=True)
         with super().open(path, "wb") as file:
             file.write(value)
+
+    def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+        self.count()
+        self.makedirs(self._parent(rpath), exist_ok=True)
+        super().put_file(lpath, rpath)
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
         self.count()

@@ -66,7 +66,9 @@ def faces(rows: Sequence[tuple[str, int, int]], score: float = 1.0) -> pa.Table:
         "content_id": [content(of) for _, of, _ in rows],
         "ordinal": [place for _, _, place in rows],
         "score": [score] * n,
-        "landmarks": tables.vectors(np.zeros((n, 10), np.float32)),
+        "landmarks": tables.vectors(
+            np.float32(score) + np.arange(10 * n, dtype=np.float32).reshape(n, 10)
+        ),
         "chip_to_picture": tables.vectors(np.zeros((n, 6))),
         "embedding": tables.vectors(np.eye(DIMENSION, dtype=np.float32)[[0] * n]),
         "chip": [None] * n,

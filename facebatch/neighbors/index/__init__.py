@@ -8,7 +8,7 @@ collections or stages.
 """
 
 from facebatch.neighbors.index.building import SHARD_ROWS, add, build, merge, shard, train
-from facebatch.neighbors.index.files import from_bytes, read, to_bytes
+from facebatch.neighbors.index.files import from_bytes, read, to_bytes, write
 from facebatch.neighbors.index.plan import Plan, choose
 from facebatch.neighbors.index.searching import Recall, effort, recall, search, tune
 
@@ -29,4 +29,5 @@ __all__ = [
     "to_bytes",
     "train",
     "tune",
+    "write",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, BinaryIO
+
 import faiss
 import numpy as np
 
@@ -10,8 +12,22 @@ from facebatch.storage.store import Storage
 
 
 def to_bytes(index: faiss.Index) -> bytes:
-    """Returns the index in faiss' own file format, for stores that aren't local folders."""
+    """Returns the index in faiss' own file format; for a large one, `write` takes less memory."""
     return bytes(faiss.serialize_index(index))
+
+
+def write(index: faiss.Index, storage: Storage, path: str) -> None:
+    """Writes an index file, in pieces.
+
+    Raises:
+        CollectionError: The store refuses it.
+    """
+
+    def fill(file: BinaryIO) -> None:
+        writer: Any = faiss.PyCallbackIOWriter  # type: ignore[attr-defined]
+        faiss.write_index(index, writer(file.write))
+
+    storage.write_large(path, fill)
 
 
 def from_bytes(data: bytes, dimension: int | None = None) -> faiss.Index:

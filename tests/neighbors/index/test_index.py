@@ -21,6 +21,7 @@ from facebatch.neighbors.index import (
     to_bytes,
     train,
     tune,
+    write,
 )
 from facebatch.storage.store import Storage
 
@@ -124,7 +125,8 @@ def test_recall_of_too_few_faces_is_one(n):
 def test_index_file_is_opened_where_it_lies(faces, built, kind, tmp_path):
     index = built(kind)
     storage = Storage(str(tmp_path))
-    storage.write("faces.index", to_bytes(index))
+    write(index, storage, "faces.index")
+    assert storage.read("faces.index") == to_bytes(index)
     opened = read(storage, "faces.index", 128)
     assert effort(opened) == effort(index)
     for before, after in zip(
