@@ -56,6 +56,7 @@ class PictureNetwork:
         self.outputs: tuple[str, ...] = tuple(
             output.get_any_name() for output in self._model.outputs
         )
+        self._logits = _without_last_sigmoids(self._model) if precision == "bfloat16" else ()
         self._of_any = graph_of(self._model, precision)
         self._own: OrderedDict[tuple[int, ...], Network] = OrderedDict()
         self._seen: Counter[tuple[int, ...]] = Counter()
@@ -70,7 +71,12 @@ class PictureNetwork:
         Returns:
             The outputs, valid until this thread's next call.
         """
-        return self._network(picture.shape)(picture)
+        values = self._network(picture.shape)(picture)
+        if not self._logits:
+            return values
+        return tuple(
+            _sigmoid(each) if at in self._logits else each for at, each in enumerate(values)
+        )
 
     def _network(self, shape: tuple[int, ...]) -> Network:
         with self._lock:
@@ -92,6 +98,27 @@ class PictureNetwork:
             _cut(model, [self._model.clone() for _ in range(count)], self._strips, shape[1])
         model.reshape({model.input(): list(shape)})
         return graph_of(model, self._precision)
+
+
+def _without_last_sigmoids(model: Any) -> tuple[int, ...]:
+    """Takes the sigmoids off a model's outputs, and returns the numbers of those that had one.
+
+    In a network of bfloat16 OpenVINO computes them more or less exactly, by how it joins layers,
+    which differs between networks of any shape and of one: by .001, enough to have another box win
+    over one that overlaps it.
+    """
+    found = []
+    for number, result in enumerate(model.get_results()):
+        last = result.input_value(0).get_node()
+        if last.get_type_name() == "Sigmoid":
+            result.input(0).replace_source_output(last.input_value(0))
+            found.append(number)
+    return tuple(found)
+
+
+def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * values))
+    return found
 
 
 def _cut(model: Any, parts: list[Any], strips: Strips, height: int) -> None:

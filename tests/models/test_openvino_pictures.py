@@ -31,14 +31,15 @@ def copied(values: tuple[np.ndarray, ...]) -> list[np.ndarray]:
     return [each.copy() for each in values]
 
 
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=needs_bfloat16)])
 @pytest.mark.parametrize(
     "shape", [(768, 1024), (1024, 640), (512, 1024), (128, 1024), (1024, 512), (256, 256)]
 )
-def test_a_frequent_shape_changes_no_value(content, monkeypatch, shape):
+def test_a_frequent_shape_changes_no_value(content, monkeypatch, shape, precision):
     from facebatch.models import openvino_pictures as pictures
 
     monkeypatch.setattr(pictures, "OFTEN", 2)
-    network = pictures.PictureNetwork(content, CARDS["yunet"].input, YUNET.strips)
+    network = pictures.PictureNetwork(content, CARDS["yunet"].input, YUNET.strips, precision)
     given = picture(*shape)
     first = copied(network(given))
     for _ in range(2):
