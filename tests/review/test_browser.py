@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.pictures import encode
 from support.program import command
 from support.reviewable import make_reviewable
 
 from facebatch.collection import Collection
+from facebatch.demo.render import render_face
 from facebatch.extract import attempts
 from facebatch.people.deciding import People
 
@@ -43,10 +45,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collectio
 
 
 @contextmanager
-def serving(collection: Collection) -> Iterator[str]:
+def serving(collection: Collection, *options: str) -> Iterator[str]:
     """Serves a review by a program of its own; gives its address."""
     program = subprocess.Popen(
-        command("review", collection.storage.url), stdout=subprocess.PIPE, text=True
+        command("review", collection.storage.url, *options), stdout=subprocess.PIPE, text=True
     )
     assert program.stdout is not None
     line = program.stdout.readline()
@@ -274,6 +276,22 @@ def _until(tab: Tab, words: str, *, present: bool) -> None:
     raise AssertionError(words)
 
 
+def _settled(served: tuple[Collection, str], tab: Tab) -> None:
+    """Waits until people were regrouped after all decisions, and pages know it.
+
+    What is shown of people then stays until somebody decides something.
+    """
+    for _ in range(PATIENCE_MS // 250):
+        people = People.of(served[0])
+        assert people.generation is not None
+        generation = 'form.naming input[name="generation"]'
+        shown = tab.go("/who").get_attribute(generation, "value") or ""
+        if not people.pending and shown.startswith(people.generation.name):
+            return
+        tab.page.wait_for_timeout(250)
+    raise AssertionError("people aren't regrouped")
+
+
 def _paths(served: tuple[Collection, str], tab: Tab) -> list[str]:
     tab.go("/who")
     who, people = tab.asked_about, People.of(served[0])
@@ -317,13 +335,17 @@ def test_every_page_fits_and_can_be_read_by_everybody(browser, let_in, served, o
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     check_page(page, "help")
-    page = tab.go("/who")
+    page = tab.go("/search")
+    photo = encode(render_face(1, size=200), quality=90)
+    page.set_input_files("#photo", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": photo})
+    page.click("form.drop button", timeout=4 * PATIENCE_MS)  # networks are loaded first
+    page.wait_for_selector(".beside img.chip")
+    check_page(page, "found")
+    _settled(served, tab)
     name = f"Twice {options['viewport']['width']}"
-    for _ in range(3):  # a regrouping because of other tests' decisions may come between
-        page.keyboard.type(name)
-        tab.press("Enter")
-        if page.locator(".notice.good").count():
-            break
+    page.keyboard.type(name)
+    tab.press("Enter")
+    page.wait_for_selector(".notice.good")
     page.keyboard.type(name.lower())
     page.wait_for_selector("#names:not([hidden]) button")
     check_page(page, "names")
@@ -337,6 +359,31 @@ def test_every_page_fits_and_can_be_read_by_everybody(browser, let_in, served, o
     assert not tab.complaints
     assert all(url.startswith(tab.base) for url in tab.asked)
     tab.context.close()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_password_is_asked_for_on_a_page_for_everybody(browser, tmp_path, scheme) -> None:
+    collection = make_reviewable(tmp_path, [3, 2])
+    file = tmp_path / "password"
+    file.write_text("correct horse battery", "utf-8")
+    file.chmod(0o600)
+    with serving(collection, "--password-file", str(file)) as address:
+        context = browser.new_context(
+            viewport={"width": 390, "height": 844}, color_scheme=scheme, locale="zh-CN"
+        )
+        page = context.new_page()
+        page.goto(address.partition("?")[0])
+        for wrong in ("", "not this one"):
+            if wrong:
+                page.fill("#password", wrong)
+                page.click("button")
+                page.wait_for_selector('[role="alert"]')
+            check_page(page, f"login {wrong}")
+        page.fill("#password", "correct horse battery")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("form.naming #name")
+        context.close()
 
 
 def test_everything_works_without_a_script(browser, let_in, served) -> None:
