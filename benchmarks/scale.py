@@ -129,9 +129,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--spread", choices=SPREADS, default="mobilefacenet")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--folder", type=Path, help="where what lies between lies")
+    parser.add_argument("--folder", type=Path, help="where what lies between lies; is made")
     parser.add_argument("--out", type=Path, help="rows are added to it")
     given = parser.parse_args()
+
+    if given.folder:
+        given.folder.mkdir(parents=True, exist_ok=True)
 
     def say(row: str) -> None:
         print(row, flush=True)

@@ -84,16 +84,41 @@ def extract(
             build = partial(_plan_and_extract, job=job, part=slices[0], work=work)
             run_watched(build, settings, poll, signs)
             return
-        planner = settings
-        if settings.on_spark:
-            planner = replace(settings, runner="DirectRunner", workers=0, beam_options=())
-            planner = planner.with_resolved_workers()
-        plan_slices(job, slices, partial(_plan_and_write, job, work), planner, tally, poll, signs)
-        shards = [file.path for file in between.files("planned")]
+        shards = write_shards(job, slices, work, settings, tally, poll, signs)
         if shards:
             each(ExtractWritten(work, between, job.roots), shards, lease, settings, poll, signs)
     finally:
         collection.storage.remove(folder)
+
+
+def write_shards(
+    job: PlanJob,
+    slices: Sequence[Slice],
+    work: ExtractShard,
+    settings: RunSettings,
+    tally: Tally,
+    poll: Callable[[], None],
+    signs: Callable[[], Hashable] | None = None,
+) -> list[str]:
+    """Plans slices, and returns the paths of the shards that are written out for `ExtractWritten`.
+
+    Args:
+        job: What is planned.
+        slices: As `list_slices` gives them.
+        work: What is going to extract the shards.
+        settings: As for `extract`.
+        tally: Counts what is planned.
+        poll: Called every now and then.
+        signs: As for `run_watched`.
+
+    Raises:
+        WorkerDied, StageFailed, Interrupted, WorkerMismatch: As for `run_watched`.
+    """
+    if settings.on_spark:
+        settings = replace(settings, runner="DirectRunner", workers=0, beam_options=())
+        settings = settings.with_resolved_workers()
+    plan_slices(job, slices, partial(_plan_and_write, job, work), settings, tally, poll, signs)
+    return [file.path for file in slices[0].between.files("planned")]
 
 
 def _plan_and_extract(

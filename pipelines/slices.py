@@ -22,7 +22,7 @@ from facebatch.pipelines import remote
 from facebatch.pipelines.runners import run_watched, watched
 from facebatch.storage.store import Storage
 
-SLICE_ITEMS = 1_000_000
+SLICE_ITEMS = 500_000
 """Files with work that are planned together, at most (and a piece): Beam's local runner holds 5 kB
 of each, and its workers 2 kB."""
 
