@@ -67,7 +67,7 @@ def test_everything_shipped_says_where_it_was_measured_and_belongs_to_a_card() -
             assert 0 < of.tracks.near_d2 < of.tracks.overlapping_d2
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet", "retail-0095"])
+@pytest.mark.parametrize("name", ["mobilefacenet", "mobilefacenet-bf16", "retail-0095"])
 def test_other_averagings_lie_as_near_as_view_1_has_them_to_the_mirrored_one(name: str) -> None:
     ours = shipped(name)
     assert list(ours) == list(TTA_CHOICES)
