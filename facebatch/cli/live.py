@@ -23,7 +23,6 @@ from facebatch.cli.settings_options import Asked, takes_settings
 from facebatch.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from facebatch.live.following import Shot
     from facebatch.live.known import Known
 
 DETECTION_SIDE = 640
@@ -119,7 +118,7 @@ def live(
     from facebatch.live.sources import BROWSER, BrowserCamera, parse_source, read_in_thread
     from facebatch.live.watching import REFRESH_US, Watch
     from facebatch.models.engines import choose
-    from facebatch.probe.probe import OneViewProber
+    from facebatch.probe.probe import Prober
 
     pictures = parse_source(source, fast=fast)
     greeter, command = Greeter(_duration(again)), _command(say)
@@ -133,7 +132,7 @@ def live(
     run = asked.run()
     choose(run.engine, run.device)
     known = _known(gallery, (method, fpir, threshold), make=with_page)
-    prober = OneViewProber(known.live_settings(size), run.execution())
+    prober = Prober(known.live_settings(size), run.execution())
     follower = Follower(prober, known.namer(), REFRESH_US)
     prober.load()
     with ExitStack() as stack:
@@ -149,9 +148,6 @@ def live(
 
             renewing = threading.Lock()
 
-            def enrol(name: str, shot: Shot) -> str:
-                return known.enrol(name, shot, prober.embed_views)
-
             def renew() -> None:
                 with renewing:  # of two who are enrolled at once the later one must not be lost
                     follower.namer = known.namer()
@@ -161,7 +157,7 @@ def live(
             camera = pictures if isinstance(pictures, BrowserCamera) else None
             url = stack.enter_context(
                 served(
-                    lambda access: LiveSite(window, enrol, renew, access, language, camera),
+                    lambda access: LiveSite(window, known, renew, access, language, camera),
                     host=host,
                     port=port,
                     password_file=password_file,

@@ -25,7 +25,7 @@ from facebatch.live.naming import UNKNOWN, Label, Namer
 
 
 class Finder(Protocol):
-    """Finds and embeds the faces of frames, as the probers in `facebatch.probe.probe` do."""
+    """Finds and embeds the faces of frames, as `facebatch.probe.probe.Prober` does."""
 
     @property
     def settings(self) -> ExtractSettings:
@@ -50,7 +50,7 @@ class Shot:
     Args:
         is_sure: Whether it is good enough to be recognised by (`sure_faces`).
         worth: How good it is, as `goodness` has it.
-        views: Its chips, uint8 (scales, size, size, 3), RGB.
+        chip: uint8 (size, size, 3), RGB.
         embedding: float32 (d,) of length 1.
         score: The detector's.
         size: Shorter side of its box, pixels of the frame.
@@ -59,17 +59,11 @@ class Shot:
 
     is_sure: bool
     worth: float
-    views: npt.NDArray[np.uint8]
+    chip: npt.NDArray[np.uint8]
     embedding: npt.NDArray[np.float32]
     score: float
     size: float
     sharpness: float
-
-    @property
-    def chip(self) -> npt.NDArray[np.uint8]:
-        """The chip at the template's own scale, uint8 (size, size, 3)."""
-        chip: npt.NDArray[np.uint8] = self.views[len(self.views) // 2]
-        return chip
 
 
 @dataclass(eq=False)
@@ -204,7 +198,7 @@ class Follower:
             shots[row] = Shot(
                 bool(sure[place]),
                 float(worth[place]),
-                faces.views[place],
+                chips[place],
                 embeddings[place],
                 float(faces.scores[place]),
                 float(sizes[place]),

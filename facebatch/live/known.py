@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from facebatch import ids
@@ -20,9 +18,6 @@ from facebatch.identify.query import IdentificationQuery
 from facebatch.live.following import Shot
 from facebatch.live.naming import Namer, namer_of, nobody
 from facebatch.people.names import meant, written
-
-Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-"""Gives the embeddings (n, d) of faces by their chips, uint8 (n, scales, size, size, 3)."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +65,10 @@ class Known:
             return nobody
         return namer_of(replace(self.query))
 
-    def enrol(self, name: str, shot: Shot, embed: Embed) -> str:
+    def enrol(self, name: str, shot: Shot) -> str:
         """Puts a face into the gallery, as one photo of a person, and returns the person's name.
 
         A name that differs in case alone from one that is there is that person's.
-
-        Args:
-            name: Whose the face is.
-            shot: The face.
-            embed: Embeds it in the gallery's space.
 
         Raises:
             InputError: The face is too poor to be recognised by, or is unlike most of the person's
@@ -91,17 +81,17 @@ class Known:
             )
         if not written(name):
             raise GalleryError("a name is empty")
-        gallery, embedding = self.query.gallery, embed(shot.views[None])[0]
+        gallery = self.query.gallery
         with self._lock:
             known = meant(name, gallery.names()) or written(name)
-            if self._is_unlike(known, embedding):
+            if self._is_unlike(known, shot):
                 raise InputError(f"the face is unlike most of {known}'s")
             chip = chip_jpeg(shot.chip)
             row = {
                 "name": known,
                 "face_id": ids.content_id(chip),
                 "source": f"live/{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-                "embedding": embedding.tolist(),
+                "embedding": shot.embedding.tolist(),
                 "score": shot.score,
                 "size": shot.size,
                 "sharpness": shot.sharpness,
@@ -110,11 +100,11 @@ class Known:
             gallery.add(pa.Table.from_pylist([row]))
         return known
 
-    def _is_unlike(self, name: str, embedding: npt.NDArray[np.float32]) -> bool:
+    def _is_unlike(self, name: str, shot: Shot) -> bool:
         """Tells whether most of a person's faces agree with each other, and not with this one."""
         gallery = self.query.gallery
         limit, others = gallery.limit(), gallery.known().get(name)
         if limit is None or others is None:
             return False
-        unlike, _ = unlike_the_others(np.vstack([others, embedding]), limit)
+        unlike, _ = unlike_the_others(np.vstack([others, shot.embedding]), limit)
         return bool(unlike[-1])

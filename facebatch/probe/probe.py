@@ -179,38 +179,3 @@ class Prober:
         """Returns faces of a frame with their chips, and their embeddings (n, d)."""
         faces = cut_faces(frame, found, self.settings)
         return faces, self._embedder.embed(faces.views)
-
-
-class OneViewProber(Prober):
-    """Finds faces in frames that follow each other fast, and embeds one view of each.
-
-    Where the settings average several views, that takes a half or a sixth of the time, and the mean
-    of a face's looks is compared with averaged embeddings as well (docs/live.md has the figures).
-    """
-
-    @cached_property
-    def _single(self) -> Embedder:
-        settings, execution = self.settings, self._execution
-        return load_embedder(settings.embedder, "none", execution.engine, execution.device)
-
-    def load(self) -> None:
-        """Loads the models that frames need, and runs each once."""
-        side = template_of(self.settings).size
-        self._detector.detect(np.zeros((64, 64, 3), np.uint8))
-        self._single.embed(np.full((1, 1, side, side, 3), 128, np.uint8))
-
-    def embed(
-        self, frame: FramePicture, found: Detections
-    ) -> tuple[Faces, npt.NDArray[np.float32]]:
-        """Returns faces of a frame with their chips, and embeddings (n, d) of one view each."""
-        faces = cut_faces(frame, found, self.settings)
-        middle = faces.views.shape[1] // 2
-        return faces, self._single.embed(faces.views[:, middle : middle + 1])
-
-    def embed_views(self, views: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Returns the embeddings (n, d) of faces by all views, as the settings average them.
-
-        Args:
-            views: uint8 (n, scales, size, size, 3), as `Faces` has them.
-        """
-        return self._embedder.embed(views)

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp
 from facebatch.errors import FacebatchError, MediaError
 from facebatch.faces.drawing import drawn
 from facebatch.live.following import Seen, Shot
+from facebatch.live.known import Known
 from facebatch.live.naming import Label
 from facebatch.live.sources import BrowserCamera
 from facebatch.review.pages import templates
@@ -137,7 +138,7 @@ class LiveSite:
 
     Args:
         window: What is seen.
-        enrol: Puts a face into the gallery under a name, and returns how that person is called.
+        known: Whom faces are named by.
         renew: Is called after somebody was enrolled.
         access: Who may come.
         language: Of the page; None for each browser's own.
@@ -145,7 +146,7 @@ class LiveSite:
     """
 
     window: Window
-    enrol: Callable[[str, Shot], str]
+    known: Known
     renew: Callable[[], None]
     access: Access
     language: str | None = None
@@ -224,7 +225,7 @@ def _enrolled(request: Request, number: str, name: str) -> tuple[str, bool]:
     if face is None:
         return t("live.gone"), True
     try:
-        called = site.enrol(name, face.best)
+        called = site.known.enrol(name, face.best)
     except FacebatchError as error:
         return t("live.not_enrolled", why=str(error)), True
     try:

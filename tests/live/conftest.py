@@ -19,7 +19,7 @@ from facebatch.extract.pictures import FramePicture
 from facebatch.identify import Gallery
 from facebatch.live.following import Follower
 from facebatch.live.known import Known
-from facebatch.probe.probe import OneViewProber
+from facebatch.probe.probe import Prober
 from facebatch.stages import IdentificationQuery
 
 ADA, STRANGER = 26, 35
@@ -28,14 +28,14 @@ FRAMES, RATE = 26, 10
 
 
 @pytest.fixture(scope="session")
-def prober() -> OneViewProber:
-    made = OneViewProber(ExtractSettings(max_side=SIDE))
+def prober() -> Prober:
+    made = Prober(ExtractSettings(max_side=SIDE))
     made.load()
     return made
 
 
 @pytest.fixture(scope="session")
-def place(prober: OneViewProber, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(prober: Prober, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the video ``two.mp4``, and a gallery that knows Ada."""
 
     def make(folder: Path) -> None:
@@ -48,12 +48,11 @@ def place(prober: OneViewProber, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return made_once("live", make, tmp_path_factory)
 
 
-def add(gallery: Gallery, prober: OneViewProber, name: str, person: int) -> None:
+def add(gallery: Gallery, prober: Prober, name: str, person: int) -> None:
     """Enrols a person by one portrait."""
     frame = FramePicture(Image.fromarray(render_face(person, size=240)), prober.settings)
-    faces, _ = prober.embed(frame, prober.detect(frame))
+    faces, embeddings = prober.embed(frame, prober.detect(frame))
     assert len(faces) == 1
-    embeddings = prober.embed_views(faces.views)
     row = {
         "name": name,
         "face_id": bytes([person] * 16),
@@ -81,7 +80,7 @@ def known(gallery: Gallery) -> Known:
 
 
 @pytest.fixture
-def follower(prober: OneViewProber, known: Known) -> Follower:
+def follower(prober: Prober, known: Known) -> Follower:
     return Follower(prober, known.namer(), 1_000_000)
 
 

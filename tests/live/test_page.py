@@ -14,10 +14,9 @@ from PIL import Image
 
 from facebatch.errors import UsageError
 from facebatch.identify import Gallery
-from facebatch.live.following import Follower, Shot
+from facebatch.live.following import Follower
 from facebatch.live.known import Known
 from facebatch.live.sources import BrowserCamera
-from facebatch.probe.probe import OneViewProber
 
 starlette = pytest.importorskip("starlette")
 
@@ -37,7 +36,6 @@ class Shown:
     follower: Follower
     picture: Image.Image
     site: LiveSite
-    known: Known
     browser: TestClient
     at_us: int = 0
 
@@ -55,21 +53,16 @@ class Shown:
 
 
 @pytest.fixture
-def shown(
-    follower: Follower, known: Known, prober: OneViewProber, picture: Image.Image
-) -> Iterator[Shown]:
-    def enrol(name: str, shot: Shot) -> str:
-        return known.enrol(name, shot, prober.embed_views)
-
+def shown(follower: Follower, known: Known, picture: Image.Image) -> Iterator[Shown]:
     def renew() -> None:
         follower.namer = known.namer()
         follower.rename()
 
     access = Access("127.0.0.1", PORT)
-    site = LiveSite(Window(), enrol, renew, access, "en", BrowserCamera())
+    site = LiveSite(Window(), known, renew, access, "en", BrowserCamera())
     with TestClient(make_app(site), base_url=ORIGIN) as browser:
         browser.get(f"/?token={access.token}")
-        yield Shown(follower, picture, site, known, browser)
+        yield Shown(follower, picture, site, browser)
 
 
 def test_the_page_says_who_is_seen_and_asks_who_the_others_are(shown: Shown) -> None:
@@ -88,7 +81,7 @@ def test_who_is_seen_is_enrolled_from_one_picture_and_known_at_once(shown: Shown
     shown.look()
     assert "<bdi>Grace &lt;b&gt;</bdi>" in shown.page()
     assert "/live/enrol" not in shown.page()
-    gallery = Gallery.open(shown.known.query.gallery.storage.url)
+    gallery = Gallery.open(shown.site.known.query.gallery.storage.url)
     assert gallery.names() == ["Ada", "Grace <b>"]
 
 
@@ -102,14 +95,14 @@ def test_who_is_enrolled_and_not_yet_recognised_is_told_so(shown: Shown) -> None
         shown.browser = browser
         answer = shown.enrol("Grace").text
     assert "Grace is enrolled, but nobody can be recognised yet: svm needs two people" in answer
-    assert shown.known.query.gallery.names() == ["Ada", "Grace"]
+    assert shown.site.known.query.gallery.names() == ["Ada", "Grace"]
 
 
 def test_who_has_left_and_an_empty_name_enrol_nobody(shown: Shown) -> None:
     shown.look()
     assert "has left" in shown.enrol("Grace", track="77").text
     assert "a name is empty" in shown.enrol("  ").text
-    assert shown.known.query.gallery.names() == ["Ada"]
+    assert shown.site.known.query.gallery.names() == ["Ada"]
 
 
 def test_nobody_enrols_from_elsewhere(shown: Shown) -> None:
@@ -121,7 +114,7 @@ def test_nobody_enrols_from_elsewhere(shown: Shown) -> None:
     with TestClient(make_app(shown.site), base_url=ORIGIN) as stranger:
         for path in ("/live", "/live/faces", "/live/picture"):
             assert stranger.get(path).status_code == 401
-    assert shown.known.query.gallery.names() == ["Ada"]
+    assert shown.site.known.query.gallery.names() == ["Ada"]
 
 
 def test_pictures_come_as_jpegs_with_boxes_until_it_is_closed(shown: Shown) -> None:
@@ -139,7 +132,7 @@ def test_pictures_come_as_jpegs_with_boxes_until_it_is_closed(shown: Shown) -> N
 
 def test_only_a_page_of_the_browsers_camera_may_ask_for_it(shown: Shown) -> None:
     assert "camera=(self)" in shown.browser.get("/live").headers["permissions-policy"]
-    site = LiveSite(Window(), shown.site.enrol, print, shown.site.access, "zh")
+    site = LiveSite(Window(), shown.site.known, print, shown.site.access, "zh")
     with TestClient(make_app(site), base_url=ORIGIN, cookies=shown.browser.cookies) as browser:
         page = browser.get("/live")
         assert "camera=()" in page.headers["permissions-policy"]

@@ -23,7 +23,7 @@ from facebatch.live.known import Known
 from facebatch.live.sources import Frame, Latest, parse_source, read_in_thread
 from facebatch.live.watching import Watch
 from facebatch.probe.annotate_video import find_tracks
-from facebatch.probe.probe import OneViewProber, Prober
+from facebatch.probe.probe import Prober
 
 Said = list[str]
 SECOND = 1_000_000
@@ -81,10 +81,10 @@ def test_a_file_gives_who_appeared_who_it_is_and_who_left(follower, place: Path)
 
 
 def test_recorded_and_live_pictures_give_the_same_tracks_and_names(
-    prober: OneViewProber, known: Known, place: Path
+    prober: Prober, known: Known, place: Path
 ) -> None:
     with (place / "two.mp4").open("rb") as file:
-        batch = find_tracks(file, Prober(prober.settings), known.namer(), 10).described()
+        batch = find_tracks(file, prober, known.namer(), 10).described()
     out, said = io.StringIO(), []
     live = watch(Follower(prober, known.namer(), SECOND), out, said)
     live.run(*read(place / "two.mp4", fast=True, said=said))
@@ -154,17 +154,15 @@ def test_nothing_is_stored_but_what_is_asked_for(follower, picture, tmp_path: Pa
     assert (keep / "chips" / chips[0]).read_bytes().startswith(b"\xff\xd8")
 
 
-def test_one_photo_enrols_and_counts_at_once(follower, known: Known, prober, picture) -> None:
+def test_one_photo_enrols_and_counts_at_once(follower, known: Known, picture) -> None:
     seen = follower.look(picture, 0)
     assert [each.sighting.label["name"] for each in seen] == ["Ada", None]
-    assert known.enrol("  Grace ", seen[1].sighting.best, prober.embed_views) == "Grace"
+    assert known.enrol("  Grace ", seen[1].sighting.best) == "Grace"
     follower.namer = known.namer()
     follower.rename()
     assert [each.sighting.label["name"] for each in seen] == ["Ada", "Grace"]
     assert Gallery.open(known.query.gallery.storage.url).names() == ["Ada", "Grace"]
-    assert known.enrol("grace", seen[1].sighting.best, prober.embed_views) == "Grace", (
-        "whatever the case"
-    )
+    assert known.enrol("grace", seen[1].sighting.best) == "Grace", "whatever the case"
     assert known.query.gallery.people() == [("Ada", 1), ("Grace", 1)], "the same face once"
 
 
@@ -217,16 +215,16 @@ def test_a_stated_threshold_does_without_a_calibration(known: Known, monkeypatch
     assert stated.namer()(ada) == [{"name": "Ada", "probability": None}]
 
 
-def test_who_cant_be_enrolled_is_refused(follower, known: Known, prober, picture) -> None:
+def test_who_cant_be_enrolled_is_refused(follower, known: Known, picture) -> None:
     ada, stranger = (each.sighting.best for each in follower.look(picture, 0))
     with pytest.raises(InputError, match="come closer"):
-        known.enrol("Grace", replace(stranger, is_sure=False), prober.embed_views)
+        known.enrol("Grace", replace(stranger, is_sure=False))
     with pytest.raises(GalleryError, match="name is empty"):
-        known.enrol("  ", stranger, prober.embed_views)
+        known.enrol("  ", stranger)
     assert known.query.gallery.people() == [("Ada", 1)]
-    known.enrol("Ada", ada, prober.embed_views)
+    known.enrol("Ada", ada)
     with pytest.raises(InputError, match="unlike most of Ada's"):
-        known.enrol("ada", stranger, prober.embed_views)
+        known.enrol("ada", stranger)
     assert known.query.gallery.people() == [("Ada", 2)]
 
 
