@@ -74,10 +74,13 @@ class _Request:
     def collection(self) -> Collection:
         """Opens or makes the collection, if everything that was asked for can be done."""
         from facebatch.collection import Collection
-        from facebatch.jobs.plan import check_input
+        from facebatch.collection.collection import settings_for
+        from facebatch.jobs.plan import check_input, check_models
 
         check_input(self.roots, self.url, self.settings)
-        return Collection.for_extraction(self.url, self.asked.flags, self.asked.config)
+        extraction = settings_for(self.url, self.asked.flags, self.asked.config)
+        check_models(extraction, self.settings)
+        return Collection.create(self.url, extraction)
 
     def print_plan(self) -> None:
         """Says what would be done."""

@@ -29,7 +29,7 @@ from facebatch.identify.fit_calibration import calibrate_gallery, calibrate_pair
 from facebatch.identify.marking import UNLIKE
 from facebatch.identify.thresholds import known_for
 from facebatch.jobs.known_sources import prepared
-from facebatch.jobs.plan import check_input
+from facebatch.jobs.plan import check_input, check_models
 from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.listing import folders_of, shown
 from facebatch.media.sources.roots import Root
@@ -294,6 +294,7 @@ def extracted(
     with tempfile.TemporaryDirectory(prefix="facebatch-") as folder:
         url = str(Path(folder) / "collection")
         check_input(roots, url, settings)
+        check_models(extraction, settings)
         collection = Collection.create(url, extraction)
         yield collection, run_extract(roots, collection, settings, report)
 

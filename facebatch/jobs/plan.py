@@ -19,7 +19,9 @@ from facebatch.jobs.known_sources import check_known, prepared
 from facebatch.media.sources.exclusion import Exclusion
 from facebatch.media.sources.listing import check_roots
 from facebatch.media.sources.roots import Root, check_reachable
+from facebatch.models import registry
 from facebatch.models.engines import choose
+from facebatch.models.precision import check_runs
 from facebatch.monitor.stages import Report, nobody
 from facebatch.pipelines import engine
 from facebatch.pipelines.planning import plan
@@ -51,6 +53,18 @@ def check_input(roots: Sequence[Root], url: str, settings: RunSettings) -> None:
     choose(settings.engine, settings.device)
 
 
+def check_models(extraction: ExtractSettings, settings: RunSettings) -> None:
+    """Refuses models that this machine's processor can't run, where it is to; writes nothing.
+
+    Raises:
+        UsageError: The detector or the embedder is one of bfloat16, and the processor has none.
+    """
+    if settings.is_local:
+        device = choose(settings.engine, settings.device).device
+        for name in (extraction.detector, extraction.embedder):
+            check_runs(registry.card(name), device)
+
+
 def make_plan(
     roots: Sequence[Root],
     url: str,
@@ -80,6 +94,7 @@ def make_plan(
     check_input(roots, url, settings)
     settings = settings.with_resolved_workers()
     extraction = settings_for(url, flags, config_file)
+    check_models(extraction, settings)
     check_target(url, extraction)
     roots = prepared(roots, Storage(url), settings)
     check_known(roots, Storage(url), settings)

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.data import real_data
+from support.installed import needs_openvino
 from typer.testing import CliRunner
 
 from facebatch.cli import app
 from facebatch.errors import UsageError
-from facebatch.jobs import evaluated_photos, run
+from facebatch.jobs import evaluated_photos, plan
+from facebatch.models import engines
 
 
 @pytest.fixture
@@ -18,13 +21,13 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The places that were checked; the check itself is what it is."""
     monkeypatch.setenv("FACEBATCH_BEAM_OPTIONS", "--direct_running_mode=in_memory")
     places: list[str] = []
-    check = run.check_input
+    check = plan.check_input
 
     def counted(roots: Any, url: str, settings: Any) -> None:
         places.append(url)
         check(roots, url, settings)
 
-    monkeypatch.setattr(run, "check_input", counted)
+    monkeypatch.setattr(plan, "check_input", counted)
     monkeypatch.setattr(evaluated_photos, "check_input", counted)
     return places
 
@@ -65,3 +68,21 @@ def test_nothing_is_written_where_the_input_is_refused(photos: Path, tmp_path: P
     with pytest.raises(UsageError):
         CliRunner().invoke(app, arguments, obj=(), catch_exceptions=False)
     assert not url.exists()
+
+
+@needs_openvino
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    "named", [("--detector", "yunet-bf16"), ("--embedder", "mobilefacenet-bf16")]
+)
+def test_a_model_of_bfloat16_is_refused_before_anything_is_written(
+    photos: Path, tmp_path: Path, named: tuple[str, str], more: tuple[str, ...], monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("FACEBATCH_MODELS", str(real_data("models")))
+    monkeypatch.setattr(engines, "cpu_flags", lambda: frozenset({"avx512f"}))
+    place = tmp_path / "collection"
+    arguments = ["extract", str(photos), "--output", str(place), *named, *more]
+    done = CliRunner().invoke(app, arguments, obj=())
+    assert isinstance(done.exception, UsageError)
+    assert f"{named[1]} computes in bfloat16" in str(done.exception)
+    assert not place.exists()
