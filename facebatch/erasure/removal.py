@@ -95,7 +95,7 @@ def erase(collection: Collection, selection: Selection, gallery: Gallery | None 
     replaced = _drop_rows(collection, before, suppression)
     after = collection.snapshot()
     targets = targets_of(suppression, selection, selection.names | names, after)
-    removed = _clean(collection, old_hash, after, targets)
+    removed = [*_left_between_workers(storage), *_clean(collection, old_hash, after, targets)]
     findings = check(storage, targets)
     entries = 0
     if gallery is not None:
@@ -139,6 +139,14 @@ def _refuse_beside_a_run(storage: Storage) -> None:
         raise CollectionError(
             f"a run is at work on {storage.public}: wait until it has ended, then erase"
         )
+
+
+def _left_between_workers(storage: Storage) -> list[str]:
+    """Removes what workers of killed runs were handed, such as paths; returns the folders."""
+    left = [f"attempts/{name}" for name in storage.folders("attempts")]
+    for folder in left:
+        storage.remove(folder)
+    return left
 
 
 def _drop_rows(

@@ -313,6 +313,14 @@ def test_an_erasure_that_was_cut_off_is_completed_by_the_same_command(
     assert not left_over or "people" not in asked
 
 
+def test_what_workers_of_a_killed_run_were_handed_goes(archive: Archive) -> None:
+    storage = archive.collection.storage
+    storage.write("attempts/shards-dead/pieces/000000.arrow", b"a path")
+    _, left = archive.erase(media=("photos/0.jpg",))
+    assert left == []
+    assert not storage.exists("attempts/shards-dead/pieces/000000.arrow")
+
+
 def test_dead_attempts_forget_the_item_and_keep_the_others(archive: Archive) -> None:
     storage = archive.collection.storage
     items = [f"{ids.media_id('photos', f'{one}.jpg').hex()}:1:1" for one in (0, 1)]
