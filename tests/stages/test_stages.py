@@ -20,6 +20,7 @@ from facebatch.people import Clustering
 from facebatch.people.edit import People, hide_person
 from facebatch.stages import build_index, cluster_people
 from facebatch.stages.clusters import Base, ClusteringRequest, Task, cluster
+from facebatch.stages.common import StoredEmbeddings
 
 SIZES = [12, 9, 7, 5, 1, 1]
 
@@ -39,6 +40,22 @@ def test_the_index_finds_each_face_at_its_own_row(collection: Collection) -> Non
     assert rows["face_id"].to_pylist() == faces["face_id"].to_pylist()
     _, nearest = index.search(searched, tables.matrix(faces["embedding"]), 1)
     assert nearest[:, 0].tolist() == list(range(len(faces)))
+
+
+@pytest.mark.parametrize("rows", [[], [3], [30, 2, 2, 17], list(range(34, -1, -1))])
+def test_embeddings_of_some_rows_are_theirs_however_they_are_read(
+    collection: Collection, rows: list[int]
+) -> None:
+    commit(collection, "one", people(SIZES, seed=1)[0][:20])
+    commit(collection, "two", people(SIZES, seed=1)[0][20:], first=20)
+    snapshot = collection.snapshot()
+    stored = StoredEmbeddings(collection, snapshot, snapshot.listed)
+    wanted = tables.matrix(snapshot.faces(["embedding"])["embedding"])[rows]
+    numbers = np.array(rows, np.int64)
+    for _ in range(2):
+        np.testing.assert_array_equal(stored.read(numbers), wanted)
+        np.testing.assert_array_equal(stored[numbers], wanted)
+        assert len(stored.all) == len(stored) == sum(SIZES)
 
 
 def test_a_stage_whose_faces_are_unchanged_does_nothing(collection: Collection) -> None:
