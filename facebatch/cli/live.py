@@ -54,7 +54,10 @@ def live(
     ],
     fast: Annotated[
         bool,
-        typer.Option("--fast", help="Look at every frame of a file, as fast as that goes."),
+        typer.Option(
+            "--fast",
+            help="Look at every frame of a file and embed all of its faces, as fast as that goes.",
+        ),
     ] = False,
     size: Annotated[
         int,
@@ -133,7 +136,7 @@ def live(
     choose(run.engine, run.device)
     known = _known(gallery, (method, fpir, threshold), make=with_page)
     prober = Prober(known.live_settings(size), run.execution())
-    follower = Follower(prober, known.namer(), REFRESH_US)
+    follower = Follower(prober, known.namer(), 0 if fast else REFRESH_US)
     prober.load()
     with ExitStack() as stack:
         try:

@@ -80,13 +80,14 @@ def test_a_file_gives_who_appeared_who_it_is_and_who_left(follower, place: Path)
     assert all(each["seconds"] == pytest.approx(2.5) for each in left)
 
 
+@pytest.mark.parametrize("refresh_us", [0, SECOND])
 def test_recorded_and_live_pictures_give_the_same_tracks_and_names(
-    prober: Prober, known: Known, place: Path
+    prober: Prober, known: Known, place: Path, refresh_us: int
 ) -> None:
     with (place / "two.mp4").open("rb") as file:
         batch = find_tracks(file, prober, known.namer(), 10).described()
     out, said = io.StringIO(), []
-    live = watch(Follower(prober, known.namer(), SECOND), out, said)
+    live = watch(Follower(prober, known.namer(), refresh_us), out, said)
     live.run(*read(place / "two.mp4", fast=True, said=said))
     left = [each for each in events(out) if each["event"] == "left"]
     assert len(batch) == len(left) == 2
