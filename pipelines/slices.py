@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Callable, Hashable, Sequence
@@ -155,6 +156,7 @@ def plan_slices(
     for part in slices:
         run_watched(partial(build, part=part), settings, poll, signs)
         tally.planned += part.files
+        gc.collect()  # what a pipeline held refers to itself, and would stay beside the next one's
     if len(slices) > 1:
         plans = (json.loads(part.plan_storage.read(part.plan_path)) for part in slices)
         write_plan(Plan.total(map(Plan.from_json, plans)), job.plan_storage, job.plan_path)
