@@ -7,7 +7,8 @@ A filesystem of its own invents the folders, 500 photos in each; no file of them
 slices of so many files each (``--slices``, several for a comparison; 0 for all at once), cuts
 shards and writes them out. ``known`` does so for a collection whose media tables hold them all, and
 then reads these tables. A row for each step: seconds, the processor's seconds, and the peak of the
-memory of this process and its workers, in which what they share counts once (PSS).
+memory of this process and its workers, in which what they share counts once (PSS). Python keeps
+memory that it had: peaks are compared by calls of their own, one for each of ``--slices``.
 """
 
 from __future__ import annotations
