@@ -162,15 +162,16 @@ def groups_of(
         labels: (n,) int32, the group of each face; -1 for a face on its own.
         count: Number of groups.
     """
+    # Loaded for it, which stages that find nothing new do without.
+    from scipy.sparse import csr_array
+
     sums = np.zeros((count, embeddings.shape[1]), np.float32)
     for start in range(0, len(labels), _ROWS_AT_ONCE):
         some = labels[start : start + _ROWS_AT_ONCE]
-        order = np.argsort(some, kind="stable")
-        order = order[np.searchsorted(some[order], 0) :]
-        if len(order):
-            who, first = np.unique(some[order], return_index=True)
-            rows = np.asarray(embeddings[start : start + _ROWS_AT_ONCE], np.float32)[order]
-            sums[who] += np.add.reduceat(rows, first, axis=0)
+        owned = np.flatnonzero(some >= 0)
+        ones = np.ones(len(owned), np.float32)
+        belongs = csr_array((ones, (some[owned], owned)), shape=(count, len(some)))
+        sums += belongs @ np.asarray(embeddings[start : start + _ROWS_AT_ONCE], np.float32)
     sizes = np.bincount(labels[labels >= 0], minlength=count).astype(np.int64)
     return Groups(sums, sizes, int((labels < 0).sum()))
 

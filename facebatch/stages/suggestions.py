@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids
@@ -87,8 +88,10 @@ class Suggester:
         Raises:
             UsageError: Nothing was measured of the collection's space.
         """
-        if embeddings is None or pictures is None:
-            pictures, embeddings = _read(people)
+        if pictures is None:
+            pictures = _pictures(people)
+        if embeddings is None:
+            embeddings = _embeddings(people)
         unit = choose_tau(1, people.collection.settings.thresholds().links)
         groups = groups_of(embeddings, people.labels, _count(people))
         near = np.full((len(groups.sizes), CANDIDATES), -1, np.int64)
@@ -309,21 +312,31 @@ def _count(people: People) -> int:
     return max([int(people.labels.max(initial=-1)), *numbers]) + 1
 
 
-def _read(people: People) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Returns the pictures (n,) and the embeddings (n, d) of the faces.
-
-    Of a face that isn't there any more they are -1 and zero.
-    """
-    rows = people.snapshot.faces(["face_id", *PICTURE_COLUMNS, "embedding"])
-    places = pc.index_in(ids.to_arrow(people.face_ids), rows["face_id"].combine_chunks())
-    there = places.is_valid().to_numpy(zero_copy_only=False)
-    found = places.drop_null().to_numpy()
+def _pictures(people: People) -> npt.NDArray[np.int32]:
+    """Returns the pictures (n,) of the faces, -1 of one that isn't there any more."""
+    rows, there, found = _today(people, PICTURE_COLUMNS)
     pictures = np.full(len(there), -1, np.int32)
     pictures[there] = pictures_of(rows)[found] if len(rows) else -1
+    return pictures
+
+
+def _embeddings(people: People) -> npt.NDArray[np.float32]:
+    """Returns the embeddings (n, d) of the faces, zero of one that isn't there any more."""
+    rows, there, found = _today(people, ("embedding",))
     vectors = embeddings_of(people.collection, rows)
     embeddings = np.zeros((len(there), vectors.shape[1]), np.float32)
     embeddings[there] = vectors[found]
-    return pictures, embeddings
+    return embeddings
+
+
+def _today(
+    people: People, columns: Sequence[str]
+) -> tuple[pa.Table, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Returns columns of the snapshot's faces, which of the people's are there, and their rows."""
+    rows = people.snapshot.faces(["face_id", *columns])
+    places = pc.index_in(ids.to_arrow(people.face_ids), rows["face_id"].combine_chunks())
+    there = places.is_valid().to_numpy(zero_copy_only=False)
+    return rows, there, places.drop_null().to_numpy()
 
 
 def _as_of(one: Suggestion, person_id: bytes) -> Suggestion:
