@@ -12,7 +12,7 @@ extracted after them. On Spark it is so with one slice as well: it is planned wh
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,7 +32,6 @@ from facebatch.extract.pieces import Addresses
 from facebatch.extract.progress import Tally
 from facebatch.extract.shard import ShardTables, Tools, detect_shard, embed_shard
 from facebatch.media.sources.reader import MediaReader
-from facebatch.media.sources.roots import Root
 from facebatch.pipelines.copies import FindCopies, StandingContents
 from facebatch.pipelines.cutting import CutShards
 from facebatch.pipelines.engine import Each, each
@@ -86,7 +85,8 @@ def extract(
             return
         shards = write_shards(job, slices, work, settings, tally, poll, signs)
         if shards:
-            each(ExtractWritten(work, between, job.roots), shards, lease, settings, poll, signs)
+            written = ExtractWritten(work, between, slices[0].addresses)
+            each(written, shards, lease, settings, poll, signs)
     finally:
         collection.storage.remove(folder)
 
@@ -236,13 +236,13 @@ class ExtractWritten:
     Args:
         work: What extracts them.
         between: Where they lie.
-        roots: The roots that were listed.
+        addresses: Those of the files.
     """
 
-    def __init__(self, work: ExtractShard, between: Storage, roots: Iterable[Root]) -> None:
+    def __init__(self, work: ExtractShard, between: Storage, addresses: Addresses) -> None:
         self._work = work
         self._between = between
-        self._addresses = Addresses(roots)
+        self._addresses = addresses
 
     def __call__(self, path: str, /) -> None:
         """Extracts the shard in the file at a path."""

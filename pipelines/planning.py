@@ -129,7 +129,7 @@ class _Decide(beam.DoFn):
     def __init__(self, job: PlanJob, part: Slice, lease: Lease | None) -> None:
         self._rules = job.rules
         self._roots = {root.name: root for root in job.roots}
-        self._addresses = pieces.Addresses(job.roots)
+        self._addresses = part.addresses
         self._exclusions = {root.name: Exclusion(root.excluded) for root in job.roots}
         self._between = part.between
         self._unlisted = _places(part, Unreadable)

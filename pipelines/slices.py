@@ -13,6 +13,7 @@ from facebatch.collection import Snapshot
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.extract import pieces
 from facebatch.extract.decide import Rules
+from facebatch.extract.pieces import Addresses
 from facebatch.extract.plan import Plan
 from facebatch.extract.progress import Tally
 from facebatch.media.limits import Limits
@@ -65,6 +66,7 @@ class Slice:
         between: Where the pieces lie.
         pieces: Their paths.
         files: Number of listed files in them.
+        addresses: Those of the files.
         not_listed: The folders that weren't listed, of all roots.
         beside: What the plan says beside the items.
         plan_storage: Where the slice's plan is written.
@@ -74,6 +76,7 @@ class Slice:
     between: Storage
     pieces: tuple[str, ...]
     files: int
+    addresses: Addresses
     not_listed: tuple[Unreadable | Marked, ...]
     beside: Plan
     plan_storage: Storage
@@ -104,6 +107,7 @@ def list_slices(
         known = pieces.known_rows(snapshot, job.roots)
         reread = job.rules.reread
         written = pieces.write_pieces(listing, known, between, "pieces", stop, reread=reread)
+        addresses = Addresses(job.roots, listing.queries)
         rest = Plan.total(map(count_rest, (*listing.left_out, *listing.not_listed)))
         parts = list(pieces.slices(written, SLICE_ITEMS)) or [[]]
         for number, part in enumerate(parts):
@@ -113,6 +117,7 @@ def list_slices(
                     between,
                     tuple(piece.path for piece in part),
                     sum(piece.files for piece in part),
+                    addresses,
                     listing.not_listed,
                     Plan() if number else rest,
                     job.plan_storage if alone else between,

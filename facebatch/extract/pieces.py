@@ -5,7 +5,7 @@ places. So whatever is known of a file lies in its piece, and whatever is known 
 there any more lies in one piece and no other: pieces are planned one by one, and in any order.
 
 The launcher holds about 100 bytes a file and 200 a known row meanwhile, as Arrow tables. Neither
-addresses nor what opens them is written down; the roots have both.
+addresses nor what opens them is written down; the launcher gives both to the workers.
 """
 
 from __future__ import annotations
@@ -62,11 +62,13 @@ class Listing:
             has it) and sidecars (path, size and marker of each).
         left_out: What isn't looked at.
         not_listed: Folders that couldn't be listed, and those that a mark leaves out.
+        queries: What the web addresses of files and sidecars end in, by root and path.
     """
 
     files: pa.Table
     left_out: tuple[Ignored, ...]
     not_listed: tuple[Unreadable | Marked, ...]
+    queries: Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def list_roots(roots: Sequence[Root], tally: Tally, stop: threading.Event) -> Li
         pa.concat_tables([_FILES.empty_table(), *(part.files for part in parts)]),
         tuple(one for part in parts for one in part.left_out),
         tuple(one for part in parts for one in part.not_listed),
+        {place: query for part in parts for place, query in part.queries.items()},
     )
 
 
@@ -111,11 +114,15 @@ def _list(root: Root, tally: Tally, stop: threading.Event) -> Listing:
     waiting: list[MediaFile] = []
     left_out: list[Ignored] = []
     not_listed: list[Unreadable | Marked] = []
+    queries: dict[tuple[str, str], str] = {}
     for entry in tally.counted(root.name, list_root(root), MediaFile):
         if stop.is_set():
             raise Stopped
         if isinstance(entry, MediaFile):
             waiting.append(entry)
+            for file in (entry, *entry.sidecars):
+                if file.query:
+                    queries[file.root, file.path] = file.query
             if len(waiting) == _FILES_TOGETHER:
                 tables.append(table_of(waiting))
                 waiting = []
@@ -123,9 +130,8 @@ def _list(root: Root, tally: Tally, stop: threading.Event) -> Listing:
             left_out.append(entry)
         else:
             not_listed.append(entry)
-    return Listing(
-        pa.concat_tables([*tables, table_of(waiting)]), tuple(left_out), tuple(not_listed)
-    )
+    files = pa.concat_tables([*tables, table_of(waiting)])
+    return Listing(files, tuple(left_out), tuple(not_listed), queries)
 
 
 def table_of(files: Sequence[MediaFile]) -> pa.Table:
@@ -249,19 +255,20 @@ def _written(files: pa.Table, known: pa.Table) -> bytes:
 
 
 class Addresses:
-    """Where files lie and what opens them, by their roots; neither is ever written down.
+    """Where files lie and what opens them; neither is ever written down.
 
     Args:
         roots: The roots that were listed.
+        queries: As `Listing` has them.
     """
 
-    def __init__(self, roots: Iterable[Root]) -> None:
-        self._roots = {root.name: (root.url, _queries(root)) for root in roots}
+    def __init__(self, roots: Iterable[Root], queries: Mapping[tuple[str, str], str]) -> None:
+        self._urls = {root.name: root.url for root in roots}
+        self._queries = queries
 
     def of(self, file: MediaFile) -> MediaFile:
         """Returns a file that was read from where `without` had put it, with its address."""
-        url, queries = self._roots[file.root]
-        query = queries.get(file.path, "")
+        url, query = self._urls[file.root], self._queries.get((file.root, file.path), "")
         return replace(file, url=url, query=query, sidecars=tuple(map(self.of, file.sidecars)))
 
     @classmethod
@@ -303,14 +310,6 @@ def _file(
 ) -> MediaFile:
     size, marker = int(row["size"]), str(row["marker"])
     return MediaFile(root.decode(), "", os.fsdecode(path), size, marker, "", sidecars)
-
-
-def _queries(root: Root) -> dict[str, str]:
-    """Returns what the addresses of a web root's files end in, by path."""
-    if not root.url.startswith(("http://", "https://")):
-        return {}
-    parts = (file.partition("?") for file in root.files)
-    return {path: mark + query for path, mark, query in parts if mark}
 
 
 def slices(pieces: Sequence[Piece], most: int) -> Iterator[list[Piece]]:

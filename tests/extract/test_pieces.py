@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import rows
+from support.places import put, web_server
 
 from facebatch import tables
 from facebatch.extract import pieces
@@ -28,6 +29,7 @@ from facebatch.extract.pieces import (
 )
 from facebatch.extract.progress import Tally
 from facebatch.media.sources.listing import MediaFile
+from facebatch.media.sources.reader import MediaReader
 from facebatch.media.sources.roots import Root, parse_roots
 from facebatch.storage.store import Storage
 
@@ -108,12 +110,12 @@ def test_whatever_is_known_of_a_place_lies_in_one_piece_with_its_file(
     data: st.DataObject, files: list[MediaFile], places: int
 ) -> None:
     known = data.draw(known_rows(files))
-    listing = Listing(pieces.table_of(files), (), ())
+    listing = Listing(pieces.table_of(files), (), (), {})
     storage, found = write(listing, as_table(known), places=places)
     seen: Counter[bytes] = Counter()
     read_files, read_known = [], []
     for piece in found:
-        some, beside = read_piece(storage, piece.path, Addresses(ROOTS.values()))
+        some, beside = read_piece(storage, piece.path, Addresses(ROOTS.values(), {}))
         seen.update(some.keys() | beside.keys())
         assert piece.files == len(some)
         read_files += some.values()
@@ -156,24 +158,41 @@ def test_what_is_known_as_it_is_isnt_work() -> None:
         Known("photos", "gone.jpg", 1, "1", "ok", None, 1, NOON, "s1"),
         Known("photos", "long gone.jpg", 1, "1", "vanished", None, 1, NOON, "s1"),
     ]
-    _, [piece] = write(Listing(pieces.table_of(files), (), ()), as_table(known), places=100)
+    _, [piece] = write(Listing(pieces.table_of(files), (), (), {}), as_table(known), places=100)
     # Of another size, with a sidecar nobody saw, new, and gone.
     assert (piece.files, piece.work) == (4, 4)
 
 
 def test_neither_addresses_nor_what_opens_them_are_written_down(tmp_path: Path) -> None:
     root = Root("web", "https://user:secret@example.org/p", files=("a.jpg?token=open",))
+    queries = {("web", "a.jpg"): "?token=open"}
     file = MediaFile("web", root.url, "a.jpg", 5, "tag", "?token=open")
     storage = Storage(str(tmp_path))
-    listing = Listing(pieces.table_of([file]), (), ())
+    listing = Listing(pieces.table_of([file]), (), (), queries)
     [piece] = write_pieces(listing, as_table([]), storage, "pieces", NEVER)
     table = pa.ipc.open_stream(pa.BufferReader(storage.read(piece.path))).read_all()
     assert "secret" not in str(table.to_pylist())
     assert "token" not in str(table.to_pylist())
-    listed, _ = read_piece(storage, piece.path, Addresses([root]))
+    listed, _ = read_piece(storage, piece.path, Addresses([root], queries))
     assert list(listed.values()) == [file]
     assert "secret" not in str(vars(Addresses.without(file)))
-    assert Addresses([root]).of(Addresses.without(file)) == file
+    assert Addresses([root], queries).of(Addresses.without(file)) == file
+
+
+def test_what_opens_a_link_of_an_index_page_is_kept_beside_the_pieces(tmp_path: Path) -> None:
+    links = '<a href="locked.jpg?key=opensesame">1</a> <a href="locked.xmp?key=opensesame">2</a>'
+    put(tmp_path / "photos", "locked.jpg", "locked.xmp", content=b"pixels")
+    put(tmp_path / "photos", "index.html", content=links.encode())
+    storage = Storage(str(tmp_path / "between"))
+    with web_server(tmp_path) as address:
+        roots = parse_roots([f"{address}/photos"])
+        listing = list_roots(roots, Tally(), NEVER)
+        [piece] = write_pieces(listing, as_table([]), storage, "pieces", NEVER)
+        assert "opensesame" not in str(listing.files.to_pylist())
+        [file] = read_piece(storage, piece.path, Addresses(roots, listing.queries))[0].values()
+        assert MediaReader().read(file) == b"pixels"
+        [sidecar] = file.sidecars
+        assert MediaReader().read(sidecar) == b"pixels"
 
 
 def test_several_roots_are_listed_and_counted(tmp_path: Path) -> None:
