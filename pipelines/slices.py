@@ -21,7 +21,7 @@ from facebatch.media.sources.ignored import Ignored
 from facebatch.media.sources.listing import Marked, Unreadable
 from facebatch.media.sources.roots import Root
 from facebatch.pipelines import remote
-from facebatch.pipelines.runners import run_watched, watched
+from facebatch.pipelines.runners import KILL_SECONDS, run_watched, watched
 from facebatch.storage.store import Storage
 
 SLICE_ITEMS = 500_000
@@ -130,6 +130,8 @@ def list_slices(
         watched(task, RunSettings(), poll, None)
     finally:
         stop.set()
+        if task.runs:  # what it still wrote would outlive the folder that is removed
+            task.wait(KILL_SECONDS)
     if task.error is not None:
         raise task.error
     return found

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -30,6 +31,7 @@ from facebatch.extract.progress import Progress
 from facebatch.jobs.run import run_extract
 from facebatch.media.sources.roots import parse_roots
 from facebatch.pipelines import slices
+from facebatch.storage.store import Storage
 
 PATHS = ("a.jpg", "b.jpg", "2019/a.jpg", "2019/b.jpg", "2019/x/a.jpg", "2020/a.jpg")
 CONTENTS = 4
@@ -152,6 +154,34 @@ def test_a_run_stopped_between_slices_goes_on(tmp_path: Path, sliced: list[int])
     done = archive.night()
     assert done.progress.items == 6
     assert sliced == [3, 3]
+
+
+def test_a_run_stopped_while_pieces_are_written_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive(tmp_path)
+    lay(archive, {"a.jpg": 0})
+    writing = threading.Event()
+
+    def slow(storage: Storage, path: str, data: bytes) -> None:
+        if path.startswith("pieces/"):
+            writing.set()
+            time.sleep(1)
+        honest(storage, path, data)
+
+    def impatient(_: Progress) -> None:
+        if writing.is_set():
+            raise KeyboardInterrupt
+
+    honest = Storage.write
+    monkeypatch.setattr(Storage, "write", slow)
+    roots = parse_roots([str(archive.folder)])
+    with pytest.raises(Interrupted):
+        run_extract(roots, archive.collection, SETTINGS, impatient)
+    for thread in threading.enumerate():
+        if thread.name == "pipeline":
+            thread.join(60)
+    assert archive.collection.storage.folders("attempts") == []
 
 
 @pytest.mark.full
