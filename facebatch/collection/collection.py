@@ -229,9 +229,16 @@ class Collection(GenerationStore):
     def _between_workers(self, before: float) -> list[str]:
         """Returns folders of what workers handed each other, and of runs that were killed.
 
-        A folder without a file may be one that a run has just made.
+        A folder without a file may be one that a run has just made; one whose run holds its lease
+        is needed, however old it is.
         """
-        folders = [f"attempts/{name}" for name in self.storage.folders("attempts")]
+        held = {
+            file.path.removeprefix(LEASE_PREFIX).removesuffix(".json")
+            for file in self.storage.files("attempts")
+            if file.path.startswith(LEASE_PREFIX) and (file.modified or before) >= before
+        }
+        names = self.storage.folders("attempts")
+        folders = [f"attempts/{name}" for name in names if name.rpartition("-")[2] not in held]
         moments = {path: self._files_below(path) for path in folders}
         return [
             path

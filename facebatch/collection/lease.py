@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import secrets
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -22,6 +23,9 @@ from facebatch.errors import CollectionError, WorkerMismatch
 from facebatch.storage.store import Storage
 
 LEASE_PREFIX = "attempts/lease-"
+RENEWED_SECONDS = 3600.0
+"""How often it is written again, so that nobody takes it, and what its workers are handed, for
+what a killed run has left."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,21 @@ class Lease:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Leaves it for as long as the run lasts."""
-        self.storage.write(self.path, json.dumps(self._words()).encode())
+        words, ended = json.dumps(self._words()).encode(), threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(RENEWED_SECONDS):
+                with suppress(CollectionError):  # the next may succeed
+                    self.storage.write(self.path, words)
+
+        self.storage.write(self.path, words)
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
         try:
             yield
         finally:
+            ended.set()
+            thread.join()
             self.storage.remove(self.path)
 
     def check(self) -> None:

@@ -14,6 +14,7 @@ from facebatch.collection import Collection, Generation, IndexManifest, Manifest
 from facebatch.collection.collection import PLAN_PREFIX, read_info
 from facebatch.collection.commits import committed
 from facebatch.collection.generations import GENERATIONS_KEPT
+from facebatch.collection.lease import Lease
 from facebatch.collection.manifests import MANIFESTS, Stage
 from facebatch.config import ExtractSettings
 from facebatch.errors import CollectionError, SettingsMismatch
@@ -264,6 +265,18 @@ def test_sweep_takes_what_workers_of_a_killed_run_were_handed_and_no_other_runs(
     make_old(collection, "attempts/shards-dead/pieces/000000.arrow")
     Path(collection.storage.url, "attempts/shards-begun").mkdir()
     assert collection.sweep() == ["attempts/shards-dead"]
+
+
+def test_sweep_leaves_a_run_its_shards_for_as_long_as_it_holds_its_lease(
+    collection: Collection,
+) -> None:
+    lease = Lease(collection.storage)
+    piece = f"attempts/shards-{lease.run}/pieces/000000.arrow"
+    collection.storage.write(piece, b"")
+    make_old(collection, piece, hours=100)
+    with lease.held():
+        assert collection.sweep() == []
+    assert collection.sweep() == [f"attempts/shards-{lease.run}"]
 
 
 def test_sweep_keeps_the_faces_of_replaced_shards_and_takes_nothing_twice(

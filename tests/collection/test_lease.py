@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -24,6 +26,18 @@ def lease(tmp_path: Path) -> Lease:
 def test_a_worker_like_the_launcher_may_work(lease: Lease) -> None:
     with lease.held():
         lease.check()
+        lease.check_held()
+    assert not lease.storage.files("attempts")
+
+
+def test_a_lease_that_is_held_stays_young(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RENEWED_SECONDS", 0.02)
+    with lease.held():
+        os.utime(lease.storage.full_path(lease.path), (1, 1))
+        deadline = time.monotonic() + 60
+        while lease.storage.files("attempts")[0].modified == 1:
+            assert time.monotonic() < deadline, "nobody wrote it again"
+            time.sleep(0.02)
         lease.check_held()
     assert not lease.storage.files("attempts")
 
