@@ -162,12 +162,18 @@ def known_rows(snapshot: Snapshot, roots: Iterable[Root]) -> pa.Table:
     """
     names = pa.array([root.name for root in roots], pa.large_string())
     rows = snapshot.stored([*_KNOWN, "path_bytes"])
-    rows = rows.filter(pc.is_in(rows["root"].cast(pa.large_string()), names))
+    rows = rows.filter(pc.is_in(rows["root"], names))
+    rows = rows.select(_KNOWN).append_column("place", _places(rows))
+    # Every shard is a chunk of each column, and taking some rows looks at all chunks.
+    for at, name in enumerate(rows.column_names):
+        kind = pa.large_string() if name == "shard" else rows[at].type
+        rows = rows.set_column(at, name, rows[at].cast(kind).combine_chunks())
+    return rows
+
+
+def _places(rows: pa.Table) -> pa.ChunkedArray:
     paths = pc.coalesce(rows["path_bytes"].cast(_PLACE), rows["path"].cast(_PLACE))
-    root = rows["root"].cast(pa.large_string()).cast(_PLACE)
-    place = pc.binary_join_element_wise(root, paths, pa.scalar(b"\0", _PLACE))
-    rows = rows.select(_KNOWN).append_column("place", place)
-    return rows.set_column(_KNOWN.index("shard"), "shard", rows["shard"].cast(pa.string()))
+    return pc.binary_join_element_wise(rows["root"].cast(_PLACE), paths, pa.scalar(b"\0", _PLACE))
 
 
 def write_pieces(
