@@ -193,13 +193,8 @@ class People(PeopleView):
         before = self.base.table
         if not self.pending:
             return before
-        sizes = np.bincount(self.labels[self.labels >= 0], minlength=1)
         was = dict(zip(before["person_id"].to_pylist(), before["faces"].to_pylist(), strict=True))
-        faces = {
-            who: int(sizes[one.cluster])
-            for who, one in self.known.items()
-            if one.cluster is not None and one.cluster < len(sizes)
-        }
+        faces = {who: self.sizes[cluster] for cluster, who in self.by_cluster.items()}
         changed = [
             one
             for who, one in self.known.items()

@@ -133,6 +133,9 @@ def carry_over(
     known = {person.person_id: person for person in previous.people}
     for identity in claims.values():
         known[identity] = _revived(known.get(identity), identity, generation)
+    # Whom decisions emptied, or gave faces to that are gone since, had been brought back by them.
+    for identity in {*emptied, *emptied.values()} & known.keys():
+        known[identity] = _revived(known[identity], identity, generation)
     identities = sorted(known)
     numbers = {identity: number for number, identity in enumerate(identities)}
     person = _previous_owners(face_ids, previous, known, numbers)

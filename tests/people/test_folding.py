@@ -137,3 +137,24 @@ def test_who_lost_faces_to_several_leads_to_whom_the_last_ones_went() -> None:
         *(second, third, third),
         None,
     ]
+
+
+def test_who_was_brought_back_and_emptied_again_leads_no_longer_to_whom_they_were_merged_into() -> None:
+    first, second, third = _WHO[:3]
+    faces = np.frombuffer(b"".join(sorted(_FACES[:2])), "V16")
+    known = [
+        Person(first, "g", cluster=0),
+        Person(second, "g", "merged", merged_into=first),
+        Person(third, "g", cluster=1),
+    ]
+    before = Clustering(faces, np.array([0, 1], np.int32), known)
+
+    def led(emptied: dict[bytes, bytes | None]) -> list[tuple[str, bytes | None]]:
+        # The first one's face was given to the second, and its photo is gone since.
+        people = carry_over(faces[1:], np.zeros(1, np.int32), before, "h", {0: third}, emptied)
+        return [(one.status, one.merged_into) for one in people]
+
+    gone, active = ("dissolved", None), ("active", None)
+    assert led({first: second}) == [("merged", second), gone, active]
+    assert led({second: None, first: None}) == [gone, gone, active]
+    assert led({first: second, second: third}) == [("merged", third), ("merged", third), active]

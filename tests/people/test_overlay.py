@@ -56,6 +56,9 @@ def state(people: PeopleView) -> dict[bytes, tuple[object, ...]]:
 def some_decision(people: People, draw: Callable[[int], int]) -> None:
     """Takes one of the decisions that move no face to where only neighbours say."""
     active = listed(people)
+    if not active:  # the only one who is left was hidden
+        undo(people)
+        return
     who, other = active[draw(len(active))], active[draw(len(active))]
     faces = [face.hex() for face in people.faces_of(people.find(who))]
     kind = draw(7)
