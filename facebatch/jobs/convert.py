@@ -18,6 +18,7 @@ from facebatch.errors import CollectionError, UsageError
 from facebatch.extract import attempts
 from facebatch.models import registry
 from facebatch.models.engines import choose
+from facebatch.models.precision import check_runs
 from facebatch.monitor.stages import Report, Step
 from facebatch.people.carrying import PEOPLE_FOLDERS, carry_people
 from facebatch.pipelines import engine
@@ -82,13 +83,16 @@ def planned(source: Collection, url: str, embedder: str, settings: RunSettings) 
         settings: Runner and engine.
 
     Raises:
-        UsageError: The embedder is the source's own, or the runner or the engine can't be used.
+        UsageError: The embedder is the source's own or can't run here, or the runner or the engine
+            can't be used.
         CollectionError: The source has no chips, or the target's place is taken.
         SettingsMismatch: The source was extracted by weights or rules that aren't today's.
         WeightsError: The embedder's weights are missing.
     """
     engine.check(settings)
-    choose(settings.engine, settings.device)
+    device = choose(settings.engine, settings.device).device
+    if settings.is_local:
+        check_runs(registry.card(embedder), device)
     target = Collection.planned(url, replace(source.settings, embedder=embedder))
     public = source.storage.public
     if target.settings.embedder == source.settings.embedder:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from facebatch.collection import Collection
+from facebatch.collection.collection import settings_for
 from facebatch.config import RunSettings
 from facebatch.errors import InputError
 from facebatch.evaluate.photos import Photos
 from facebatch.jobs.known_sources import prepared
-from facebatch.jobs.plan import check_input
+from facebatch.jobs.plan import check_input, check_models
 from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.listing import MediaFile, list_root, shown
 from facebatch.media.sources.roots import Root, parse_root
@@ -93,7 +94,9 @@ def extracted_photos(source: Source, report: Report, names: Sequence[str] = ()) 
             check_any(
                 lambda name: posixpath.normpath(name) in known, names, source.images, min(paths)
             )
-        collection = Collection.for_extraction(url, source.flags, source.config)
+        settings = settings_for(url, source.flags, source.config)
+        check_models(settings, source.settings)
+        collection = Collection.create(url, settings)
         extraction = run_extract([root], collection, source.settings, report)
         # A collection that is continued may know photos that aren't in the folder today.
         photos = Photos.of(extraction.snapshot, {root.name: paths})

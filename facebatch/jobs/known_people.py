@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from facebatch.collection import Collection
-from facebatch.collection.collection import read_info
+from facebatch.collection.collection import read_info, settings_for
 from facebatch.config import ExtractSettings, RunSettings, resolve_extract
 from facebatch.errors import CollectionError, InputError, UsageError
 from facebatch.extract.pictures import template_of
@@ -20,7 +20,7 @@ from facebatch.identify.choosing import Problem
 from facebatch.identify.enrol import enrol_snapshot, from_people
 from facebatch.ids import from_arrow
 from facebatch.jobs.enrol import choosing
-from facebatch.jobs.plan import check_input
+from facebatch.jobs.plan import check_input, check_models
 from facebatch.jobs.run import Extraction, run_extract
 from facebatch.media.sources.roots import parse_root
 from facebatch.monitor.stages import Report
@@ -57,12 +57,14 @@ def check_data(data: str, url: str, flags: Mapping[str, Any], run: RunSettings) 
     """Refuses what people can't be had from, before anything is written; see `learnt_from`.
 
     Raises:
-        UsageError: The photos aren't there or can't be listed, or a setting can't be used.
+        UsageError: The photos aren't there or can't be listed, or a setting or a model can't be
+            used.
         SettingsMismatch: The data are a collection that was made with other settings.
     """
     info = read_info(data)
     if info is None:
         check_input([parse_root(data)], url, run)
+        check_models(settings_for(url, flags), run)
         return
     resolve_extract(flags, None, info["extract"])
     for name in ("exclude", "follow_links"):

@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commits import clustered
 from support.data import real_data
 from support.installed import needs_openvino
 from typer.testing import CliRunner
 
 from facebatch.cli import app
+from facebatch.config import RunSettings
 from facebatch.errors import UsageError
 from facebatch.jobs import evaluated_photos, plan
+from facebatch.jobs.convert import planned
+from facebatch.jobs.evaluated_photos import Source, extracted_photos
+from facebatch.jobs.known_people import check_data
 from facebatch.models import engines
+from facebatch.monitor.stages import nobody
 
 
 @pytest.fixture
@@ -86,3 +92,21 @@ def test_a_model_of_bfloat16_is_refused_before_anything_is_written(
     assert isinstance(done.exception, UsageError)
     assert f"{named[1]} computes in bfloat16" in str(done.exception)
     assert not place.exists()
+
+
+@needs_openvino
+def test_it_is_refused_likewise_to_who_extracts_for_something_else(
+    photos: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("FACEBATCH_MODELS", str(real_data("models")))
+    monkeypatch.setattr(engines, "cpu_flags", lambda: frozenset({"avx512f"}))
+    flags, run = {"embedder": "mobilefacenet-bf16"}, RunSettings()
+    kept = str(tmp_path / "kept")
+    refused = pytest.raises(UsageError, match="mobilefacenet-bf16 computes in bfloat16")
+    with refused, extracted_photos(Source(str(photos), kept, flags, None, run), nobody):
+        pass
+    with refused:
+        check_data(str(photos), kept, flags, run)
+    with refused:
+        planned(clustered(2), kept, flags["embedder"], run)
+    assert not Path(kept).exists()

@@ -30,9 +30,7 @@ def brought(path: str) -> str:
         WeightsError: There is no such file, it isn't the one that the card describes, another model
             of the name is there, or the models folder can't be written.
     """
-    place = Path(path).expanduser()
-    if not path or not place.exists():
-        raise WeightsError(f"{PREFIX}{path}: there is no such file or folder")
+    place = _found(path)
     card, card_file = _card_beside(place)
     [file] = card.files
     source = place / file.name if place.is_dir() else place
@@ -50,6 +48,17 @@ def brought(path: str) -> str:
     if there is None or not registry.is_installed(there.files[0]):
         add([source], card_file)
     return card.name
+
+
+def _found(path: str) -> Path:
+    try:
+        place = Path(path).expanduser()
+        if path and place.exists():
+            return place
+    except (OSError, RuntimeError) as error:  # no home of that name, a folder that can't be read
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{PREFIX}{path} can't be found: {reason}") from error
+    raise WeightsError(f"{PREFIX}{path}: there is no such file or folder")
 
 
 def _card_beside(place: Path) -> tuple[Card, Path]:
@@ -85,4 +94,6 @@ def _is_same(there: Card, card: Card, content: bytes) -> bool:
 
 
 def _is_content_of(files: tuple[WeightFile, ...], content: bytes) -> bool:
+    if len(files) == 1 and registry.is_installed(files[0]):
+        return registry.read(files[0]) == content
     return len(files) == 1 and registry.difference_from(files[0], content) is None

@@ -68,6 +68,16 @@ def test_a_card_that_says_no_hash_has_it_recorded_at_first_use(tmp_path):
         asked(folder)
 
 
+def test_a_file_put_there_by_hand_is_compared_and_stays_the_one_that_is_used(tmp_path, models):
+    (models / "mine").mkdir(parents=True)
+    exported(models / "mine", OTHER, card_text("mine", file_lines("mine.onnx")))
+    folder = exported(tmp_path / "trained", card=card_text("mine", file_lines("mine.onnx")))
+    with pytest.raises(WeightsError, match="another model called mine"):
+        asked(folder)
+    (file,) = registry.card("mine").files
+    assert registry.read(file) == OTHER
+
+
 def test_another_model_of_the_name_is_refused_and_nothing_is_changed(tmp_path, models):
     asked(exported(tmp_path / "trained"))
     same = card_text("mine", file_lines("mine.onnx", WEIGHTS))
@@ -116,6 +126,9 @@ def test_a_missing_file_card_or_path_is_named(tmp_path):
         asked(tmp_path / "nowhere")
     with pytest.raises(WeightsError, match="onnx:: there is no such"):
         resolve_extract({"embedder": "onnx:"}, None, None, {})
+    for unlikely in ("~nobody.of.that.name/mine", "m" * 300):
+        with pytest.raises(WeightsError, match=r"can't be found: "):
+            asked(Path(unlikely))
     folder = exported(tmp_path / "trained")
     (folder / "other.onnx").write_bytes(OTHER)
     with pytest.raises(CardError, match=r"is that of mine\.onnx, not of other\.onnx"):
