@@ -113,11 +113,12 @@ def locked(model: Path) -> Iterator[None]:
     """
     handle = os.open(model, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise UsageError(f"another training goes on in {model}") from error
-    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"another training goes on in {model}") from error
+        except OSError:  # a file system that knows no locks, as some over a network
+            pass
         yield
     finally:
         os.close(handle)
@@ -164,57 +165,44 @@ def train_embedder(
     check_data(data, str(model / _FACES), flags, run)
     make_folder(model)
     with locked(model):
-        return _train(data, model, settings, flags, run, report, weights, tensorboard)
+        learnt = learnt_from(data, str(model / _FACES), flags, run, report)
+        split = split_people(learnt.chips, settings.held_out, settings.seed)
+        import torch
 
+        from facebatch.train.loop import Training
 
-def _train(
-    data: str,
-    model: Path,
-    settings: TrainSettings,
-    flags: Mapping[str, Any],
-    run: RunSettings,
-    report: Report,
-    weights: str | None,
-    tensorboard: bool,
-) -> dict[str, Any]:
-    learnt = learnt_from(data, str(model / _FACES), flags, run, report)
-    split = split_people(learnt.chips, settings.held_out, settings.seed)
-    import torch
-
-    from facebatch.train.loop import Training
-
-    torch.set_num_threads(run.with_resolved_workers().workers or 1)
-    trainer = Training(
-        learnt.chips,
-        split,
-        settings,
-        model,
-        weights=weights,
-        device=choose("torch", run.device).device,
-        tensorboard=tensorboard,
-    )
-    trained, triplets = _trained(trainer, report)
-    report(Step("export"))
-    said = _said(learnt, split, settings, trained, weights)
-    pairs = draw_pairs(learnt.chips, split.tested, settings.seed)
-    measured, curves = _exported(model, trained, learnt, pairs, settings, said, (run, report))
-    summary = {
-        "name": model.name,
-        "model": str(model),
-        "settings": asdict(settings),
-        **_facts(learnt, split, trained),
-        "pairs": len(pairs.same),
-        "figures": measured,
-        "thresholds": _calibrated(model, learnt, split, settings),
-    }
-    shown = [_shown(learnt.chips, triplet) for triplet in triplets]
-    page = training_page(summary, read_metrics(model / "metrics.jsonl"), curves, shown)
-    for name, text in ((PAGE, page), (SUMMARY, json.dumps(summary, indent=2))):
-        with whole_file(model / name) as out:
-            out.write(text.encode("utf-8", "replace"))
-    if learnt.extraction:
-        learnt.extraction.check_failures(run.max_failures)
-    return summary
+        torch.set_num_threads(run.with_resolved_workers().workers or 1)
+        trainer = Training(
+            learnt.chips,
+            split,
+            settings,
+            model,
+            weights=weights,
+            device=choose("torch", run.device).device,
+            tensorboard=tensorboard,
+        )
+        trained, triplets = _trained(trainer, report)
+        report(Step("export"))
+        said = _said(learnt, split, settings, trained, weights)
+        pairs = draw_pairs(learnt.chips, split.tested, settings.seed)
+        measured, curves = _exported(model, trained, learnt, pairs, settings, said, (run, report))
+        summary = {
+            "name": model.name,
+            "model": str(model),
+            "settings": asdict(settings),
+            **_facts(learnt, split, trained),
+            "pairs": len(pairs.same),
+            "figures": measured,
+            "thresholds": _calibrated(model, learnt, split, settings),
+        }
+        shown = [_shown(learnt.chips, triplet) for triplet in triplets]
+        page = training_page(summary, read_metrics(model / "metrics.jsonl"), curves, shown)
+        for name, text in ((PAGE, page), (SUMMARY, json.dumps(summary, indent=2))):
+            with whole_file(model / name) as out:
+                out.write(text.encode("utf-8", "replace"))
+        if learnt.extraction:
+            learnt.extraction.check_failures(run.max_failures)
+        return summary
 
 
 def _trained(trainer: Training, report: Report) -> tuple[Trained, list[Triplet]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import importlib.util
 import json
 from pathlib import Path
@@ -148,6 +150,15 @@ def test_a_folder_that_is_trained_in_is_left_to_that_training(tmp_path, models):
     assert done.returncode == 2
     assert done.stderr == f"facebatch: another training goes on in {model}\n"
     assert not any(model.iterdir())
+
+
+def test_a_file_system_that_knows_no_locks_keeps_nobody_out(tmp_path, monkeypatch):
+    def refuse(*_: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locked(tmp_path):
+        pass
 
 
 def test_what_a_collection_was_made_with_cant_be_asked_for_otherwise(tmp_path, models, monkeypatch):

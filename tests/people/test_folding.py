@@ -139,7 +139,7 @@ def test_who_lost_faces_to_several_leads_to_whom_the_last_ones_went() -> None:
     ]
 
 
-def test_who_was_brought_back_and_emptied_again_leads_no_longer_to_whom_they_were_merged_into() -> None:
+def test_who_was_brought_back_and_emptied_leads_no_longer_where_they_led() -> None:
     first, second, third = _WHO[:3]
     faces = np.frombuffer(b"".join(sorted(_FACES[:2])), "V16")
     known = [
