@@ -11,7 +11,6 @@ the same for both, isn't in it.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -26,12 +25,17 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 
 _BUILD = """
-import sys
+import sys, time
 from facebatch.collection import Collection
 from facebatch.stages import build_index
 
 collection = Collection.open(sys.argv[1])
 build_index(collection, collection.snapshot())
+spent = time.process_time()
+sys.path.append(sys.argv[2])
+from common import own_peak
+
+print(spent, own_peak())
 """
 
 _SEARCH = """
@@ -78,12 +82,11 @@ def main() -> None:
 
 def _built(folder: Path) -> tuple[float, float]:
     """Builds the index; returns the processor's seconds and the largest resident size, in bytes."""
-    process = subprocess.Popen([sys.executable, "-c", _BUILD, "collection"], cwd=folder)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit("the index wasn't built")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024.0
+    here = str(Path(__file__).resolve().parent)
+    words = [sys.executable, "-c", _BUILD, "collection", here]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
+    processor, peak = map(float, done.stdout.split())
+    return processor, peak
 
 
 def _timed(folder: Path) -> tuple[float, float]:

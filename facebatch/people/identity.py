@@ -134,7 +134,7 @@ def carry_over(
     for identity in claims.values():
         known[identity] = _revived(known.get(identity), identity, generation)
     # Whom decisions emptied, or gave faces to that are gone since, had been brought back by them.
-    for identity in {*emptied, *emptied.values()} & known.keys():
+    for identity in known.keys() & {*emptied, *emptied.values()}:
         known[identity] = _revived(known[identity], identity, generation)
     identities = sorted(known)
     numbers = {identity: number for number, identity in enumerate(identities)}
