@@ -237,13 +237,13 @@ class _Shown:
     """How a stream's pictures fare, which are converted where they are looked at."""
 
     def __init__(self) -> None:
-        self._failed, self._any = 0, False
+        self._failed, self._any, self._many = 0, False, False
         self._error: MediaError | None = None
 
     @property
     def never(self) -> bool:
-        """Whether pictures were looked at, and none could be converted."""
-        return self._error is not None and not self._any
+        """Whether many pictures were looked at, and none could be converted."""
+        return self._many and not self._any
 
     def convert(self, picture: Callable[[], Image.Image]) -> Image.Image:
         """Returns what a function gives, and counts how often in a row it fails."""
@@ -258,7 +258,7 @@ class _Shown:
     def check(self) -> None:
         """Raises the last picture's error, once, where too many failed in a row."""
         if self._failed >= _MOST_FAILED and self._error is not None:
-            self._failed = 0
+            self._failed, self._many = 0, True
             raise self._error
 
 

@@ -177,6 +177,21 @@ def test_after_several_pictures_that_cant_be_converted_it_is_connected_again(mon
     assert "pictures again" in said[1]
 
 
+def test_a_stream_that_breaks_off_after_a_few_bad_pictures_is_connected_again(monkeypatch) -> None:
+    height, width = numbered(0).shape[:2]
+    limits = replace(DEFAULT_LIMITS, max_pixels=width * height)
+    monkeypatch.setattr(sources, "DEFAULT_LIMITS", limits)
+    said, good = [], []
+    with server(sends(transport_stream(4, size=2)), sends(transport_stream(4))) as url:
+        for frame in parse_source(url).frames(threading.Event(), said.append):
+            with suppress(MediaError):
+                good.append(number_of(frame.picture()))
+            if len(good) == 4:
+                break
+    assert good == [0, 1, 2, 3]
+    assert "connecting again" in said[0]
+
+
 def test_a_stream_of_which_no_picture_can_be_converted_is_refused(monkeypatch) -> None:
     monkeypatch.setattr(sources, "DEFAULT_LIMITS", replace(DEFAULT_LIMITS, max_pixels=100))
 
