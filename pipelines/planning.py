@@ -5,9 +5,9 @@
                         inside  └─ items ─▶ CutShards
 
 The launcher lists the roots and writes pieces, files with what is listed and what is known of it
-(`facebatch.extract.pieces`). Only what there is to do becomes an element of Beam's, which costs the
-local runner some kilobytes each: pieces with more of it than `SLICE_ITEMS` are planned in slices,
-by one pipeline after the other.
+(`facebatch.extract.pieces`). What there is to do becomes elements of Beam's with files and rows,
+which cost the local runner some kilobytes each; of the rest only the states do. Pieces with more
+work than `SLICE_ITEMS` are planned in slices, by one pipeline after the other.
 """
 
 from __future__ import annotations
