@@ -240,6 +240,9 @@ class Snapshot:
             column: The column.
             length: Of each vector.
             among: Numbers (m,) of the only faces wanted, in the order wanted; all by default.
+
+        Raises:
+            CollectionError: A shard's vectors have another length.
         """
         stored = self.faces(_STORED_AT)
         if among is not None:
@@ -253,8 +256,12 @@ class Snapshot:
 
         def fill(number: int) -> None:
             mine = places[ends[number] - counts[number] : ends[number]]
-            rows = self._rows_of(shard_of.dictionary[number].as_py(), [column])
-            result[mine] = tables.matrix(rows[column])[row[mine]]
+            shard = shard_of.dictionary[number].as_py()
+            found = tables.matrix(self._rows_of(shard, [column])[column])
+            if found.shape[1] != length:
+                held = f"faces/{shard}.parquet holds vectors of {found.shape[1]} numbers"
+                raise CollectionError(f"{held}, not of {length}")
+            result[mine] = found[row[mine]]
 
         in_threads(fill, np.flatnonzero(counts).tolist())
         return result

@@ -338,6 +338,14 @@ def test_a_damaged_shard_is_named(storage: Storage) -> None:
         take(storage)
 
 
+def test_vectors_of_another_length_are_refused_by_name() -> None:
+    storage = rows.memory_collection().storage
+    item = rows.media_row("a", of=1, faces=1)
+    rows.put_shard(storage, "1", rows.media(item), rows.faces([("a", 1, 0)]))
+    with pytest.raises(CollectionError, match=r"faces/1\.parquet holds vectors of 128 .* of 256"):
+        take(storage).vectors("embedding", 256)
+
+
 def vanished(storage: Storage, shard: str, minute: int, path: str, of: int | None) -> None:
     """Commits that an item is no longer below its root, by a copy of its row."""
     reason = "truncated" if of is None else None

@@ -15,7 +15,7 @@ from facebatch.collection import Collection
 from facebatch.config import ExtractSettings
 from facebatch.storage.store import Storage
 
-DIMENSION = 4
+DIMENSION = 128
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 _urls = itertools.count()
