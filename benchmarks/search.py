@@ -83,14 +83,14 @@ def main() -> None:
 def _built(folder: Path) -> tuple[float, float]:
     """Builds the index; returns the processor's seconds and the largest resident size, in bytes."""
     here = str(Path(__file__).resolve().parent)
-    words = [sys.executable, "-c", _BUILD, "collection", here]
+    words = [sys.executable, "-P", "-c", _BUILD, "collection", here]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
     processor, peak = map(float, done.stdout.split())
     return processor, peak
 
 
 def _timed(folder: Path) -> tuple[float, float]:
-    words = [sys.executable, "-c", _SEARCH, "collection", "probe.npy"]
+    words = [sys.executable, "-P", "-c", _SEARCH, "collection", "probe.npy"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
     imported, searched = map(float, done.stdout.split())
     return imported, searched

@@ -11,7 +11,6 @@ extracted after them. On Spark it is so with one slice as well: it is planned wh
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -149,7 +148,7 @@ def _shards(
 def _write_shard(shard: Shard, between: Storage, _waited_for: object) -> None:
     items = (replace(item, file=Addresses.without(item.file)) for item in shard.items)
     shard = replace(shard, items=tuple(items))
-    between.write(f"planned/{shard.name}.pickle", pickle.dumps(shard, protocol=5))
+    between.write(f"planned/{shard.name}.json", shard.as_json())
 
 
 class ExtractShard:
@@ -246,6 +245,6 @@ class ExtractWritten:
 
     def __call__(self, path: str, /) -> None:
         """Extracts the shard in the file at a path."""
-        shard = pickle.loads(self._between.read(path))  # noqa: S301 (planning wrote it)
+        shard = Shard.from_json(self._between.read(path))
         items = (replace(item, file=self._addresses.of(item.file)) for item in shard.items)
         self._work(replace(shard, items=tuple(items)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facebatch import ids
 from facebatch.media.sources.listing import MediaFile
@@ -129,6 +130,42 @@ class Shard:
         """Commit time of the newest row that the shard's rows take over from."""
         moments = (item.superseded_at for item in self.items)
         return max((moment for moment in moments if moment is not None), default=None)
+
+    def as_json(self) -> bytes:
+        """Returns the shard as `from_json` reads it."""
+        return json.dumps(asdict(self), default=_as_text).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Shard:
+        """Returns the shard that `as_json` made the text of."""
+        told = json.loads(data)
+        return cls(**{**told, "items": tuple(map(_item, told["items"]))})
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(f"{value!r} has no text")
+
+
+def _item(told: dict[str, Any]) -> Item:
+    from facebatch.media.video.frames import Segment  # opens videos, which few shards need
+
+    moment, segment, failure = told["superseded_at"], told["segment"], told["failure"]
+    typed = {
+        "file": _file(told["file"]),
+        "superseded_at": datetime.fromisoformat(moment) if moment else None,
+        "segment": Segment(**segment) if segment else None,
+        "failure": tuple(failure) if failure else None,
+        "contents": tuple((bytes.fromhex(content), faces) for content, faces in told["contents"]),
+    }
+    return Item(**{**told, **typed})
+
+
+def _file(told: dict[str, Any]) -> MediaFile:
+    return MediaFile(**{**told, "sidecars": tuple(map(_file, told["sidecars"]))})
 
 
 @dataclass(frozen=True)

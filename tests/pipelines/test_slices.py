@@ -191,7 +191,7 @@ def test_a_launcher_killed_amid_several_slices_work_is_gone_on_with(
     url = str(tmp_path / "collection")
     words = ["extract", str(album.folder), "--output", url, "--workers", "2"]
     launcher = subprocess.Popen(
-        [sys.executable, "-c", PLANNED_IN_SLICES, *words],
+        [sys.executable, "-P", "-c", PLANNED_IN_SLICES, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
