@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facebatch import tables
+from facebatch import ids, tables
 from facebatch.collection import Snapshot
 from facebatch.collection.snapshot import in_threads
 from facebatch.config import ExtractSettings
@@ -41,7 +41,9 @@ def seen_small(snapshot: Snapshot, before: Sequence[str], settings: ExtractSetti
     rows = snapshot.item_rows
     is_photo = pc.and_(pc.equal(rows["status"], "ok"), pc.is_null(rows["segments"]))
     is_old = pc.is_in(rows["shard"], pa.array(before, pa.string()))
-    rows = rows.filter(pc.and_(is_photo, pc.invert(is_old))).combine_chunks()
+    rows = rows.filter(pc.and_(is_photo, pc.invert(is_old)))
+    # Copies that were planned in different slices are extracted each.
+    rows = rows.take(ids.first_of_each(ids.from_arrow(rows["content_id"]))).combine_chunks()
     sides = np.stack([rows["width"].to_numpy(), rows["height"].to_numpy()]).astype(np.float64)
     long_sides = sides.max(axis=0)
     gain = panorama_gain(long_sides, sides.min(axis=0), settings.max_side)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from support.commits import commit_photos
 from support.rows import memory_collection
 
+from facebatch import ids, tables
 from facebatch.cli.output import small_lines
 from facebatch.collection import Collection
+from facebatch.collection.snapshot import with_column
 from facebatch.config import ExtractSettings
 from facebatch.extract.seen_small import SeenSmall, seen_small
 
@@ -40,6 +44,18 @@ def test_what_was_there_before_doesnt_count_nor_what_tiles_looked_at() -> None:
     snapshot, settings = of_size(24.0).snapshot(), ExtractSettings(max_side=600, tiles="auto")
     assert seen_small(snapshot, (), settings) == SeenSmall()
     assert seen_small(snapshot, ("one",), ExtractSettings(max_side=600)) == SeenSmall()
+
+
+def test_copies_count_once() -> None:
+    collection, settings = of_size(24.0), ExtractSettings(max_side=600)
+    rows = tables.read(collection.storage, "media/one.parquet", "media")
+    faces = tables.read(collection.storage, "faces/one.parquet", "faces")
+    copies = [ids.media_id("photos", f"copy{number}") for number in range(len(rows))]
+    owners = pc.index_in(faces["media_id"], rows["media_id"].combine_chunks()).to_pylist()
+    for_copies = pa.array([copies[owner] for owner in owners], faces["media_id"].type)
+    media = with_column(rows, "media_id", pa.array(copies, rows["media_id"].type))
+    collection.commit_shard("two", media, with_column(faces, "media_id", for_copies))
+    assert seen_small(collection.snapshot(), (), settings) == SeenSmall(15, 12, 0)
 
 
 def test_faces_that_cannot_be_read_end_no_run() -> None:

@@ -109,7 +109,8 @@ def test_planned_in_slices_or_at_once_the_tables_are_equal(nights: list[dict[str
                     counted = in_slices(patch) if archive is made[0] else [0]
                     lay(archive, files)
                     done = archive.night().as_json()
-                assert archive is not made[0] or len(files) <= 2 or counted[0] > 1
+                if archive is made[0] and files is nights[0]:  # later ones have less work
+                    assert counted[0] > 1 or len(files) <= 2
                 said.append({k: v for k, v in done.items() if "second" not in k})
             for summary in said:
                 summary["plan"].pop("bytes")
