@@ -140,6 +140,8 @@ def watched(
                 watch.stop(STOP_SECONDS)
             else:
                 job.cancel()
+            if works_here(settings):  # what it still writes would outlive what the caller removes
+                job.wait(STOP_SECONDS)
         if isinstance(error, KeyboardInterrupt):
             raise Interrupted(f"stopped. {GOES_ON}") from None
         raise

@@ -26,11 +26,13 @@ failed together don't come back together."""
 _NUMBERS = (
     *(errno.EIO, errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT),
     *(errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE),
+    errno.ENOTEMPTY,
     *(errno.ENETDOWN, errno.ENETRESET, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
     getattr(errno, "EREMOTEIO", errno.EIO),
 )
 _TRANSIENT = frozenset(_NUMBERS)
-"""EIO and ESTALE are what a network mount gives while its server is away."""
+"""EIO and ESTALE are what a network mount gives while its server is away, ENOTEMPTY what removing a
+folder gives into which something is being written."""
 
 _CLIENTS = frozenset(
     {

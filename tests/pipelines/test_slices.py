@@ -139,13 +139,27 @@ def test_nothing_is_lost_and_nothing_done_twice_between_slices(
     assert states(archive.night()) == {"unchanged": 3, "given_up": 1}
 
 
-def test_a_run_stopped_between_slices_goes_on(tmp_path: Path, sliced: list[int]) -> None:
+def test_a_run_stopped_between_slices_goes_on(
+    tmp_path: Path, sliced: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive = Archive(tmp_path)
     lay(archive, dict(zip(PATHS, (0, 1, 2, 3, 0, 1), strict=True)))
 
+    writing = threading.Event()
+
+    def slow(storage: Storage, path: str, data: bytes) -> None:
+        if path.startswith("planned/"):
+            writing.set()
+            time.sleep(1)
+        honest(storage, path, data)
+        writing.clear()
+
     def impatient(progress: Progress) -> None:
-        if progress.planned and progress.plan is None:
+        if progress.planned and writing.is_set():
             raise KeyboardInterrupt
+
+    honest = Storage.write
+    monkeypatch.setattr(Storage, "write", slow)
 
     roots = parse_roots([str(archive.folder)])
     with pytest.raises(Interrupted):
@@ -155,6 +169,7 @@ def test_a_run_stopped_between_slices_goes_on(tmp_path: Path, sliced: list[int])
     done = archive.night()
     assert done.progress.items == 6
     assert sliced == [3, 3]
+    assert archive.collection.storage.folders("attempts") == []
 
 
 def test_a_run_stopped_while_pieces_are_written_leaves_none(

@@ -63,6 +63,7 @@ def google_error(code: object) -> Exception:
         (EOFError(), OSError, False),
         (OSError(errno.EIO, "Input/output error"), OSError, True),
         (OSError(errno.ESTALE, "Stale file handle"), OSError, True),
+        (OSError(errno.ENOTEMPTY, "Directory not empty"), OSError, True),
         (OSError(errno.ENOSPC, "No space left"), OSError, False),
         (PermissionError(errno.EACCES, "denied"), PermissionError, False),
         (FileNotFoundError(errno.ENOENT, "gone"), FileNotFoundError, False),
