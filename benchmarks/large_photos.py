@@ -1,15 +1,16 @@
 """Whole ``extract`` commands over photos of 12 megapixels: what a photo costs, by the models.
 
     python benchmarks/large_photos.py --photos FOLDER [--limit 20] [--copies 8] [--rounds 2]
-        [--also DETECTOR EMBEDDER]
+        [--also DETECTOR EMBEDDER] [--earlier PROGRAM]
 
 Every photo is enlarged to 4032 x 3024 with grain, so that its file has a phone's size, and copied
 with other bytes. Commands of two workers, decoding guarded, take turns: the models that ``auto``
-takes, those that are asked for, and those that need no download. Seconds are the processors' of all
-processes together, which other work on the machine changes little. Those of a command over the
-first copies alone are taken off, so that what it takes to start both workers isn't counted. Beside
-them stand, measured in this process in the same rounds, what reading, hashing and decoding take of
-it, what the embedder takes for a face, and what the steps take one by one.
+takes, those that are asked for, those that need no download, and the defaults of an earlier version
+where its program is given. Seconds are the processors' of all processes together, which other work
+on the machine changes little. Those of a command over the first copies alone are taken off, so that
+what it takes to start both workers isn't counted. Beside them stand, measured in this process in
+the same rounds, what reading, hashing and decoding take of it, what the embedder takes for a face,
+and what the steps take one by one.
 """
 
 from __future__ import annotations
@@ -74,17 +75,14 @@ def enlarge(photos: Sequence[Path], folder: Path, copies: int) -> None:
             (folder / f"{number}-{copy}.jpg").write_bytes(first.read_bytes() + bytes([copy]))
 
 
-def command_seconds(folder: Path, models: tuple[str, str]) -> float:
+def command_seconds(folder: Path, program: Path | None = None, *options: str) -> float:
     """Returns the processor seconds of an extract command and all processes below it."""
-    detector, embedder = models
     with tempfile.TemporaryDirectory() as place:
-        chosen = ("--detector", detector, "--embedder", embedder)
+        command = extract_command(folder, Path(place) / "collection", 2, *options)
+        if program:
+            command[0] = str(program)
         before = _children()
-        subprocess.run(
-            extract_command(folder, Path(place) / "collection", 2, *chosen),
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return _children() - before
 
 
@@ -160,6 +158,7 @@ def main() -> None:
     parser.add_argument(
         "--also", nargs=2, action="append", default=[], metavar=("DETECTOR", "EMBEDDER")
     )
+    parser.add_argument("--earlier", type=Path, metavar="PROGRAM")
     arguments = parser.parse_args()
     os.environ.update(ONE_THREAD)
     settings = ExtractSettings()
@@ -189,6 +188,7 @@ def main() -> None:
         photo: dict[tuple[str, str], list[float]] = {models: [] for models in rows}
         face: dict[str, list[float]] = {name: [] for name in embedders}
         decoding: list[float] = []
+        earlier: list[float] = []
         one_by_one: dict[tuple[str, str], list[dict[str, float]]] = {models: [] for models in rows}
         for counted in (False, *[True] * arguments.rounds):
             decode = seconds_of(
@@ -210,8 +210,14 @@ def main() -> None:
             for name, seconds in each.items():
                 face[name].append(seconds)
             for models in rows:
-                started, all_photos = (command_seconds(at, models) for at in (first, folder))
-                photo[models].append((all_photos - started) / more)
+                chosen = ("--detector", models[0], "--embedder", models[1])
+                started, everything = (command_seconds(at, None, *chosen) for at in (first, folder))
+                photo[models].append((everything - started) / more)
+            if arguments.earlier:
+                started, everything = (
+                    command_seconds(at, arguments.earlier) for at in (first, folder)
+                )
+                earlier.append((everything - started) / more)
     print(f"{len(paths)} photos of 12 megapixels, {megabytes:.1f} MB each", end="; ")
     print(f"{arguments.rounds} rounds, processor milliseconds, medians")
     print(
@@ -229,6 +235,12 @@ def main() -> None:
         print(
             f"{' + '.join(models):<25}  {1e3 * whole:7.1f}  {above:14.0%}"
             f"  {1e3 * statistics.median(face[models[1]]):16.1f}  {ratio:13.2f}"
+        )
+    for models in rows if earlier else ():
+        gain = [other / own for other, own in zip(earlier, photo[models], strict=True)]
+        print(
+            f"{' + '.join(models)}: {statistics.median(gain):.2f} times as fast as the earlier "
+            f"version, which takes {1e3 * statistics.median(earlier):.1f}"
         )
     count = len(paths[:: arguments.copies])
     for models, turns in one_by_one.items():
