@@ -7,8 +7,10 @@ look, is completed before people are made anew (`complete`), and many files beco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ import pyarrow.compute as pc
 from facebatch import ids, tables
 from facebatch.collection import Collection, Snapshot
 from facebatch.collection.generations import name_after
+from facebatch.errors import CollectionError
 from facebatch.people.decisions import Concern, Concerns, Decision
 
 FOLDER = "decisions"
@@ -32,7 +35,14 @@ _SMALL_BYTES = 1_000_000
 """Size below which a file is merged with others when decisions are recorded. Those that have
 embeddings already are mostly larger, and written anew by a regrouping or `compact` alone."""
 
+_TRIES = 5
+"""How often files are listed at most, where others add and merge some meanwhile."""
+
+_LOG = logging.getLogger(__name__)
+
 Embedding = npt.NDArray[np.float32]
+
+_Taken = TypeVar("_Taken")
 
 _COMPLETED = (*PLACE, "embedding")
 _READ = ("decision", "kind", "person_id", "name", "cancels", "face_id", "before", "after")
@@ -48,9 +58,11 @@ def record(collection: Collection, decisions: Sequence[Decision]) -> None:
         return
     rows = pa.concat_tables(map(_rows, decisions))
     _write(collection, _path(decisions[-1].decision), rows)
-    small = _files(collection, below=_SMALL_BYTES)
-    if len(small) >= MANY_FILES:
-        _merge(collection, small)
+    try:
+        merge(collection, at_least=MANY_FILES, below=_SMALL_BYTES)
+    except CollectionError as error:
+        # They are recorded all the same, and merged with the next ones.
+        _LOG.warning("files of decisions could not be merged: %s", error)
 
 
 def _rows(decision: Decision) -> pa.Table:
@@ -83,6 +95,12 @@ def next_name(decisions: Sequence[Decision]) -> str:
     return name_after(decisions[-1].decision if decisions else None)
 
 
+def newest_in(path: str) -> str:
+    """Returns the name of the newest decision in a file, as the file's own name begins with it."""
+    name = path.rpartition("/")[2].removesuffix(".parquet")
+    return "-".join(name.split("-")[:2])
+
+
 def _path(name: str) -> str:
     return f"{FOLDER}/{name}.parquet"
 
@@ -97,9 +115,40 @@ def _files(collection: Collection, below: float = np.inf) -> list[str]:
     return sorted(one.path for one in files if one.path.endswith(".parquet") and one.size < below)
 
 
-def _tables(collection: Collection, columns: Sequence[str]) -> Iterator[pa.Table]:
-    for path in _files(collection):
-        yield tables.read(collection.storage, path, "decisions", columns)
+def _each(
+    collection: Collection,
+    take: Callable[[str], _Taken],
+    at_least: int = 0,
+    below: float = np.inf,
+) -> list[_Taken]:
+    """Takes files one by one, and all of them anew where others merged some meanwhile.
+
+    A merger writes a file and removes those that it was made of; who lists them while it does may
+    see neither.
+
+    Args:
+        collection: The collection.
+        take: Reads the file of a path; called again for files that it took already.
+        at_least: Number of files below which none is taken.
+        below: Bytes that the files have less than.
+
+    Returns:
+        What it gave for each, in the order of `_files`.
+    """
+    tries = _TRIES
+    while True:
+        tries -= 1
+        paths = _files(collection, below)
+        if len(paths) < at_least:
+            return []
+        try:
+            taken = [take(path) for path in paths]
+        except CollectionError:
+            if not tries or all(map(collection.storage.exists, paths)):
+                raise
+            continue
+        if not tries or set(_files(collection, below)) <= set(paths):
+            return taken
 
 
 def read(collection: Collection) -> list[Decision]:
@@ -108,10 +157,12 @@ def read(collection: Collection) -> list[Decision]:
     Raises:
         CollectionError: A file can't be read.
     """
-    found: dict[str, Decision] = {}
-    for rows in _tables(collection, _READ):
-        # A merger that was cut off leaves some in two files.
-        found |= {one.decision: one for one in _decisions(rows)}
+    parts = _each(
+        collection,
+        lambda path: list(_decisions(tables.read(collection.storage, path, "decisions", _READ))),
+    )
+    # A merger that was cut off leaves some in two files.
+    found = {one.decision: one for part in parts for one in part}
     return [found[name] for name in sorted(found)]
 
 
@@ -161,13 +212,17 @@ def recorded_places(
     wanted = pa.array(list(faces), pa.binary(ids.ID_BYTES))
     places: dict[bytes, dict[str, Any]] = {}
     looks: dict[bytes, Embedding] = {}
-    for rows in _tables(collection, ("face_id", *_COMPLETED)):
+
+    def take(path: str) -> None:
+        rows = tables.read(collection.storage, path, "decisions", ("face_id", *_COMPLETED))
         known = pc.and_(pc.is_in(rows["face_id"], wanted), pc.is_valid(rows["media_id"]))
         for row in rows.filter(known).to_pylist():
             embedding, face = row.pop("embedding"), row.pop("face_id")
             places[face] = row
             if embedding is not None:
                 looks[face] = np.array(embedding, np.float32)
+
+    _each(collection, take)
     return places, looks
 
 
@@ -182,14 +237,18 @@ def complete(collection: Collection, snapshot: Snapshot) -> None:
     Raises:
         CollectionError: A file can't be read or written.
     """
-    for path in _files(collection):
+
+    def take(path: str) -> None:
         some = tables.read(collection.storage, path, "decisions", ["face_id", "media_id"])
         bare = pc.and_(pc.is_valid(some["face_id"]), pc.is_null(some["media_id"]))
         faces = set(some.filter(bare)["face_id"].to_pylist())
         known = _places(collection, snapshot, faces) if faces else {}
         if known:
             rows = tables.read(collection.storage, path, "decisions")
+            # If a merger removed it meanwhile, it is there twice: `read` counts decisions once.
             _write(collection, path, _completed(rows, known))
+
+    _each(collection, take)
 
 
 def _completed(rows: pa.Table, known: Mapping[bytes, Mapping[str, Any]]) -> pa.Table:
@@ -225,8 +284,16 @@ def _places(
     return known
 
 
-def merge(collection: Collection, *, at_least: int = 2) -> int:
+def merge(collection: Collection, *, at_least: int = 2, below: float = np.inf) -> int:
     """Makes one file of all, if there are so many at least.
+
+    It has a name that no file ever had, so that whoever still writes one of them anew
+    (`complete`) doesn't overwrite it.
+
+    Args:
+        collection: The collection.
+        at_least: Number of files below which nothing is done.
+        below: Bytes that the files have less than; larger ones are left alone.
 
     Returns:
         The number of files that became one; 0 where nothing was done.
@@ -234,25 +301,25 @@ def merge(collection: Collection, *, at_least: int = 2) -> int:
     Raises:
         CollectionError: A file can't be read or written.
     """
-    paths = _files(collection)
-    if len(paths) < at_least:
+    found = _each(
+        collection,
+        lambda path: (path, tables.read(collection.storage, path, "decisions")),
+        at_least,
+        below,
+    )
+    if not found:
         return 0
-    _merge(collection, paths)
-    return len(paths)
-
-
-def _merge(collection: Collection, paths: Sequence[str]) -> None:
-    """Makes one file of some, the last of which keeps its name."""
-    parts = [tables.read(collection.storage, path, "decisions") for path in paths]
     seen: set[str] = set()
     kept = []
-    for rows in reversed(parts):
+    for _, rows in reversed(found):
         names = set(rows["decision"].unique().to_pylist())
         kept.append(rows.filter(pc.invert(pc.is_in(rows["decision"], pa.array(seen, pa.string())))))
         seen |= names
     rows = pa.concat_tables(part.select(kept[0].column_names) for part in reversed(kept))
     order = pc.sort_indices(rows["decision"])
     # Stable, so that the rows of each decision stay in their order.
-    _write(collection, paths[-1], rows.take(order))
-    for path in paths[:-1]:
+    merged = f"{newest_in(found[-1][0])}-{secrets.token_hex(3)}"
+    _write(collection, _path(merged), rows.take(order))
+    for path, _ in found:
         collection.storage.remove(path)
+    return len(found)

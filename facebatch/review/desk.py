@@ -24,6 +24,7 @@ from facebatch.errors import FacebatchError
 from facebatch.extract import attempts
 from facebatch.people.deciding import Outcome, People
 from facebatch.people.decisions import Decision
+from facebatch.people.recording import newest_in
 from facebatch.review.asker import Asker
 from facebatch.review.faces import FaceStore
 from facebatch.review.roster import Roster
@@ -263,7 +264,7 @@ class Desk:
         ]
         # Our own decisions are known; a reload because of them would be for nothing.
         files = [file.path for file in storage.files("decisions")]
-        return (*made, *(path for path in files if _name(path) not in self._own))
+        return (*made, *(path for path in files if newest_in(path) not in self._own))
 
 
 def regroup(collection: Collection) -> None:
@@ -272,7 +273,3 @@ def regroup(collection: Collection) -> None:
         cluster_people(collection, collection.snapshot())
     except FacebatchError as error:
         _LOG.warning("people could not be regrouped: %s", error)
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2].removesuffix(".parquet")

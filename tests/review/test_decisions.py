@@ -9,9 +9,9 @@ from support.reviewable import forms
 
 from facebatch.erasure import Request, erase, select
 from facebatch.extract import attempts
-from facebatch.people import edit
+from facebatch.people import edit, recording
 from facebatch.people.deciding import People
-from facebatch.review.desk import State, regroup
+from facebatch.review.desk import Desk, State, regroup
 from facebatch.stages import cluster_people
 
 
@@ -191,6 +191,20 @@ def test_what_others_decide_is_seen(review) -> None:
     cluster_people(review.collection, review.collection.snapshot())
     review.site.desk.look()
     assert "From The Terminal" in review.page("/people")
+
+
+def test_nothing_is_read_anew_when_the_files_of_its_own_decisions_become_one(collection) -> None:
+    desk = Desk(collection, idle=1e9)
+    who = next(iter(desk.state.people.known)).hex()
+    for number in range(recording.MANY_FILES):
+        desk.decide(
+            lambda people, number=number: edit.name_person(people, who, f"name {number}"),
+            lambda state: False,
+        )
+    assert len(collection.storage.files("decisions")) == 1
+    state = desk.state
+    desk.look()
+    assert desk.state is state
 
 
 def test_decisions_taken_while_people_are_read_anew_hold(review, monkeypatch) -> None:
