@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
+from facebatch.collection.by_shard import places_by_shard
 from facebatch.collection.collection import Collection, replaced_among
 from facebatch.collection.commits import committed
 from facebatch.collection.snapshot import (
@@ -321,10 +322,12 @@ def _faces(
     snapshot: Snapshot, shards: Sequence[str], contents: pa.Table, dropped: Choice | None
 ) -> tuple[pa.Table, int]:
     """Returns the new shard's faces, and how many rows the shards have."""
+    held = contents.select(["content", "media_id"]).combine_chunks()
+    places_in = places_by_shard(contents["source"])
 
     def kept(shard: str) -> tuple[pa.Table, int]:
         rows = tables.read(snapshot.storage, f"faces/{shard}.parquet", "faces")
-        mine = contents.filter(pc.equal(contents["source"], shard))
+        mine = held.take(pa.array(places_in.get(shard, ()), pa.int64()))
         places = pc.index_in(content_keys(rows), _plain(mine["content"]))
         holders = mine["media_id"].take(pc.drop_null(places))
         visible = with_column(rows.filter(pc.is_valid(places)), "media_id", holders)

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facebatch import ids, tables
+from facebatch.collection.by_shard import places_by_shard
 from facebatch.collection.commits import READERS, Committed, committed, hash_of_names
 from facebatch.collection.shots import shots
 from facebatch.errors import CollectionError
@@ -209,20 +210,20 @@ class Snapshot:
             sources = sources.filter(pc.is_in(sources["media_id"], among["media_id"].unique()))
         own = [name for name in columns if name not in _STORED_AT]
         read = list(dict.fromkeys(["face_id", "content_id", "segment", *own]))
-        shards = pc.unique(sources["shard"]).to_pylist()
+        places_in = places_by_shard(sources["shard"])
 
         def visible(shard: str) -> pa.Table:
             rows = _stored_at(self._rows_of(shard, read), shard, columns)
             if wanted is not None:
                 rows = rows.filter(pc.is_in(rows["face_id"], wanted))
-            mine = sources.filter(pc.equal(sources["shard"], shard))
+            mine = sources.take(pa.array(places_in[shard]))
             places = pc.index_in(content_keys(rows), mine["content"].combine_chunks())
             rows = rows.filter(pc.is_valid(places))
             if "media_id" in columns:
                 rows = with_column(rows, "media_id", mine["media_id"].take(pc.drop_null(places)))
             return rows.select(list(dict.fromkeys(["face_id", *columns])))
 
-        found = in_threads(visible, sorted(shards))
+        found = in_threads(visible, sorted(places_in))
         if not found:
             return self._no_faces(columns)
         rows = pa.concat_tables(found).unify_dictionaries()
@@ -249,21 +250,17 @@ class Snapshot:
             stored = stored.take(pa.array(among))
         result = np.empty((len(stored), length), np.float32)
         row = stored["row"].to_numpy()
-        shard_of = stored["shard"].combine_chunks()
-        places = np.argsort(shard_of.indices, kind="stable")
-        counts = np.bincount(shard_of.indices)
-        ends = np.cumsum(counts)
+        places_in = places_by_shard(stored["shard"])
 
-        def fill(number: int) -> None:
-            mine = places[ends[number] - counts[number] : ends[number]]
-            shard = shard_of.dictionary[number].as_py()
+        def fill(shard: str) -> None:
+            mine = places_in[shard]
             found = tables.matrix(self._rows_of(shard, [column])[column])
             if found.shape[1] != length:
                 held = f"faces/{shard}.parquet holds vectors of {found.shape[1]} numbers"
                 raise CollectionError(f"{held}, not of {length}")
             result[mine] = found[row[mine]]
 
-        in_threads(fill, np.flatnonzero(counts).tolist())
+        in_threads(fill, list(places_in))
         return result
 
     def _rows_of(self, shard: str, columns: Sequence[str]) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from facebatch import ids, tables
 from facebatch.collection import Snapshot
+from facebatch.collection.by_shard import places_by_shard
 from facebatch.collection.snapshot import in_threads
 from facebatch.config import ExtractSettings
 from facebatch.detect.tiled import CROWD, at_smallest_size, panorama_gain
@@ -47,17 +48,23 @@ def seen_small(snapshot: Snapshot, before: Sequence[str], settings: ExtractSetti
     sides = np.stack([rows["width"].to_numpy(), rows["height"].to_numpy()]).astype(np.float64)
     long_sides = sides.max(axis=0)
     gain = panorama_gain(long_sides, sides.min(axis=0), settings.max_side)
+    places_in = places_by_shard(rows["shard"])
 
     def counted(shard: str) -> tuple[int, int]:
         faces = tables.read(
             snapshot.storage, f"faces/{shard}.parquet", "faces", ["media_id", *_BOX]
         )
-        owners = pc.index_in(faces["media_id"], rows["media_id"].combine_chunks())
+        # Faces belong to items of their own shard.
+        mine = places_in[shard]
+        items = rows["media_id"].take(pa.array(mine)).combine_chunks()
+        owners = pc.index_in(faces["media_id"], items)
         faces = faces.filter(pc.is_valid(owners))
         owner = pc.drop_null(owners).to_numpy()
         boxes = np.stack([faces[edge].to_numpy() for edge in _BOX], axis=1)
-        small = at_smallest_size(boxes, long_sides[owner], settings.max_side, settings.min_face)
-        each = np.bincount(owner[small], minlength=len(rows))
+        small = at_smallest_size(
+            boxes, long_sides[mine[owner]], settings.max_side, settings.min_face
+        )
+        each = np.bincount(owner[small])
         return len(boxes), int(each[each >= CROWD].sum())
 
     shards = pc.unique(rows["shard"].filter(pc.greater(rows["faces"], 0))).to_pylist()
