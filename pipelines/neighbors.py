@@ -31,9 +31,6 @@ from facebatch.storage.store import Storage
 from facebatch.workers.machine import usable_cores
 from facebatch.workers.threads import in_order
 
-SHARD_BLOCKS = 4
-"""Blocks of queries in a shard: some seconds of work."""
-
 PART_ROWS = 1 << 16
 """Embeddings in a file: 16 MiB of 128-d ones."""
 
@@ -115,9 +112,8 @@ def find_neighbors(
     storage.write(job.starts, _as_npy(cells.starts))
     for start, part in neighbors.halves(embeddings, row_at, PART_ROWS):
         storage.write(job.part(start // PART_ROWS), _as_npy(part))
-    step = BLOCK_ROWS * SHARD_BLOCKS
-    starts = range(0, n, step)
-    shards = [(start, min(n, start + step)) for start in starts]
+    starts = range(0, n, BLOCK_ROWS)
+    shards = [(start, min(n, start + BLOCK_ROWS)) for start in starts]
     lease = Lease(storage)
 
     def done() -> int:
@@ -127,7 +123,7 @@ def find_neighbors(
         each(SearchShard(job), shards, lease, settings, lambda: report(done(), len(shards)), done)
 
     def settled(start: int) -> tuple[npt.NDArray[np.int64], Neighbors]:
-        rows = row_at[start : start + step].astype(np.int64)
+        rows = row_at[start : start + BLOCK_ROWS].astype(np.int64)
         found = read_edges(job, start)
         proposed = np.where(found >= 0, row_at[found], -1)
         return rows, neighbors.settle(embeddings, rows, proposed, k, reach)
@@ -145,16 +141,9 @@ class SearchShard:
     def __call__(self, shard: tuple[int, int], /) -> None:
         """Searches one shard; one that is there already is written again, the same."""
         opened: OpenCells = self._opened.get(lambda: OpenCells(self._job))
-        blocks = range(shard[0], shard[1], BLOCK_ROWS)
         job = self._job
-        found = [
-            neighbors.propose(
-                *(opened.cells, opened.read, start, min(shard[1], start + BLOCK_ROWS)),
-                *(job.k, job.reach),
-            )
-            for start in blocks
-        ]
-        job.storage.write(job.edges(shard[0]), _as_parquet(np.concatenate(found)))
+        found = neighbors.propose(opened.cells, opened.read, *shard, job.k, job.reach)
+        job.storage.write(job.edges(shard[0]), _as_parquet(found))
 
 
 class OpenCells:
@@ -186,7 +175,8 @@ class OpenCells:
         if number in self._parts:
             part = self._parts.pop(number)
         elif storage.is_local:
-            part = np.load(storage.full_path(path), mmap_mode="r")
+            # A plain array: slices of a memmap take several times as long to make.
+            part = np.asarray(np.load(storage.full_path(path), mmap_mode="r"))
         else:
             part = _read_npy(storage, path)
             if len(self._parts) >= _HELD_PARTS:

@@ -20,7 +20,6 @@ PLAN = replace(choose(100_000, 128, 1 << 30), rows=9_000, lists=32, probes=4)
 
 
 def test_workers_find_the_graph_of_one_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SHARD_BLOCKS", 1)
     monkeypatch.setattr(module, "BLOCK_ROWS", 3000)
     monkeypatch.setattr(graph_search, "BLOCK_ROWS", 3000)
     monkeypatch.setattr(module, "PART_ROWS", 4000)
