@@ -105,6 +105,21 @@ def cancelled(decisions: Sequence[Decision]) -> frozenset[str]:
     return frozenset(found)
 
 
+def about_all(decision: Decision, by_name: Mapping[str, Decision]) -> frozenset[bytes]:
+    """Returns the people whom a decision is about; of an undo also those whom what it cancels is.
+
+    Args:
+        decision: The decision.
+        by_name: All decisions, by their names.
+    """
+    about = decision.about
+    # An undo of names says of no face whose it is, and another may cancel it.
+    while decision.cancels and decision.cancels in by_name:
+        decision = by_name[decision.cancels]
+        about |= decision.about
+    return about
+
+
 def hash_of_names(names: Iterable[str]) -> str | None:
     """Returns a hash of which decisions there are; one may appear that isn't the newest."""
     text = "\n".join(sorted(names))

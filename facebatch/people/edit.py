@@ -239,7 +239,7 @@ def undo(people: People, name: str | None = None) -> Outcome:
             "nothing_to_undo", f"there is {what}{f' called {name!r}' if name else ''}"
         )
     target = candidates[-1]
-    back, held = going_back(people.relocated, target)
+    back, held = going_back(people.relocated, target, people.known)
     decision = Decision("undo", target.person_id, cancels=target.decision, concerns=back)
     moved = sum(one.before != one.after for one in back)
     verb = "goes" if moved == 1 else "go"

@@ -161,6 +161,7 @@ class _Said:
             self.names[decision.person_id] = decision.name
         elif decision.kind == "merge":
             _merge_names(decision, self.names)
+            self._inherit(decision.person_id, set(decision.columns[1]) - {decision.person_id, None})
         elif decision.kind == "hide" and decision.person_id is not None:
             self.hidden.add(decision.person_id)
         self.names |= decision.names
@@ -196,6 +197,17 @@ class _Said:
             names=self.names,
             hidden=frozenset(self.hidden),
         )
+
+    def _inherit(self, heir: bytes | None, merged: Set[bytes | None]) -> None:
+        """Says of a person whom and which faces those aren't who are merged into it."""
+        if heir is None:
+            return
+        for (row, who), by in tuple(self.forbidden.items()):
+            if who in merged:
+                self.forbidden.setdefault((row, heir), by)
+        for pair in tuple(self.apart):
+            if pair & merged and pair - merged - {heir}:
+                self.apart.add(pair - merged | {heir})
 
     def _pin(self, given: Mapping[int, tuple[bytes, str]]) -> None:
         """Takes in whose faces are that a decision gives to somebody."""

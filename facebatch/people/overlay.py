@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from facebatch.people.decisions import Decision
+from facebatch.people.decisions import Decision, about_all
 from facebatch.people.effective import EffectiveDecisions
 from facebatch.people.identity import Person
 
@@ -135,9 +135,7 @@ class _Changing:
         for cluster, gone in left.items():
             if cluster >= 0 and not self._sizes[cluster]:
                 self._empty(cluster, gone)
-        self._touched |= decision.about
-        if decision.cancels and decision.cancels in self._by_name:
-            self._touched |= self._by_name[decision.cancels].about
+        self._touched |= about_all(decision, self._by_name)
 
     @cached_property
     def _by_name(self) -> Mapping[str, Decision]:

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from facebatch.people.decisions import Concern, Decision
 from facebatch.people.effective import EffectiveDecisions
+from facebatch.people.identity import Person
 
 
-def going_back(effective: EffectiveDecisions, target: Decision) -> tuple[tuple[Concern, ...], int]:
+def going_back(
+    effective: EffectiveDecisions, target: Decision, known: Mapping[bytes, Person]
+) -> tuple[tuple[Concern, ...], int]:
     """Returns what an undo of a decision says of its faces.
 
     Faces go back to whose they were before, but for those that a later decision moved: it was
-    taken knowing of the first, and nobody undoes it.
+    taken knowing of the first, and nobody undoes it. Those of somebody who was merged since go to
+    whom that person leads to.
 
     Args:
         effective: What stands of all decisions.
         target: The decision that is to be undone.
+        known: Everyone ever known, by person id.
 
     Returns:
         The faces, and how many that the decision moved stay because of later ones. Where any goes
         back, those that the decision left are among the faces, so that they aren't taken along.
     """
     later = [
-        one
+        (each.kind, one)
         for each in _later(effective, target)
         for one in each.concerns
         if one.before != one.after
     ]
     rows = effective.located.rows
-    held = {rows[one.face_id] for one in later if one.face_id in rows}
+    held = {rows[one.face_id] for _, one in later if one.face_id in rows}
+    merged = {one.before for kind, one in later if kind == "merge" and one.before is not None}
+    heirs = {who: known[who].merged_into or who for who in merged if who in known}
     back = tuple(
-        Concern(one.face_id, one.after, one.before)
+        Concern(one.face_id, one.after, heirs.get(one.before or b"", one.before))
         for one in target.concerns
         if rows.get(one.face_id, -1) not in held
     )

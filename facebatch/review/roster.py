@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from facebatch.people import Person
 from facebatch.people.deciding import People
-from facebatch.people.decisions import Decision
+from facebatch.people.decisions import Decision, about_all
 from facebatch.people.names import folded
 from facebatch.review.faces import FaceStore, Rows
 
@@ -101,8 +101,8 @@ class Roster:
 
     def following(self, people: People, decision: Decision) -> Roster:
         """Returns the roster after a decision, which the people follow already."""
-        about = set(decision.about)
-        heirs = (one.merged_into for one in map(people.known.get, decision.about) if one)
+        about = set(about_all(decision, {one.decision: one for one in people.decisions}))
+        heirs = (one.merged_into for one in map(people.known.get, tuple(about)) if one)
         about |= {who for who in heirs if who is not None}
         if decision.kind == "undo":
             about |= {who for who in people.known if who not in self.numbers}

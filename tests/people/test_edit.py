@@ -29,6 +29,7 @@ from facebatch.people.decisions import Concern, Decision
 from facebatch.people.edit import (
     People,
     hide_person,
+    keep_apart,
     list_people,
     merge_people,
     name_person,
@@ -98,6 +99,24 @@ def test_rejected_faces_never_come_back_to_the_person(collection: Collection) ->
     merge_people(People.of(collection), who, listed(People.of(collection))[1:2])
     undo(follow(collection))
     assert wrong not in partition(follow(collection))[who]
+
+
+def test_who_others_are_merged_into_is_nobody_whom_they_were_said_not_to_be(
+    collection: Collection,
+) -> None:
+    first, second, third, _ = listed(People.of(collection))
+    people = People.of(collection)
+    wrong = people.faces_of(people.find(first))[2]
+    reject_faces(people, first, [wrong.hex()], no_face=False)
+    keep_apart(People.of(collection), first, third)
+    merge_people(People.of(collection), second, [first])
+    for how in LATER_RUNS:
+        people = follow(collection, **how)
+        assert wrong not in partition(people)[second]
+        assert frozenset(map(bytes.fromhex, (second, third))) in people.effective_decisions.apart
+    undo(people)
+    apart = People.of(collection).effective_decisions.apart
+    assert apart == {frozenset(map(bytes.fromhex, (first, third)))}
 
 
 def test_a_rejected_face_may_join_its_next_choice() -> None:

@@ -113,6 +113,19 @@ def test_many_names_are_one_decision_and_one_undo(collection: Collection) -> Non
     assert not any(one.name for one in people.known.values() if one.status == "active")
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_names_are_back_once_the_undo_of_their_import_is_undone(
+    collection: Collection, together: bool
+) -> None:
+    who = next(iter(partition(People.of(collection))))
+    import_names(People.of(collection), [NamedRow(2, "Ada", person=who)])
+    for _ in range(2):
+        if not together:
+            follow(collection)
+        undo(People.of(collection), recording.read(collection)[-1].decision)
+    assert People.of(collection).known[bytes.fromhex(who)].name == "Ada"
+
+
 def test_of_a_person_who_is_several_each_face_goes_where_it_belongs(
     collection: Collection,
 ) -> None:

@@ -8,6 +8,7 @@ from support.commits import LATER_RUNS, clustered, follow, listed, partition
 from facebatch.collection import Collection
 from facebatch.people.edit import (
     People,
+    assign_faces,
     merge_people,
     name_person,
     reject_faces,
@@ -85,3 +86,19 @@ def test_undoing_again_and_again_goes_back_to_the_beginning(collection: Collecti
     for _ in range(3):
         undo(follow(collection))
     assert partition(follow(collection)) == before
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_who_was_merged_since_is_not_brought_back(collection: Collection, together: bool) -> None:
+    ada, bo, cem = listed(People.of(collection))
+    before = partition(People.of(collection))
+    face = sorted(before[ada])[0]
+    first = assign_faces(People.of(collection), cem, [face.hex()])
+    merge_people(People.of(collection), bo, [ada])
+    if not together:
+        follow(collection)
+    undo(People.of(collection), first.decision.decision)
+    now = {bo: before[ada] | before[bo], cem: before[cem]}
+    assert partition(People.of(collection)) == now
+    for how in LATER_RUNS:
+        assert partition(follow(collection, **how)) == now

@@ -11,6 +11,7 @@ from facebatch.erasure import Request, erase, select
 from facebatch.extract import attempts
 from facebatch.people import edit, recording
 from facebatch.people.deciding import People
+from facebatch.people.exchange import NamedRow, import_names
 from facebatch.review.desk import Desk, State, regroup
 from facebatch.stages import cluster_people
 
@@ -191,6 +192,20 @@ def test_what_others_decide_is_seen(review) -> None:
     cluster_people(review.collection, review.collection.snapshot())
     review.site.desk.look()
     assert "From The Terminal" in review.page("/people")
+
+
+def test_who_was_named_by_an_import_is_asked_about_again_once_it_is_undone(review) -> None:
+    desk, before = review.site.desk, review.unnamed()
+
+    def decided(verb) -> str:
+        return desk.decide(verb, lambda state: False).decision.decision
+
+    decided(lambda people: import_names(people, [NamedRow(1, "Ada", person=before[0])]))
+    assert review.unnamed() == before[1:]
+    undone = decided(edit.undo)
+    assert review.unnamed() == before
+    decided(lambda people: edit.undo(people, undone))
+    assert review.unnamed() == before[1:]
 
 
 def test_nothing_is_read_anew_when_the_files_of_its_own_decisions_become_one(collection) -> None:
