@@ -97,6 +97,8 @@ class Access:
         Whoever rebinds a name of theirs to this machine's address has browsers ask for that name.
         """
         name, _, port = host.rpartition(":")
+        if self.port == 80 and (not name or host.endswith("]")):
+            name, port = host, "80"  # which browsers leave out
         if port != str(self.port):
             return False
         if self.password is None:

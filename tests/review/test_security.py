@@ -235,3 +235,19 @@ def test_a_password_lets_in_and_guessing_ends(outside) -> None:
     assert {login(str(guess), other) for guess in range(12)} == {401}
     assert login("correct horse battery", other) == 401, "nobody may guess on"
     assert outside.browser.get("/login").status_code == 404, "where there is no password"
+
+
+def test_port_80_is_left_out_by_browsers(outside) -> None:
+    site, access = outside.site, Access("127.0.0.1", 80)
+    app = make_app(Site(site.desk, site.originals, site.eye, access, "en"))
+    browser = TestClient(app, base_url="http://127.0.0.1")
+    browser.get(f"/?token={access.token}")
+    form = type(outside)(outside.collection, site, browser).form("/who", "hide")
+    sent = {"data": dict(form), "follow_redirects": False}
+    for origin, status in (("http://127.0.0.1:8765", 403), ("http://127.0.0.1", 303)):
+        answer = browser.post("/decide", headers={"origin": origin}, **sent)
+        assert answer.status_code == status, origin
+    for host in ("localhost", "[::1]", "127.0.0.1:80", "[::1]:80"):
+        assert access.allows_host(host), host
+    for host in ("evil.example", "127.0.0.1:8765", "127.0.0.1:", ":80", "", "::1"):
+        assert not access.allows_host(host), host
