@@ -27,6 +27,9 @@ from facebatch.monitor.stages import Report
 from facebatch.stages import good_faces
 from facebatch.train import NamedChips
 
+_CHIPS: Mapping[str, Any] = {"chips": True}
+"""What photos are extracted with, whatever else is said."""
+
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
@@ -64,7 +67,7 @@ def check_data(data: str, url: str, flags: Mapping[str, Any], run: RunSettings) 
     info = read_info(data)
     if info is None:
         check_input([parse_root(data)], url, run)
-        check_models(settings_for(url, flags), run)
+        check_models(settings_for(url, {**flags, **_CHIPS}), run)
         return
     resolve_extract(flags, None, info["extract"])
     for name in ("exclude", "follow_links"):
@@ -98,7 +101,7 @@ def learnt_from(
         return Learnt(_chips(named_faces(collection), collection), data, collection.settings)
     root = parse_root(data)
     check_input([root], url, run)
-    collection = Collection.for_extraction(url, {**flags, "chips": True})
+    collection = Collection.for_extraction(url, {**flags, **_CHIPS})
     done = run_extract([root], collection, run, report)
     good = good_faces(collection, done.snapshot, Gate())
     rows, problems = enrol_snapshot(done.snapshot, good, choosing(collection.settings))

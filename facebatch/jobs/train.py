@@ -322,7 +322,7 @@ def _evaluated(
     people = sorted({learnt.chips.sources[row].split("/")[1] for row in used})
     only_tested = replace(
         run,
-        device=DEFAULT_DEVICE,
+        device="cpu" if run.device == "cpu" else DEFAULT_DEVICE,
         exclude=("/*", *(f"!/{_escaped(name)}" for name in people)),
         follow_links=Sources.read(Storage(str(model / _FACES))).follow_links,
     )

@@ -110,6 +110,7 @@ def _export(model: Path, card: Card, head: Floats, best: Verdict, about: str) ->
         "kind": "embedder",
         "summary": f"{card.name} with a head ({best.kind}) of {about}.",
         "format": "onnx",
+        "precision": card.precision,
         "dimension": head.shape[1],
         **aligned,
         "licence": f"that of {card.name}: {card.licence}; of the head nobody has stated one",

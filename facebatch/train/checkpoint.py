@@ -73,7 +73,7 @@ def restore_random(state: dict[str, Any]) -> None:
     saved = state["random"]
     torch.set_rng_state(saved["torch"])
     if saved["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(saved["cuda"])
+        torch.cuda.set_rng_state_all(saved["cuda"][: torch.cuda.device_count()])
     name, keys, position, has_gauss, cached = saved["numpy"]
     np.random.set_state((name, np.array(keys, np.uint32), position, has_gauss, cached))  # noqa: NPY002
     version, inner, gauss = saved["python"]

@@ -16,6 +16,9 @@ SIDES = {"mobilenetv1": 112, "inception-resnet-v1": 160}
 """Side of the chips that a backbone reads where nothing else is asked for, in pixels."""
 
 DIMENSIONS = (128, 512)
+_SEEDS = 2**32
+"""How many seeds NumPy's generator for everything knows."""
+
 _SMALLEST_SIDE = {"mobilenetv1": 32, "inception-resnet-v1": 80}
 
 
@@ -82,6 +85,8 @@ class TrainSettings:
         for name, value in {"width": self.width, "rate": self.rate}.items():
             if not 0 < value <= 1:
                 raise UsageError(f"--{name} is above 0 and at most 1")
+        if self.seed >= _SEEDS:
+            raise UsageError(f"--seed is below {_SEEDS}")
         if not 0 < self.held_out < 1:
             raise UsageError("--held-out is a share between 0 and 1")
         if self.width != 1 and self.backbone != "mobilenetv1":

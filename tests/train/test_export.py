@@ -87,6 +87,7 @@ def test_a_missing_package_names_its_extra():
         ({"photos": 1}, "--photos is at least 2"),
         ({"held_out": 1.0}, "--held-out is a share"),
         ({"rate": 0.0}, "--rate is above 0"),
+        ({"seed": 2**32}, "--seed is below 4294967296"),
         ({"backbone": "inception-resnet-v1", "side": 160, "width": 0.5}, "for mobilenetv1 only"),
     ],
 )

@@ -20,7 +20,7 @@ from support.shared import made_once
 from facebatch.errors import UsageError, WeightsError
 from facebatch.evaluate.pairs import PairScore
 from facebatch.faces.align import TEMPLATES
-from facebatch.train import NamedChips, TrainSettings, split_people
+from facebatch.train import NamedChips, TrainSettings, checkpoint, split_people
 from facebatch.train.loop import CHECKPOINT, Trained, Training
 from facebatch.train.metrics import Progress
 from facebatch.train.people import draw_pairs
@@ -151,6 +151,16 @@ def test_what_was_begun_on_a_gpu_goes_on_without_one(chips, tmp_path):
     state["step"] = 2
     torch.save(state, tmp_path / CHECKPOINT)
     assert trained(chips, tmp_path, half).steps == 4
+
+
+def test_what_was_begun_on_two_gpus_goes_on_on_one(monkeypatch):
+    saved = {**checkpoint._random_state(), "cuda": [1, 2]}
+    seeded: list[list[int]] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", seeded.append)
+    checkpoint.restore_random({"random": saved})
+    assert seeded == [[1]]
 
 
 def test_given_weights_are_begun_with_and_others_refused(chips, tmp_path):
