@@ -36,6 +36,8 @@ from facebatch.storage.store import Storage
 
 _SEED = 1
 _POLL_SECONDS = 0.5
+_POLL_SHARE = 0.02
+"""What looking may take of the time: the kernel goes through all pages that are mapped."""
 
 
 @dataclass
@@ -57,8 +59,11 @@ def measured() -> Iterator[Cost]:
     ended: dict[int, float] = {}
 
     def watch() -> None:
-        while not done.wait(_POLL_SECONDS):
+        pause = _POLL_SECONDS
+        while not done.wait(pause):
+            looked = time.perf_counter()
             cost.peak = max(cost.peak, _memory(ended))
+            pause = max(_POLL_SECONDS, (time.perf_counter() - looked) / _POLL_SHARE)
 
     watcher = threading.Thread(target=watch, daemon=True)
     begun, before = time.perf_counter(), time.process_time()
