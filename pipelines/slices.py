@@ -25,8 +25,8 @@ from facebatch.pipelines.runners import KILL_SECONDS, run_watched, watched
 from facebatch.storage.store import Storage
 
 SLICE_ITEMS = 500_000
-"""Files with work that are planned together, at most (and a piece): Beam's local runner holds 5 kB
-of each, and its workers 2 kB."""
+"""Items with work, as far as a listing tells, that are planned together, at most (and a piece):
+Beam's local runner and its workers hold 5 kB of each, together."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def list_slices(
 
     def work() -> None:
         listing = pieces.list_roots(job.roots, tally, stop)
-        known = pieces.known_rows(snapshot, job.roots)
+        known = pieces.known_rows(snapshot, job.roots, listing.files)
         reread = job.rules.reread
         written = pieces.write_pieces(listing, known, between, "pieces", stop, reread=reread)
         addresses = Addresses(job.roots, listing.queries)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 
@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from facebatch.collection import Snapshot
 from facebatch.extract.items import Known
 from facebatch.extract.progress import Tally
+from facebatch.media.kinds import kind_of
 from facebatch.media.sources.ignored import Ignored
 from facebatch.media.sources.listing import Marked, MediaFile, Unreadable, list_root
 from facebatch.media.sources.roots import Root
@@ -31,12 +32,16 @@ from facebatch.storage.store import Storage
 PIECE_PLACES = 10_000
 """Listed files and known rows that are one piece, about."""
 
+SEGMENT_BYTES = 20_000_000
+"""Bytes of a video for which one item is reckoned: its 120 seconds (`SEGMENT_SECONDS`) at 1.3
+million bits a second, which is little. Most videos have more: they become fewer items than that."""
+
 _ROOTS_TOGETHER = 8
 _FILES_TOGETHER = 100_000
 """Files whose columns are lists of Python's before they become Arrow's."""
 
 _PLACE = pa.large_binary()
-_BESIDE = pa.struct([("path", pa.binary()), ("size", pa.int64()), ("marker", pa.string())])
+_BESIDE = pa.struct([("path", _PLACE), ("size", pa.int64()), ("marker", pa.large_string())])
 _FILES = pa.schema(
     [
         ("place", _PLACE),
@@ -78,8 +83,9 @@ class Piece:
     Args:
         path: Where it lies.
         files: Listed files in it.
-        work: Files in it that are new or otherwise than the collection knows them, and known ones
-            that are gone: what there may be to do, at most.
+        work: Items in it that are new or otherwise than the collection knows them, and known ones
+            that are gone: what there may be to do, at most. How many a video becomes is told by its
+            size, until it is opened.
     """
 
     path: str
@@ -101,8 +107,9 @@ def list_roots(roots: Sequence[Root], tally: Tally, stop: threading.Event) -> Li
     """
     with ThreadPoolExecutor(_ROOTS_TOGETHER) as pool:
         parts = list(pool.map(lambda root: _list(root, tally, stop), roots))
+    files = pa.concat_tables([_FILES.empty_table(), *(part.files for part in parts)])
     return Listing(
-        pa.concat_tables([_FILES.empty_table(), *(part.files for part in parts)]),
+        files.combine_chunks(),  # taking some rows looks at all chunks
         tuple(one for part in parts for one in part.left_out),
         tuple(one for part in parts for one in part.not_listed),
         {place: query for part in parts for place, query in part.queries.items()},
@@ -155,20 +162,36 @@ def _beside(file: MediaFile) -> dict[str, bytes | int | str]:
     return {"path": os.fsencode(file.path), "size": file.size, "marker": file.marker}
 
 
-def known_rows(snapshot: Snapshot, roots: Iterable[Root]) -> pa.Table:
+def known_rows(snapshot: Snapshot, roots: Collection[Root], files: pa.Table) -> pa.Table:
     """Returns every media row that was ever committed for the items of some roots.
 
-    Its columns are the fields of `Known`, and ``place``, by which they belong to listed files.
+    Of roots that aren't listed whole they are those of listed files alone: nothing can be said of
+    the others.
+
+    Args:
+        snapshot: What is known.
+        roots: The roots that were listed.
+        files: What was found there, as `Listing` has it.
+
+    Returns:
+        The fields of `Known`, and ``place``, by which rows belong to listed files.
     """
-    names = pa.array([root.name for root in roots], pa.large_string())
     rows = snapshot.stored([*_KNOWN, "path_bytes"])
-    rows = rows.filter(pc.is_in(rows["root"], names))
+    rows = rows.filter(_is_of(rows, roots))
     rows = rows.select(_KNOWN).append_column("place", _places(rows))
+    whole = [root for root in roots if root.is_whole]
+    if len(whole) < len(roots):
+        listed = pc.is_in(rows["place"], files["place"])
+        rows = rows.filter(pc.or_(_is_of(rows, whole), listed))
     # Every shard is a chunk of each column, and taking some rows looks at all chunks.
     for at, name in enumerate(rows.column_names):
         kind = pa.large_string() if name == "shard" else rows[at].type
         rows = rows.set_column(at, name, rows[at].cast(kind).combine_chunks())
     return rows
+
+
+def _is_of(rows: pa.Table, roots: Iterable[Root]) -> pa.ChunkedArray:
+    return pc.is_in(rows["root"], pa.array([root.name for root in roots], pa.large_string()))
 
 
 def _places(rows: pa.Table) -> pa.ChunkedArray:
@@ -223,10 +246,20 @@ def write_pieces(
 def _work(files: pa.Table, known: pa.Table, reread: bool) -> int:
     known = _winners(known)
     settled = known.filter(pc.is_in(known["status"], pa.array(["ok", "duplicate"])))
-    same = 0 if reread else _count(pc.is_in(_versions(files), _versions(settled)))
     there = pc.is_in(known["place"], files["place"])
     gone = pc.and_not(pc.not_equal(known["status"], "vanished"), there)
-    return len(files) - same + _count(gone)
+    if not reread:
+        same = pc.is_in(_versions(files), _versions(settled))
+        files = files.filter(pc.invert(same))
+    return _items(files) + _count(gone)
+
+
+def _items(files: pa.Table) -> int:
+    """Returns how many items files become, about."""
+    large = files.filter(pc.greater_equal(files["size"], 2 * SEGMENT_BYTES))
+    found = zip(large["place"].to_pylist(), large["size"].to_pylist(), strict=True)
+    videos = (size for place, size in found if kind_of(os.fsdecode(place)) == "video")
+    return len(files) + sum(int(size) // SEGMENT_BYTES - 1 for size in videos)
 
 
 def _winners(known: pa.Table) -> pa.Table:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ from facebatch.storage.store import Storage
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ROOTS = {name: Root(name, f"/disks/{name}") for name in ("old", "photos")}
 NEVER = threading.Event()
+Files = Sequence[MediaFile]
 _numbers = itertools.count()
 
 PATHS = st.builds(
@@ -78,7 +80,9 @@ def known_rows(draw: st.DrawFn, files: list[MediaFile]) -> list[Known]:
     return draw(st.lists(made, max_size=8))
 
 
-def as_table(known: list[Known]) -> pa.Table:
+def as_table(
+    known: list[Known], roots: Collection[Root] = tuple(ROOTS.values()), files: Files = ()
+) -> pa.Table:
     """The rows as the collection's files have them, read again by the module itself."""
     collection = rows.memory_collection()
     for number, row in enumerate(known):
@@ -95,7 +99,7 @@ def as_table(known: list[Known]) -> pa.Table:
             tables.from_rows("media", [{**media, "committed_at": NOON}]),
             collection.fingerprint,
         )
-    found = pieces.known_rows(collection.snapshot(), ROOTS.values())
+    found = pieces.known_rows(collection.snapshot(), roots, pieces.table_of(files))
     assert all(column.num_chunks <= 1 for column in found.columns)  # however many shards there are
     return found
 
@@ -165,6 +169,23 @@ def test_what_is_known_as_it_is_isnt_work() -> None:
     assert (piece.files, piece.work) == (4, 4)
 
 
+def test_a_video_is_as_many_items_as_its_size_tells() -> None:
+    versions = {"a.mp4": 1_200_000_000, "b.MOV": 5, "c.tif": 1_200_000_000, "old.mp4": 900_000_000}
+    files = [MediaFile("photos", "", path, size, "1") for path, size in versions.items()]
+    known = [Known("photos", "old.mp4", 900_000_000, "1", "ok", None, 1, NOON, "s1")]
+    _, [piece] = write(Listing(pieces.table_of(files), (), (), {}), as_table(known), places=100)
+    assert (piece.files, piece.work) == (4, 60 + 1 + 1)
+
+
+def test_of_a_root_listed_in_part_only_what_is_known_of_listed_files_is_looked_at() -> None:
+    places = [("photos", "a.jpg"), ("photos", "a.jpg"), ("photos", "b.jpg"), ("old", "b.jpg")]
+    known = [Known(*place, 1, "1", "ok", None, 1, NOON, "s1") for place in places]
+    files = [listed("photos", path, (1, "1"), False) for path in ("a.jpg", "new.jpg")]
+    roots = [replace(ROOTS["photos"], files=("a.jpg", "new.jpg")), ROOTS["old"]]
+    found = as_table(known, roots, files)
+    assert sorted(found["place"].to_pylist()) == [b"old\0b.jpg", *[b"photos\0a.jpg"] * 2]
+
+
 def test_neither_addresses_nor_what_opens_them_are_written_down(tmp_path: Path) -> None:
     root = Root("web", "https://user:secret@example.org/p", files=("a.jpg?token=open",))
     queries = {("web", "a.jpg"): "?token=open"}
@@ -205,6 +226,7 @@ def test_several_roots_are_listed_and_counted(tmp_path: Path) -> None:
     tally = Tally()
     listing = list_roots(roots, tally, NEVER)
     assert tally.listed == len(listing.files) == 3
+    assert all(column.num_chunks == 1 for column in listing.files.columns)  # as rows are taken
     assert [(one.reason, one.files) for one in listing.left_out] == [("extension", 1)]
 
 
