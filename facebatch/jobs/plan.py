@@ -102,7 +102,8 @@ def make_plan(
         here, path = Storage(folder), f"{PLAN_PREFIX}1.json"
         known = known_of(Storage(url))
         job = plan_job(roots, known, extraction, settings, here, path)
-        alone = replace(settings, runner="DirectRunner", workers=1)
+        options = settings.beam_options if settings.is_local else ()
+        alone = replace(settings, runner="DirectRunner", workers=1, beam_options=options)
         tally = Tally()
         report(Progress())
         # Without the plan, by which an extraction would be said to begin.

@@ -271,7 +271,7 @@ def _extract(
     lease = Lease(storage, collection.settings)
     try:
         with lease.held():
-            poll, signs = lambda: report(reader.poll()), lambda: _signs(reader, storage)
+            poll, signs = lambda: report(reader.poll()), lambda: signs_of_life(reader, storage)
             extract(job, known, collection, settings, lease, tally, poll, signs)
         done = reader.look()
     except Interrupted:
@@ -286,10 +286,13 @@ def _extract(
     return totals(snapshot, job.shards, done.plan), snapshot, job.shards
 
 
-def _signs(reader: ProgressReader, storage: Storage) -> Hashable:
-    """Returns what changes while somebody lists or extracts."""
+def signs_of_life(reader: ProgressReader, storage: Storage) -> Hashable:
+    """Returns what changes while somebody extracts.
+
+    Until the plan is there it always changes: planning leaves nothing else in the store.
+    """
     progress = reader.poll()
-    return progress.items, progress.planned, attempts.alive(storage)
+    return time.monotonic() if progress.plan is None else (progress.items, attempts.alive(storage))
 
 
 def _versions(snapshot: Snapshot) -> set[str]:

@@ -16,10 +16,13 @@ from support.program import facebatch
 from facebatch.collection import Collection
 from facebatch.config import ExtractSettings, RunSettings
 from facebatch.errors import UsageError
-from facebatch.extract.progress import Progress
+from facebatch.extract.plan import Plan
+from facebatch.extract.progress import Progress, ProgressReader
 from facebatch.jobs.plan import make_plan
-from facebatch.jobs.run import run_all
+from facebatch.jobs.run import run_all, signs_of_life
 from facebatch.media.sources.roots import parse_roots
+from facebatch.pipelines.slices import write_plan
+from facebatch.storage.store import Storage
 
 
 def test_a_run_in_two_processes_turns_an_album_into_people(
@@ -191,6 +194,29 @@ def test_a_run_without_thresholds_ends_before_it_extracts(tmp_path: Path) -> Non
     collection = Collection.create(str(tmp_path / "collection"), settings)
     with pytest.raises(UsageError, match="facebatch calibrate FOLDER --embedder sface"):
         run_all([], collection, RunSettings(), lambda progress: None)
+
+
+def test_a_dry_run_for_a_cluster_plans_here_without_the_clusters_options(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(b"no photo")
+    options = ("--job_endpoint=embed", "--some_setting_of_the_server=3")
+    settings = RunSettings(runner="PortableRunner", workers=7, beam_options=options)
+    roots, url = parse_roots([str(tmp_path / "photos")]), str(tmp_path / "collection")
+    plan = make_plan(roots, url, {}, None, settings)
+    assert (plan["to_extract"], plan["workers"]) == (1, 7)
+
+
+def test_silence_counts_from_the_plan_on(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    reader = ProgressReader(storage, "attempts/plan-1.json", clock=iter(range(100)).__next__)
+    assert signs_of_life(reader, storage) != signs_of_life(reader, storage)
+    write_plan(Plan(), storage, "attempts/plan-1.json")
+    reader.look()
+    assert signs_of_life(reader, storage) == signs_of_life(reader, storage)
+    storage.write("attempts/shard-1.json", b"{}")
+    before = signs_of_life(reader, storage)
+    storage.remove("attempts/shard-1.json")
+    assert signs_of_life(reader, storage) != before
 
 
 def test_a_dry_run_tells_how_far_its_listing_is(tmp_path: Path) -> None:
