@@ -163,8 +163,14 @@ class Storage:
                 retried(lambda: local.put(Path(target), fill))
                 return
             with tempfile.NamedTemporaryFile(prefix="facebatch-") as file:
-                fill(cast(BinaryIO, file))
-                file.flush()
+                try:
+                    fill(cast(BinaryIO, file))
+                    file.flush()
+                except OSError as error:
+                    raise CollectionError(
+                        f"{self.public}/{path} can't be written by way of {tempfile.gettempdir()}, "
+                        f"the folder of temporary files (TMPDIR names another): {error}"
+                    ) from error
                 retried(lambda: store.put_file(file.name, target))
 
     @contextmanager

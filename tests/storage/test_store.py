@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,21 @@ def test_a_large_file_that_is_not_filled_is_not_there(storage: Storage) -> None:
     with pytest.raises(CollectionError):
         storage.write_large("index/a", fill)
     assert storage.read("index/a") == b"whole"
+
+
+def test_a_full_folder_of_temporary_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def fill(file: BinaryIO) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(CollectionError) as caught:
+        Storage("memory://bucket").write_large("faces.index", fill)
+    assert str(caught.value).startswith("memory://bucket/faces.index can't be written by way of")
+    assert f"{tmp_path}, the folder of temporary files" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_large_file_that_the_store_refuses_is_named(tmp_path: Path, faults: Faults) -> None:
