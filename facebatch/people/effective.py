@@ -5,6 +5,7 @@ It is read from all decisions in the order of time; later ones win, and an undo 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -140,20 +141,27 @@ class _Said:
     released: dict[int, str] = field(default_factory=dict)
     names: dict[bytes, str] = field(default_factory=dict)
     hidden: set[bytes] = field(default_factory=set)
+    refused: defaultdict[bytes, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """The faces that were ever said not to be a person's, by person."""
+    parted: defaultdict[bytes, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    """The people who aren't a person, by person."""
 
     @classmethod
     def of(cls, effective: EffectiveDecisions) -> _Said:
         """Returns what some decisions said, to go on from there."""
-        return cls(
+        said = cls(
             dict(effective.pins),
-            {(row, who): by for row, who, by in effective.forbidden},
-            set(effective.no_faces),
-            list(effective.strangers),
-            set(effective.apart),
-            dict(effective.released),
-            dict(effective.names),
-            set(effective.hidden),
+            no_faces=set(effective.no_faces),
+            strangers=list(effective.strangers),
+            released=dict(effective.released),
+            names=dict(effective.names),
+            hidden=set(effective.hidden),
         )
+        for row, who, by in effective.forbidden:
+            said._forbid(row, who, by)
+        for pair in effective.apart:
+            said._part(pair)
+        return said
 
     def take(self, decision: Decision, rows: Mapping[bytes, int]) -> None:
         """Takes in a decision that counts."""
@@ -202,12 +210,24 @@ class _Said:
         """Says of a person whom and which faces those aren't who are merged into it."""
         if heir is None:
             return
-        for (row, who), by in tuple(self.forbidden.items()):
-            if who in merged:
-                self.forbidden.setdefault((row, heir), by)
-        for pair in tuple(self.apart):
-            if pair & merged and pair - merged - {heir}:
-                self.apart.add(pair - merged | {heir})
+        for who in self.refused.keys() & merged:
+            for row in tuple(self.refused[who]):
+                by = self.forbidden.get((row, who))
+                if by is not None and (row, heir) not in self.forbidden:
+                    self._forbid(row, heir, by)
+        for who in self.parted.keys() & merged:
+            for other in self.parted[who] - merged - {heir}:
+                self._part(frozenset((heir, other)))
+
+    def _forbid(self, row: int, who: bytes, by: str) -> None:
+        self.forbidden[row, who] = by
+        self.refused[who].add(row)
+
+    def _part(self, people: frozenset[bytes]) -> None:
+        self.apart.add(people)
+        one, other = people
+        self.parted[one].add(other)
+        self.parted[other].add(one)
 
     def _pin(self, given: Mapping[int, tuple[bytes, str]]) -> None:
         """Takes in whose faces are that a decision gives to somebody."""
@@ -236,7 +256,7 @@ class _Said:
         elif decision.kind == "reject" and one.before is not None:
             if row in self.pins and self.pins[row][0] == one.before:
                 del self.pins[row]
-            self.forbidden[row, one.before] = decision.decision
+            self._forbid(row, one.before, decision.decision)
         elif decision.kind == "undo" and one.before in given:
             # It had been given to somebody who had others: who was founded on it needs no more
             # than that nothing says so any longer.
@@ -248,9 +268,10 @@ class _Said:
         faces = [rows.get(one.face_id) for one in decision.concerns if one.after is None]
         known = [row for row in faces if row is not None]
         if len(people) == 2:
-            self.apart.add(people)
+            self._part(people)
         elif len(people) == 1:
-            self.forbidden |= {(row, who): decision.decision for row in known for who in people}
+            for row in known:
+                self._forbid(row, next(iter(people)), decision.decision)
         elif len(known) == 2:
             self.strangers.append((known[0], known[1]))
 

@@ -28,6 +28,7 @@ from facebatch.people import recording
 from facebatch.people.decisions import Concern, Decision
 from facebatch.people.edit import (
     People,
+    assign_faces,
     hide_person,
     keep_apart,
     list_people,
@@ -117,6 +118,18 @@ def test_who_others_are_merged_into_is_nobody_whom_they_were_said_not_to_be(
     undo(people)
     apart = People.of(collection).effective_decisions.apart
     assert apart == {frozenset(map(bytes.fromhex, (first, third)))}
+
+
+def test_who_was_given_a_face_keeps_it_though_others_without_it_are_merged_in(
+    collection: Collection,
+) -> None:
+    first, second, *_ = listed(People.of(collection))
+    people = People.of(collection)
+    moved = people.faces_of(people.find(first))[2]
+    reject_faces(people, first, [moved.hex()], no_face=False)
+    assign_faces(People.of(collection), second, [moved.hex()])
+    merge_people(People.of(collection), second, [first])
+    assert moved in partition(follow(collection))[second]
 
 
 def test_a_rejected_face_may_join_its_next_choice() -> None:
