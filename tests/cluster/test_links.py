@@ -93,7 +93,11 @@ def test_missing_neighbours_are_no_links():
 def test_bursts_looked_for_anew_have_those_that_comparing_with_all_gives(seed, k, size, radius):
     embeddings, _ = people([12, 8, 6, 3, 1], seed)
     generator = np.random.default_rng(seed)
-    crowd = np.concatenate([embeddings, np.repeat(embeddings[:4], size, axis=0)])
+    # No two alike: of faces that are exactly as near, which are listed is the search's choice.
+    copies = np.repeat(embeddings[:4], size, axis=0)
+    copies += generator.normal(0, 1e-3, copies.shape).astype(np.float32)
+    copies /= np.linalg.norm(copies, axis=1, keepdims=True)
+    crowd = np.concatenate([embeddings, copies])
     crowd = crowd[generator.permutation(len(crowd))]
     neighbors = exact_neighbors(crowd, k, TAU)
     stand_ins = representatives(crowd, neighbors, radius)
