@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument(
         "--also", nargs=2, action="append", default=[], metavar=("DETECTOR", "EMBEDDER")
     )
-    parser.add_argument("--earlier", type=Path, metavar="PROGRAM")
+    parser.add_argument("--earlier", type=Path, metavar="PROGRAM", help="its facebatch")
     arguments = parser.parse_args()
     os.environ.update(ONE_THREAD)
     settings = ExtractSettings()

@@ -28,6 +28,7 @@ _BLOCK_ROWS = 1 << 14
 _QUERIES_AT_ONCE = 256
 """More are no faster, and their similarities to 16,384 centroids take 16 MiB."""
 _LIFTED_AT_ONCE = 1 << 12
+"""Queries that are copied to look for their cells."""
 _ROWS_AT_ONCE = 1 << 13
 """Duplicates make a cell of any size: their similarities take 8 MiB at a time."""
 

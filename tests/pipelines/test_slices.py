@@ -68,6 +68,24 @@ def in_slices(patch: pytest.MonkeyPatch) -> list[int]:
     return counted
 
 
+def slow_writes(patch: pytest.MonkeyPatch, below: str) -> threading.Event:
+    """Makes writing below a folder last; the event is set while it does."""
+    writing = threading.Event()
+    honest = Storage.write
+
+    def slow(storage: Storage, path: str, data: bytes) -> None:
+        if not path.startswith(below):
+            honest(storage, path, data)
+            return
+        writing.set()
+        time.sleep(1)
+        honest(storage, path, data)
+        writing.clear()
+
+    patch.setattr(Storage, "write", slow)
+    return writing
+
+
 @cache
 def content(number: int) -> bytes:
     if number == 2:
@@ -145,21 +163,11 @@ def test_a_run_stopped_between_slices_goes_on(
     archive = Archive(tmp_path)
     lay(archive, dict(zip(PATHS, (0, 1, 2, 3, 0, 1), strict=True)))
 
-    writing = threading.Event()
-
-    def slow(storage: Storage, path: str, data: bytes) -> None:
-        if path.startswith("planned/"):
-            writing.set()
-            time.sleep(1)
-        honest(storage, path, data)
-        writing.clear()
+    writing = slow_writes(monkeypatch, "planned/")
 
     def impatient(progress: Progress) -> None:
         if progress.planned and writing.is_set():
             raise KeyboardInterrupt
-
-    honest = Storage.write
-    monkeypatch.setattr(Storage, "write", slow)
 
     roots = parse_roots([str(archive.folder)])
     with pytest.raises(Interrupted):
@@ -177,20 +185,12 @@ def test_a_run_stopped_while_pieces_are_written_leaves_none(
 ) -> None:
     archive = Archive(tmp_path)
     lay(archive, {"a.jpg": 0})
-    writing = threading.Event()
-
-    def slow(storage: Storage, path: str, data: bytes) -> None:
-        if path.startswith("pieces/"):
-            writing.set()
-            time.sleep(1)
-        honest(storage, path, data)
+    writing = slow_writes(monkeypatch, "pieces/")
 
     def impatient(_: Progress) -> None:
         if writing.is_set():
             raise KeyboardInterrupt
 
-    honest = Storage.write
-    monkeypatch.setattr(Storage, "write", slow)
     roots = parse_roots([str(archive.folder)])
     with pytest.raises(Interrupted):
         run_extract(roots, archive.collection, SETTINGS, impatient)
